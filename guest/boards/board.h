@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the programs here use of the board they run on.  Both boards have a
+ * Cortex-M3 and a UART; cortex-m3.c serves the first, BOARD.c the second.
+ */
+
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stdint.h>
+
+/*
+ * Where the device is.  These addresses and this line are free on both boards,
+ * and 0x60000000 is Normal memory, on which any access works.  In QEMU's words:
+ *
+ *   -chardev socket,path=SOCKET,id=iv
+ *   -device ivshmem-flat,x-bus-qompath=/sysbus,chardev=iv,shmem-size=4M,
+ *           x-irq-qompath=nvic/unnamed-gpio-in[29],
+ *           x-bus-address-shmem=0x60000000
+ */
+#define BOARD_SHM_REGISTERS 0x400FF000u
+#define BOARD_SHM_MEMORY 0x60000000u
+#define BOARD_SHM_BYTES (4u * 1024 * 1024)
+#define BOARD_SHM_IRQ 29u
+
+/* Interrupt lines that have a vector here: 0 to BOARD_IRQS - 1. */
+#define BOARD_IRQS 32u
+
+/* BOARD.c: the machine's name in QEMU, and its first UART, sending only. */
+extern const char board_name[];
+void uart_init(void);
+void uart_put(char c);
+
+/*
+ * Where the CPU starts.  A program may define its own, to do something before
+ * anything else; neither static data nor the UART is ready then.  It ends with
+ * board_start(), which prepares both, calls main() and sleeps when that
+ * returns.
+ */
+void reset_handler(void);
+void board_start(void) __attribute__((noreturn));
+int main(void);
+
+/* Sleeps for ever; interrupts are still served. */
+void halt(void) __attribute__((noreturn));
+
+/* Enables a line (below BOARD_IRQS) and has handler called for it. */
+void irq_enable(unsigned line, void (*handler)(void));
+
+/*
+ * Sleeps until an interrupt comes, unless *count, which a handler changes, no
+ * longer is what the caller saw.  An interrupt between look and sleep is not
+ * missed:
+ *
+ *     seen = count;
+ *     if (nothing is to be done) {
+ *         sleep_while(&count, seen);
+ *     }
+ *
+ * May return early: call it in a loop.
+ */
+void sleep_while(const volatile uint32_t *count, uint32_t seen);
+
+#endif /* BOARD_H */

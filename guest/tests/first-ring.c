@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rings before it does anything else, then reports every doorbell it hears.
+ *
+ * Shared memory, 32-bit words from its start, written by the host beforehand:
+ *
+ *     0       how many doorbells to ring at start, 0 to 15
+ *     1...    the values to write to DOORBELL (peer << 16 | vector)
+ *
+ * Says "first-ring: listening id=ID" once it is up, and then "first-ring:
+ * doorbell N" for the N-th interrupt.
+ */
+
+#include "board.h"
+#include "console.h"
+#include "ivshmem-flat.h"
+
+#define RINGS_MAX 15u
+
+static struct ivshmem_flat shm;
+static volatile uint32_t doorbells;
+
+/* The CPU's first instructions: no data, no UART, nothing but the doorbells. */
+void reset_handler(void)
+{
+    const volatile uint32_t *orders = (const volatile uint32_t *)
+                                      BOARD_SHM_MEMORY;
+    struct ivshmem_flat early;
+    uint32_t rings = orders[0];
+
+    ivshmem_flat_map(&early, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    for (uint32_t i = 1; i <= rings && i <= RINGS_MAX; i++) {
+        ivshmem_flat_ring(&early, orders[i] >> 16, orders[i] & 0xFFFF);
+    }
+    board_start();
+}
+
+static void on_doorbell(void *context)
+{
+    (void)context;
+    doorbells++;
+}
+
+static void shm_vector(void)
+{
+    ivshmem_flat_isr(&shm);
+}
+
+int main(void)
+{
+    unsigned told = 0;
+
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
+    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    print("first-ring: listening id=%u\n",
+          (unsigned)ivshmem_flat_own_id(&shm));
+
+    for (;;) {
+        while (told != doorbells) {
+            told++;
+            print("first-ring: doorbell %u\n", told);
+        }
+        sleep_while(&doorbells, told);
+    }
+}
