@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every test here is given."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from testbed import Testbed
+
+
+# Whoever ends pytest with SIGTERM gets the same tidy end as with Ctrl-C.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture
+def bed() -> Iterator[Testbed]:
+    """A bed of its own for each test. pytest shows its transcript, every
+    console and every stderr, where the test fails."""
+    with Testbed() as testbed:
+        yield testbed
+        print(testbed.transcript())

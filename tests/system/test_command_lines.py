@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The documented command lines, with the server on its usual socket.
+
+Everything is left at its default: both windows, the size, the socket. The
+boards run guest/tests/defaults.c, which uses exactly these.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from testbed import Testbed
+from testbed.board import BOARDS, Board
+from testbed.server import IvshmemServer, is_listening
+
+SOCKET = Path("/tmp/ivshmem_socket")
+DEVICE = ("-chardev socket,path=/tmp/ivshmem_socket,id=ivshmem_flat -device "
+          "ivshmem-flat,x-bus-qompath=\"/sysbus\",chardev=ivshmem_flat")
+IRQ_PATHS = {
+    "lm3s6965evb": "/machine/unattached/device[1]/nvic/unnamed-gpio-in[0]",
+    "mps2-an385": "/machine/armv7m/nvic/unnamed-gpio-in[0]",
+}
+QUESTIONS = (0x600DCAFE, 0xDEADBEEF)
+
+
+@pytest.fixture
+def server(bed: Testbed) -> IvshmemServer:
+    if is_listening(SOCKET):
+        pytest.skip(f"{SOCKET} is in use: another server listens there")
+    if SOCKET.exists():
+        pytest.fail(f"{SOCKET} is left over from a server that was killed: "
+                    "remove it")
+    return bed.server(socket=SOCKET)
+
+
+def start(bed: Testbed, server: IvshmemServer, board: str,
+          options: str) -> Board:
+    """Starts a board with a command line as a shell would take it."""
+    memory = server.memory
+    last = len(memory) - 8
+    memory.set_words(0, QUESTIONS[0])
+    memory.set_words(last, QUESTIONS[1])
+    running = bed.board(board, "defaults", server, shlex.split(options))
+    bed.wait(f"the firmware of {board}", lambda: running.said("^defaults: id"))
+    assert running.qmp.command("query-status")["status"] == "running"
+    assert memory.word(4) == QUESTIONS[0] ^ 0xFFFFFFFF
+    assert memory.word(last + 4) == QUESTIONS[1] ^ 0xFFFFFFFF
+    return running
+
+
+def own_id(board: Board) -> int:
+    return int(board.said(r"^defaults: id=(\d+)$").group(1))
+
+
+def warnings(board: Board, about: str) -> list[str]:
+    """Ends the board and returns what it warned of."""
+    return [line for line in board.complaints()
+            if re.search(f"warning: .*({about})", line)]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_with_interrupt_line(bed: Testbed, server: IvshmemServer,
+                             board: str) -> None:
+    peer = bed.peer(server)
+
+    running = start(bed, server, board,
+                    f"{DEVICE},x-irq-qompath={IRQ_PATHS[board]}")
+
+    assert own_id(running) == peer.id + 1
+    peer.wait_for_peer(peer.id + 1, bed.remaining())
+    peer.ring(peer.id + 1)
+    bed.wait("the doorbell", lambda: running.said("^defaults: doorbell$"))
+    assert warnings(running, "interrupts are off") == []
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_without_interrupt_line(bed: Testbed, server: IvshmemServer,
+                                board: str) -> None:
+    bed.peer(server)  # takes ID 0, so that the board's 0 says "none"
+
+    running = start(bed, server, board, DEVICE)
+
+    assert own_id(running) == 0
+    assert len(warnings(running, "interrupts are off")) == 1
+
+
+@pytest.mark.parametrize("board, covered", [
+    ("lm3s6965evb", 0),
+    ("mps2-an385", 1),  # the Ethernet controller
+])
+def test_window_over_a_device_is_named(bed: Testbed, server: IvshmemServer,
+                                       board: str, covered: int) -> None:
+    running = start(bed, server, board, DEVICE)
+
+    assert len(warnings(running, "lan9118")) == covered

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""No doorbell is lost, from the very first instruction of a guest.
+
+The boards run guest/tests/first-ring.c, which says what it reads from shared
+memory and what it prints.
+"""
+
+import pytest
+
+from testbed import Testbed
+from testbed.board import BOARDS, Board
+from testbed.server import IvshmemServer
+
+ROUNDS = 10
+PAIRS = [BOARDS, BOARDS[::-1]]
+
+
+def order_rings(server: IvshmemServer, *peers: int) -> None:
+    """Has the next board ring these peers before anything else."""
+    server.memory.set_words(0, len(peers), *(peer << 16 for peer in peers))
+
+
+def wait_listening(bed: Testbed, board: Board) -> int:
+    """Returns the own ID of the board when its firmware is up."""
+    pattern = r"^first-ring: listening id=(\d+)$"
+    return int(bed.wait(f"{board.name} to listen",
+                        lambda: board.said(pattern)).group(1))
+
+
+def wait_doorbell(bed: Testbed, board: Board, number: int) -> None:
+    bed.wait(f"doorbell {number} on {board.name}",
+             lambda: board.said(f"^first-ring: doorbell {number}$"))
+
+
+@pytest.mark.parametrize("listening, ringing", PAIRS)
+def test_first_instruction_rings_everyone(bed: Testbed, listening: str,
+                                          ringing: str) -> None:
+    """A board that has just started reaches all who came before it: another
+    board, and peers announced before and after that one."""
+    server = bed.server()
+    before = bed.peer(server)
+    listener = bed.board(listening, "first-ring", server)
+    listener_id = wait_listening(bed, listener)
+    after = bed.peer(server)
+    order_rings(server, after.id, listener_id, before.id)
+
+    for number in range(1, ROUNDS + 1):
+        ringer = bed.board(ringing, "first-ring", server)
+        wait_doorbell(bed, listener, number)
+        assert before.wait_for_doorbells(bed.remaining()) == 1
+        assert after.wait_for_doorbells(bed.remaining()) == 1
+        ringer.stop()
+
+    assert listener.count("doorbell") == ROUNDS
+    assert listener.complaints() == []
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_rung_while_starting(bed: Testbed, board: str) -> None:
+    """A doorbell that comes while QEMU still sets up the machine waits for
+    the guest."""
+    server = bed.server()
+    peer = bed.peer(server)
+
+    for number in range(1, ROUNDS + 1):
+        starting = bed.board(board, "first-ring", server)
+        # IDs are given in order. The peer hears of the newcomer before the
+        # newcomer's own vectors are sent.
+        peer.wait_for_peer(peer.id + number, bed.remaining())
+        peer.ring(peer.id + number)
+        assert wait_listening(bed, starting) == peer.id + number
+        wait_doorbell(bed, starting, 1)
+        assert starting.count("doorbell") == 1
+        starting.stop()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_rung_before_the_first_instruction(bed: Testbed, board: str) -> None:
+    """A doorbell to a machine that is set up but does not run yet (-S) is
+    there when it does."""
+    server = bed.server()
+    peer = bed.peer(server)
+    paused = bed.board(board, "first-ring", server, paused=True)
+    assert paused.qmp.command("query-status")["status"] == "prelaunch"
+    peer.wait_for_peer(peer.id + 1, bed.remaining())
+
+    peer.ring(peer.id + 1)
+    paused.qmp.command("cont")
+
+    wait_doorbell(bed, paused, 1)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_rings_itself_with_its_first_instruction(bed: Testbed,
+                                                 board: str) -> None:
+    server = bed.server()
+    order_rings(server, 0)
+
+    alone = bed.board(board, "first-ring", server)
+
+    assert wait_listening(bed, alone) == 0
+    wait_doorbell(bed, alone, 1)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The headers that people take into their own programs compile anywhere."""
+
+import subprocess
+
+import pytest
+
+from testbed import parts
+
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
+          "-fsyntax-only"]
+BARE = ["-ffreestanding", "-nostdlib"]
+
+
+@pytest.mark.parametrize("header", ["ivshmem-flat.h", "demo-protocol.h"])
+@pytest.mark.parametrize("compiler", [
+    ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m0", *BARE],
+    ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m33", *BARE],
+    ["arm-none-eabi-gcc", "-std=c99", "-mcpu=arm1176jzf-s", *BARE],
+    ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-a7", *BARE],
+    ["arm-none-eabi-g++", "-std=c++11", "-mcpu=cortex-m3", *BARE],
+    ["cc", "-std=c99"],
+], ids=" ".join)
+def test_compiles_alone(header: str, compiler: list[str]) -> None:
+    language = "c++" if compiler[0].endswith("g++") else "c"
+
+    result = subprocess.run(
+        [*compiler, *STRICT, "-x", language,
+         str(parts.CHECKOUT / "guest" / header)],
+        capture_output=True, text=True)
+
+    assert (result.returncode, result.stderr) == (0, "")

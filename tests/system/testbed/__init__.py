@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real servers, real boards and real peers, for whole-VM tests and the demo.
+
+Testbed (bed.py) starts the parts and waits for what they do. The parts:
+
+process.py   a child process, its output kept line by line
+server.py    ivshmem-server and the shared memory it hands out
+board.py     a QEMU machine with an ivshmem-flat device and firmware
+qmp.py       QEMU's monitor protocol
+peer.py      a peer on bare eventfds, speaking the server's protocol
+demo.py      the demo: boards that run guest/demo.c
+member.py    a member of the demo that is no board
+parts.py     where QEMU, the server and the firmware are found
+"""
+
+from .bed import Testbed
+from .process import TestbedError
+
+__all__ = ["Testbed", "TestbedError"]

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starts parts, waits for what they do, and leaves nothing behind."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from . import parts
+from .board import Board, flat_device
+from .peer import Peer
+from .process import News, Process, TestbedError
+from .server import IvshmemServer
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Process)
+
+# Not every condition shows in the output of a process: how often to look.
+LOOK_SECONDS = 0.02
+
+
+class Testbed:
+    """A context manager. Everything it started ends with it.
+
+    Waits take `timeout` seconds at most, all of them together. Meanwhile
+    `show` is called with each line that a process writes.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    def __init__(self, timeout: float = 60.0,
+                 show: Callable[[News], None] = lambda news: None) -> None:
+        self.processes: list[Process] = []
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._show = show
+        self._news: SimpleQueue[News] = SimpleQueue()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Testbed":
+        # The server's shared memory object bears the directory's name.
+        self._directory = Path(self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def server(self, **options: Any) -> IvshmemServer:
+        """A server that accepts clients; options as of IvshmemServer."""
+        server = self._started(
+            IvshmemServer(self._directory, self._news, **options))
+        self.wait("ivshmem-server to listen", server.listening)
+        server.map_memory()
+        return server
+
+    def board(self, board: str, program: str, server: IvshmemServer,
+              device: Sequence[str] | None = None,
+              paused: bool = False) -> Board:
+        """A board that runs PROGRAM.elf of guest/ on a client of the server.
+
+        `device` replaces the usual command line of the device."""
+        same = sum(1 for other in self.processes
+                   if isinstance(other, Board) and other.board == board)
+        return self._started(Board(
+            f"{board}.{same + 1}" if same else board, board,
+            parts.firmware(board, program),
+            flat_device(server.socket) if device is None else device,
+            self._news, paused=paused))
+
+    def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
+        """A peer on bare eventfds."""
+        peer = Peer(server.socket, vectors, self.remaining())
+        self._stack.callback(peer.close)
+        return peer
+
+    def remaining(self) -> float:
+        """Seconds until the bed's time is up."""
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def wait(self, what: str, condition: Callable[[], T]) -> T:
+        """Waits until the condition holds and returns its value.
+
+        Raises when time is up, or at once when a process has died or firmware
+        has given up."""
+        while not (value := condition()):
+            for process in self.processes:
+                if trouble := process.trouble():
+                    self._show_news()
+                    raise TestbedError(f"waiting for {what}: {trouble}")
+            if self.remaining() == 0:
+                self._show_news()
+                raise TestbedError(f"waited in vain for {what}: the "
+                                   f"{self._timeout:g} s allowed are over")
+            self._show_news(min(self.remaining(), LOOK_SECONDS))
+        self._show_news()
+        return value
+
+    def transcript(self) -> str:
+        """What every process wrote so far."""
+        return "\n\n".join(process.transcript() for process in self.processes)
+
+    def _show_news(self, patience: float = 0.0) -> None:
+        """Shows what has come, waiting for the first line if need be."""
+        try:
+            self._show(self._news.get(timeout=patience))
+            while True:
+                self._show(self._news.get_nowait())
+        except Empty:
+            pass
+
+    def _started(self, process: P) -> P:
+        self._stack.callback(process.stop)
+        self.processes.append(process)
+        return process
