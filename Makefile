@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The door to everything; 'make' alone lists it.
+
+# Targets share one build and one package manager.
+.NOTPARALLEL:
+
+.PHONY: help qemu firmware demo check check-qtest check-system clean distclean
+
+help: ## list the targets
+	@echo "usage: make TARGET [VARIABLE=VALUE...]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
+	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  V=1                show all that each step prints"
+	@echo
+	@echo "Debian packages that are missing are installed when a target needs them."
+
+qemu: ## build QEMU with the device in it: build/qemu-system-arm
+	@scripts/build-qemu
+
+firmware: ## build the demo's and the tests' firmware: build/firmware/
+	@scripts/install-packages gcc-arm-none-eabi
+	@$(MAKE) --silent -C guest
+
+demo: qemu firmware ## two boards share memory and ring each other's doorbells
+	@scripts/demo
+
+check: qemu firmware ## run all tests: check-qtest, then check-system
+	@scripts/check qtest system
+
+check-qtest: qemu ## test the device within QEMU's own test framework
+	@scripts/check qtest
+
+check-system: qemu firmware ## test whole virtual machines that run the firmware
+	@scripts/check system
+
+clean: ## remove build/
+	rm -rf build
+
+distclean: clean ## remove the cache, too: QEMU's source and builds
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ivshmem-flat"
