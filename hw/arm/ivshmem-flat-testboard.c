@@ -27,7 +27,7 @@ static void ivshmem_flat_testboard_init(MachineState *machine)
     MachineClass *parent =
         MACHINE_CLASS(object_class_by_name(TYPE_MPS2_AN385));
     Chardev *chr = qemu_chr_find("ivshmem");
-    DeviceState *nvic, *dev;
+    DeviceState *armv7m, *dev;
     SysBusDevice *sbd;
 
     parent->init(machine);
@@ -42,8 +42,8 @@ static void ivshmem_flat_testboard_init(MachineState *machine)
     sysbus_realize_and_unref(sbd, &error_fatal);
     sysbus_mmio_map(sbd, 0, 0x400ff000);
     sysbus_mmio_map(sbd, 1, 0x60000000);
-    nvic = DEVICE(object_resolve_path("/machine/armv7m", NULL));
-    sysbus_connect_irq(sbd, 0, qdev_get_gpio_in(nvic, 29));
+    armv7m = DEVICE(object_resolve_path("/machine/armv7m", NULL));
+    sysbus_connect_irq(sbd, 0, qdev_get_gpio_in(armv7m, 29));
 }
 
 static void ivshmem_flat_testboard_class_init(ObjectClass *oc, void *data)

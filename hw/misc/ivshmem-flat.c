@@ -15,11 +15,11 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/range.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
@@ -53,8 +53,11 @@ REG32(DOORBELL, 0xc)
 
 #define HANDSHAKE_TIMEOUT_S 5
 
-/* More than a socket's buffer holds */
+/* A guest's store has to end, whatever the server sends meanwhile */
 #define MAX_UNREAD_MESSAGES 4096
+
+#define MAX_WARNINGS 10
+#define MAX_WARNINGS_PERIOD_S 10
 
 /* The user chose where the windows are: they win over what is there */
 #define WINDOW_PRIORITY 1000
@@ -70,7 +73,7 @@ static const char *ivshmem_flat_server_name(IvshmemFlatState *s)
 
 static bool ivshmem_flat_interrupts_enabled(IvshmemFlatState *s)
 {
-    return s->irq && s->doorbell;
+    return s->irq && s->has_interrupts;
 }
 
 /* Runs in the IOThread */
@@ -151,9 +154,32 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
     return true;
 }
 
+/* The kernel drops what a process at its limit is sent, and says nothing */
+static bool ivshmem_flat_out_of_fds(Error **errp)
+{
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    if (fd >= 0) {
+        close(fd);
+        return false;
+    }
+    if (errno != EMFILE && errno != ENFILE) {
+        return false;
+    }
+    error_setg_errno(errp, errno, "can't take a vector from the server");
+    error_append_hint(errp, "QEMU needs a file descriptor for each vector of "
+                      "each peer: raise its limit ('ulimit -Hn').\n");
+    return true;
+}
+
 static bool ivshmem_flat_remove_peer(IvshmemFlatState *s, uint16_t id,
                                      Error **errp)
 {
+    ERRP_GUARD();
+
+    if (ivshmem_flat_out_of_fds(errp)) {
+        return false;
+    }
     if (id == s->own_id) {
         error_setg(errp, "server said that own ID %u left", id);
         return false;
@@ -193,9 +219,8 @@ static bool ivshmem_flat_take_shmem(IvshmemFlatState *s, int *fd, Error **errp)
         error_setg(errp, "shmem-size is %" PRIu64 " bytes, "
                    "but server's shared memory has %" PRIu64,
                    s->shmem_size, (uint64_t)st.st_size);
-        error_append_hint(errp, "Use shmem-size=%" PRIu64 ", or start "
-                          "ivshmem-server with '-l %" PRIu64 "'.\n",
-                          (uint64_t)st.st_size, s->shmem_size);
+        error_append_hint(errp, "Use shmem-size=%" PRIu64 ".\n",
+                          (uint64_t)st.st_size);
         return false;
     }
     if (!memory_region_init_ram_from_fd(&s->shmem, OBJECT(s),
@@ -255,6 +280,17 @@ static bool ivshmem_flat_process_msg(IvshmemFlatState *s, int64_t msg, int *fd,
     g_assert_not_reached();
 }
 
+static bool ivshmem_flat_may_warn(IvshmemFlatState *s)
+{
+    int64_t now = g_get_monotonic_time();
+
+    if (now - s->warnings_since >= MAX_WARNINGS_PERIOD_S * G_USEC_PER_SEC) {
+        s->warnings_since = now;
+        s->warnings = 0;
+    }
+    return s->warnings++ < MAX_WARNINGS;
+}
+
 /* In realize a bad server is an error, later it is only worth a warning */
 static void ivshmem_flat_server_error(IvshmemFlatState *s, Error *err)
 {
@@ -262,10 +298,16 @@ static void ivshmem_flat_server_error(IvshmemFlatState *s, Error *err)
                                     error_get_pretty(err));
     if (s->realizing) {
         error_propagate(&s->handshake_error, err);
-    } else {
+    } else if (ivshmem_flat_may_warn(s)) {
         error_prepend(&err, "ivshmem-flat: chardev '%s': ",
                       ivshmem_flat_server_name(s));
+        if (s->warnings == MAX_WARNINGS) {
+            error_append_hint(&err, "No more warnings for up to %d s.\n",
+                              MAX_WARNINGS_PERIOD_S);
+        }
         warn_report_err(err);
+    } else {
+        error_free(err);
     }
 }
 
@@ -349,16 +391,13 @@ static void ivshmem_flat_listen_to_server(IvshmemFlatState *s,
  */
 static void ivshmem_flat_catch_up(IvshmemFlatState *s)
 {
-    GMainContext *context = g_main_context_new();
-
-    ivshmem_flat_listen_to_server(s, context);
+    ivshmem_flat_listen_to_server(s, s->server_context);
     for (unsigned i = 0; i < MAX_UNREAD_MESSAGES; i++) {
-        if (!g_main_context_iteration(context, false)) {
+        if (!g_main_context_iteration(s->server_context, false)) {
             break;
         }
     }
     ivshmem_flat_listen_to_server(s, NULL);
-    g_main_context_unref(context);
 }
 
 static gboolean ivshmem_flat_handshake_timeout(void *opaque)
@@ -396,21 +435,19 @@ static bool ivshmem_flat_handshake(IvshmemFlatState *s, bool want_doorbell,
                                    Error **errp)
 {
     ERRP_GUARD();
-    GMainContext *context = g_main_context_new();
     GSource *timeout = g_timeout_source_new_seconds(HANDSHAKE_TIMEOUT_S);
     bool timed_out = false;
     const char *missing;
 
     g_source_set_callback(timeout, ivshmem_flat_handshake_timeout, &timed_out,
                           NULL);
-    g_source_attach(timeout, context);
+    g_source_attach(timeout, s->server_context);
 
-    /* A context of our own, so that nothing else runs while we wait */
     s->realizing = true;
-    ivshmem_flat_listen_to_server(s, context);
+    ivshmem_flat_listen_to_server(s, s->server_context);
     while ((missing = ivshmem_flat_still_missing(s, want_doorbell)) &&
            !s->handshake_error && !timed_out) {
-        g_main_context_iteration(context, true);
+        g_main_context_iteration(s->server_context, true);
     }
     s->realizing = false;
     g_source_destroy(timeout);
@@ -437,8 +474,8 @@ static bool ivshmem_flat_handshake(IvshmemFlatState *s, bool want_doorbell,
                                  NULL, true);
     } else {
         ivshmem_flat_listen_to_server(s, NULL);
+        s->has_interrupts = s->doorbell && want_doorbell;
     }
-    g_main_context_unref(context);
     return !*errp;
 }
 
@@ -663,8 +700,8 @@ static qemu_irq ivshmem_flat_resolve_line(const char *path, Error **errp)
     if (lines->len == 0) {
         error_setg(errp, "x-irq-qompath '%s' names no interrupt input line",
                    path);
-        error_append_hint(errp, "'info qom-tree' in the monitor shows them, "
-                          "for example nvic/unnamed-gpio-in[0].\n");
+        error_append_hint(errp, "'info qom-tree' in the monitor shows such "
+                          "lines as unnamed-gpio-in[N] (irq).\n");
         return NULL;
     }
     error_setg(errp, "x-irq-qompath '%s' could be any of %u interrupt "
@@ -676,10 +713,21 @@ static qemu_irq ivshmem_flat_resolve_line(const char *path, Error **errp)
     return NULL;
 }
 
+/* Also where system memory lies in a container of the SoC's or the CPU's */
+static bool ivshmem_flat_holds_system_memory(MemoryRegion *mr)
+{
+    MemoryRegion *holder = get_system_memory();
+
+    while (holder && holder != mr) {
+        holder = holder->container;
+    }
+    return holder;
+}
+
 /* Stand-ins for unimplemented devices have negative priorities */
 static bool ivshmem_flat_is_stand_in(MemoryRegion *mr)
 {
-    for (; mr && mr != get_system_memory(); mr = mr->container) {
+    for (; mr && !ivshmem_flat_holds_system_memory(mr); mr = mr->container) {
         if (mr->priority < 0) {
             return true;
         }
@@ -687,54 +735,70 @@ static bool ivshmem_flat_is_stand_in(MemoryRegion *mr)
     return false;
 }
 
-/* A CPU's own regions, such as an NVIC, lie above the system memory */
-static bool ivshmem_flat_is_above_system_memory(MemoryRegion *mr)
+typedef struct Overlap {
+    MemoryRegion *mr;
+    hwaddr addr;
+} Overlap;
+
+static gboolean ivshmem_flat_same_region(const void *a, const void *b)
 {
-    while (mr && mr != get_system_memory()) {
-        if (mr == get_system_memory()->container) {
-            return true;
-        }
-        mr = mr->container;
-    }
-    return false;
+    return ((const Overlap *)a)->mr == ((const Overlap *)b)->mr;
 }
 
-static void ivshmem_flat_warn_overlaps(const char *property, hwaddr addr,
-                                       uint64_t size)
+/* What the CPU sees in a range: each region once, with its first address */
+static GPtrArray *ivshmem_flat_find_overlaps(hwaddr addr, uint64_t size)
 {
+    GPtrArray *overlaps = g_ptr_array_new_with_free_func(g_free);
     hwaddr last = addr + size - 1;
-    MemoryRegionSection section;
-    MemoryRegion *previous = NULL;
 
     do {
-        section = memory_region_find(get_system_memory(), addr,
-                                     last - addr + 1);
+        MemoryRegionSection section =
+            memory_region_find(get_system_memory(), addr, last - addr + 1);
+        Overlap *overlap;
+
         if (!section.mr) {
-            return;
+            break;
         }
-        addr = section.offset_within_address_space;
-        if (section.mr != previous && !ivshmem_flat_is_stand_in(section.mr)) {
-            warn_report("ivshmem-flat: the window at %s %s '%s' "
-                        "at 0x%" HWADDR_PRIx, property,
-                        ivshmem_flat_is_above_system_memory(section.mr) ?
-                        "is hidden behind" : "covers",
-                        memory_region_name(section.mr), addr);
+        overlap = g_new0(Overlap, 1);
+        overlap->mr = section.mr;
+        overlap->addr = section.offset_within_address_space;
+        if (g_ptr_array_find_with_equal_func(overlaps, overlap,
+                                             ivshmem_flat_same_region,
+                                             NULL)) {
+            g_free(overlap);
+        } else {
+            g_ptr_array_add(overlaps, overlap);
         }
-        previous = section.mr;
+        addr = section.offset_within_address_space +
+               int128_get64(section.size);
         memory_region_unref(section.mr);
-        addr += int128_get64(section.size);
     } while (addr != 0 && addr <= last);
+    return overlaps;
 }
 
-static void ivshmem_flat_place(IvshmemFlatState *s)
+static void ivshmem_flat_place_window(IvshmemFlatState *s, int n, hwaddr addr,
+                                      const char *property)
 {
     SysBusDevice *sbd = SYS_BUS_DEVICE(s);
+    MemoryRegion *window = sysbus_mmio_get_region(sbd, n);
+    g_autoptr(GPtrArray) overlaps =
+        ivshmem_flat_find_overlaps(addr, memory_region_size(window));
 
-    ivshmem_flat_warn_overlaps("x-bus-address-mmr", s->mmr_addr, MMR_SIZE);
-    sysbus_mmio_map_overlap(sbd, 0, s->mmr_addr, WINDOW_PRIORITY);
-    ivshmem_flat_warn_overlaps("x-bus-address-shmem", s->shmem_addr,
-                               s->shmem_size);
-    sysbus_mmio_map_overlap(sbd, 1, s->shmem_addr, WINDOW_PRIORITY);
+    sysbus_mmio_map_overlap(sbd, n, addr, WINDOW_PRIORITY);
+
+    for (unsigned i = 0; i < overlaps->len; i++) {
+        Overlap *overlap = g_ptr_array_index(overlaps, i);
+        MemoryRegionSection now =
+            memory_region_find(get_system_memory(), overlap->addr, 1);
+
+        if (now.mr != window || !ivshmem_flat_is_stand_in(overlap->mr)) {
+            warn_report("ivshmem-flat: the window at %s %s '%s' "
+                        "at 0x%" HWADDR_PRIx, property,
+                        now.mr == window ? "covers" : "is hidden behind",
+                        memory_region_name(overlap->mr), overlap->addr);
+        }
+        memory_region_unref(now.mr);
+    }
 }
 
 /*
@@ -789,6 +853,11 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
     uint64_t page_size = qemu_real_host_page_size();
     Chardev *chr;
 
+    if (s->has_shmem) {
+        error_setg(errp, "can't be realized a second time");
+        return false;
+    }
+
     if (!s->bus_qompath) {
         if (ivshmem_flat_is_from_command_line(s)) {
             error_setg(errp, "x-bus-qompath is missing: "
@@ -816,6 +885,13 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
                                    s->shmem_size, page_size, errp)) {
         return false;
     }
+    if (s->bus_qompath && ranges_overlap(s->mmr_addr, MMR_SIZE,
+                                         s->shmem_addr, s->shmem_size)) {
+        error_setg(errp, "x-bus-address-mmr 0x%" PRIx64 " lies within the "
+                   "shared memory, %" PRIu64 " bytes from 0x%" PRIx64,
+                   s->mmr_addr, s->shmem_size, s->shmem_addr);
+        return false;
+    }
 
     if (!qemu_chr_fe_backend_connected(&s->server)) {
         error_setg(errp, "chardev is missing");
@@ -839,7 +915,7 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
     }
     if (!qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_FD_PASS)) {
         error_setg(errp, "chardev '%s' can't pass file descriptors: "
-                   "it must be a UNIX socket", chr->label);
+                   "it must be a UNIX socket, given by path=", chr->label);
         return false;
     }
     return true;
@@ -858,6 +934,7 @@ static void ivshmem_flat_release(IvshmemFlatState *s)
         s->iothread = NULL;
     }
     migrate_del_blocker(&s->migration_blocker);
+    g_clear_pointer(&s->server_context, g_main_context_unref);
 }
 
 static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
@@ -882,6 +959,7 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
     if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
         return;
     }
+    s->server_context = g_main_context_new();
     if (may_interrupt) {
         s->iothread = iothread_create("ivshmem-flat[*]", errp);
         if (!s->iothread) {
@@ -894,7 +972,8 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
 
     sysbus_init_mmio(sbd, &s->shmem);
     if (s->bus_qompath) {
-        ivshmem_flat_place(s);
+        ivshmem_flat_place_window(s, 0, s->mmr_addr, "x-bus-address-mmr");
+        ivshmem_flat_place_window(s, 1, s->shmem_addr, "x-bus-address-shmem");
     }
     if (line) {
         sysbus_connect_irq(sbd, 0, line);
@@ -919,6 +998,7 @@ static void ivshmem_flat_unrealize(DeviceState *dev)
     qemu_del_vm_change_state_handler(s->vm_change);
     qemu_remove_machine_init_done_notifier(&s->machine_done);
     if (ivshmem_flat_interrupts_enabled(s)) {
+        s->has_interrupts = false;
         ivshmem_flat_serve_doorbell(s, false);
         /* The IOThread may be waiting for the lock that we hold */
         bql_unlock();

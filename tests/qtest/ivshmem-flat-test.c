@@ -846,7 +846,7 @@ static void test_no_irq_no_vectors(const void *board)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 0);
     g_autoptr(QTestState) vm =
-        vm_start_options(s, board, MEMORY_ONLY, "2>&-");
+        vm_start_options(s, board, MEMORY_ONLY, "2>/dev/null");
 
     qtest_writel(vm, SHMEM, 0x600dcafe);
     g_assert_cmphex(ldl_le_p(s->shm), ==, 0x600dcafe);
@@ -946,8 +946,7 @@ static void test_size_mismatch(void)
     assert_options_refused(WIRED ",shmem-size=2M",
                            "shmem-size is 2097152 bytes, but server's shared "
                            "memory has 1048576");
-    assert_said("Use shmem-size=1048576, or start ivshmem-server with "
-                "'-l 2097152'.");
+    assert_said("Use shmem-size=1048576.");
 }
 
 static void test_size_zero(void)
@@ -1044,7 +1043,7 @@ static void test_chardev_over_tcp(void)
                         "-device 'ivshmem-flat,chardev=iv," PLACED "'",
                         ntohs(address.sin_port));
     assert_refused(arguments, "chardev 'iv' can't pass file descriptors: "
-                   "it must be a UNIX socket");
+                   "it must be a UNIX socket, given by path=");
     close(listener);
 }
 
@@ -1089,15 +1088,23 @@ static void test_hidden_by_cpu(void)
                 "at 0x42000000");
 }
 
-static void test_windows_overlap_each_other(void)
+/* The SoC has memory of its own, in front of the board's */
+static void test_hidden_by_soc(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
-    g_autoptr(QTestState) vm = vm_start_listened(s, "mps2-an385", WIRED
-        ",shmem-size=1M,x-bus-address-shmem=0x40000000"
-        ",x-bus-address-mmr=0x40080000");
+    g_autoptr(QTestState) vm = vm_start_listened(s, "microbit",
+        "x-bus-qompath=/sysbus,shmem-size=1M,x-bus-address-shmem=0x20000000");
 
-    assert_said("the window at x-bus-address-shmem covers 'ivshmem-flat-mmr' "
-                "at 0x40080000");
+    assert_said("the window at x-bus-address-shmem is hidden behind "
+                "'nrf51.sram' at 0x20000000");
+}
+
+static void test_windows_overlap_each_other(void)
+{
+    assert_options_refused(WIRED ",shmem-size=1M,x-bus-address-mmr=0x600ffff0,"
+                           "x-bus-address-shmem=0x60000000",
+                           "x-bus-address-mmr 0x600ffff0 lies within the "
+                           "shared memory, 1048576 bytes from 0x60000000");
 }
 
 static void test_help(void)
@@ -1131,7 +1138,7 @@ static void test_other_machine(const void *machine)
     g_autoptr(QTestState) vm = vm_start_options(s, machine,
         "x-bus-qompath=/sysbus,x-bus-address-mmr=0x70000000,"
         "x-bus-address-shmem=0x70100000,"
-        "shmem-size=1M", "2>&-");
+        "shmem-size=1M", "2>/dev/null");
 
     stl_le_p(s->shm, 0x600dcafe);
     g_assert_cmphex(qtest_readl(vm, 0x70100000), ==, 0x600dcafe);
@@ -1430,6 +1437,38 @@ static void test_messages_in_pieces(const void *opaque)
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
 }
 
+/* The reset that ends machine creation must not take it away */
+static void test_rung_before_qemu_starts(void)
+{
+    g_autoptr(ScriptedServer) s = scripted_start(&good_script, 8);
+    const uint64_t one = 1;
+    g_autoptr(QTestState) vm = NULL;
+
+    g_assert_cmpint(write(s->event_fds[GOOD_SCRIPT_OWN], &one, sizeof(one)),
+                    ==, sizeof(one));
+    vm = vm_start_scripted(s, "");
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+}
+
+/* It would be the server's second life, with other peers and another ID */
+static void test_realize_twice(void)
+{
+    g_autoptr(Server) s = server_start(SHM_SIZE, 1);
+    g_autoptr(QTestState) vm = vm_start(s, "mps2-an385");
+    QDict *error;
+
+    qtest_qmp_assert_success(vm, "{'execute': 'qom-set', 'arguments': "
+                             "{'path': %s, 'property': 'realized', "
+                             "'value': false}}", DEVICE_PATH);
+    error = qtest_qmp_assert_failure_ref(vm, "{'execute': 'qom-set', "
+                                         "'arguments': {'path': %s, "
+                                         "'property': 'realized', "
+                                         "'value': true}}", DEVICE_PATH);
+    g_assert_cmpstr(qdict_get_str(error, "desc"), ==,
+                    "can't be realized a second time");
+    qobject_unref(error);
+}
+
 static void test_server_gone(void)
 {
     g_autoptr(ScriptedServer) s = scripted_start(&good_script, sizeof(int64_t));
@@ -1673,6 +1712,9 @@ int main(int argc, char **argv)
         qtest_add_func("ivshmem-flat/migration-is-refused",
                        test_migration_is_refused);
         qtest_add_func("ivshmem-flat/unrealize", test_unrealize);
+        qtest_add_func("ivshmem-flat/realize-twice", test_realize_twice);
+        qtest_add_func("ivshmem-flat/doorbell/rung-before-qemu-starts",
+                       test_rung_before_qemu_starts);
         qtest_add_func("ivshmem-flat/server/gone", test_server_gone);
         qtest_add_func("ivshmem-flat/server/quit-is-silent",
                        test_quit_is_silent);
@@ -1690,6 +1732,10 @@ int main(int argc, char **argv)
 
     if (qtest_has_machine("ivshmem-flat-testboard")) {
         qtest_add_func("ivshmem-flat/machines/board-code", test_board_code);
+    }
+    if (qtest_has_machine("microbit")) {
+        qtest_add_func("ivshmem-flat/options/hidden-by-soc",
+                       test_hidden_by_soc);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(other_machines); i++) {
         g_autofree char *path = g_strdup_printf("ivshmem-flat/machines/%s",

@@ -65,12 +65,16 @@ struct IvshmemFlatState {
     IvshmemFlatExpect expect;
     bool realizing;
     bool has_shmem;
+    bool has_interrupts;
+    GMainContext *server_context;   /* where nothing runs but our handlers */
     Error *handshake_error;
+    unsigned warnings;              /* in the period since then */
+    int64_t warnings_since;
     uint16_t own_id;
-    GHashTable *peers;          /* ID, own included: its vectors */
+    GHashTable *peers;              /* ID, own included: its vectors */
 
     /* Doorbells of ours: served by the IOThread while the VM runs */
-    EventNotifier *doorbell;    /* own vector 0, held in peers */
+    EventNotifier *doorbell;        /* own vector 0, held in peers */
     IOThread *iothread;
     VMChangeStateEntry *vm_change;
 
