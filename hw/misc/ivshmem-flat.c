@@ -18,12 +18,15 @@
 #include "qemu/error-report.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
+#include "qemu/memfd.h"
 #include "qemu/module.h"
 #include "qemu/range.h"
+#include "qemu/rcu.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "block/aio.h"
+#include "chardev/char-socket.h"
 #include "exec/address-spaces.h"
 #include "exec/translation-block.h"
 #include "hw/boards.h"
@@ -34,6 +37,7 @@
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
 #include "hw/registerfields.h"
+#include "io/task.h"
 #include "migration/blocker.h"
 #include "system/system.h"
 #include "system/tcg.h"
@@ -62,6 +66,18 @@ REG32(DOORBELL, 0xc)
 /* The user chose where the windows are: they win over what is there */
 #define WINDOW_PRIORITY 1000
 
+struct IvshmemFlatVector {
+    EventNotifier notifier;
+    IvshmemFlatState *device;
+};
+
+struct IvshmemFlatRam {
+    struct rcu_head rcu;
+    MemoryRegion mr;
+    dev_t dev;
+    ino_t ino;
+};
+
 static const char *ivshmem_flat_server_name(IvshmemFlatState *s)
 {
     return qemu_chr_fe_get_driver(&s->server)->label;
@@ -77,11 +93,13 @@ static bool ivshmem_flat_interrupts_enabled(IvshmemFlatState *s)
 }
 
 /* Runs in the IOThread */
-static void ivshmem_flat_doorbell_rung(void *opaque)
+static void ivshmem_flat_doorbell_rung(EventNotifier *notifier)
 {
-    IvshmemFlatState *s = opaque;
+    IvshmemFlatVector *doorbell = container_of(notifier, IvshmemFlatVector,
+                                               notifier);
+    IvshmemFlatState *s = doorbell->device;
 
-    if (!event_notifier_test_and_clear(s->doorbell)) {
+    if (!event_notifier_test_and_clear(notifier)) {
         return;
     }
     trace_ivshmem_flat_interrupt(s->own_id);
@@ -92,10 +110,12 @@ static void ivshmem_flat_doorbell_rung(void *opaque)
 
 static void ivshmem_flat_serve_doorbell(IvshmemFlatState *s, bool serve)
 {
-    aio_set_fd_handler(iothread_get_aio_context(s->iothread),
-                       event_notifier_get_fd(s->doorbell),
-                       serve ? ivshmem_flat_doorbell_rung : NULL,
-                       NULL, NULL, NULL, s);
+    if (s->doorbell && ivshmem_flat_interrupts_enabled(s)) {
+        aio_set_event_notifier(iothread_get_aio_context(s->iothread),
+                               &s->doorbell->notifier,
+                               serve ? ivshmem_flat_doorbell_rung : NULL,
+                               NULL, NULL);
+    }
 }
 
 /*
@@ -107,9 +127,8 @@ static void ivshmem_flat_vm_change(void *opaque, bool running, RunState state)
 {
     IvshmemFlatState *s = opaque;
 
-    if (ivshmem_flat_interrupts_enabled(s)) {
-        ivshmem_flat_serve_doorbell(s, running);
-    }
+    s->running = running;
+    ivshmem_flat_serve_doorbell(s, running);
 }
 
 /*
@@ -118,9 +137,9 @@ static void ivshmem_flat_vm_change(void *opaque, bool running, RunState state)
 
 static void ivshmem_flat_vector_free(void *opaque)
 {
-    EventNotifier *vector = opaque;
+    IvshmemFlatVector *vector = opaque;
 
-    event_notifier_cleanup(vector);
+    event_notifier_cleanup(&vector->notifier);
     g_free(vector);
 }
 
@@ -129,8 +148,14 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
                                     Error **errp)
 {
     GPtrArray *vectors = g_hash_table_lookup(s->peers, GUINT_TO_POINTER(id));
-    EventNotifier *vector;
+    IvshmemFlatVector *vector;
+    struct stat st;
 
+    /* Anything else could keep the IOThread or a vCPU busy for ever */
+    if (fstat(*fd, &st) < 0 || (st.st_mode & S_IFMT)) {
+        error_setg(errp, "server gave ID %u a vector that is no eventfd", id);
+        return false;
+    }
     if (!vectors) {
         vectors = g_ptr_array_new_with_free_func(ivshmem_flat_vector_free);
         g_hash_table_insert(s->peers, GUINT_TO_POINTER(id), vectors);
@@ -142,16 +167,44 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
     }
 
     trace_ivshmem_flat_vector(s->own_id, id, vectors->len, *fd);
-    vector = g_new0(EventNotifier, 1);
+    vector = g_new0(IvshmemFlatVector, 1);
+    vector->device = s;
     g_unix_set_fd_nonblocking(*fd, true, NULL);
-    event_notifier_init_fd(vector, *fd);
+    event_notifier_init_fd(&vector->notifier, *fd);
     *fd = -1;
     g_ptr_array_add(vectors, vector);
 
     if (id == s->own_id && !s->doorbell) {
         s->doorbell = vector;
+        if (s->running) {
+            ivshmem_flat_serve_doorbell(s, true);
+        }
     }
     return true;
+}
+
+static void ivshmem_flat_vectors_free(void *opaque)
+{
+    g_ptr_array_unref(opaque);
+}
+
+/*
+ * Peers of a server that has gone.  The IOThread may have the own doorbell in
+ * hand, and is therefore the one to free it.
+ */
+static void ivshmem_flat_forget_peers(IvshmemFlatState *s)
+{
+    GPtrArray *own;
+
+    if (s->iothread && s->doorbell) {
+        ivshmem_flat_serve_doorbell(s, false);
+        own = g_ptr_array_ref(g_hash_table_lookup(s->peers,
+                                            GUINT_TO_POINTER(s->own_id)));
+        aio_bh_schedule_oneshot(iothread_get_aio_context(s->iothread),
+                                ivshmem_flat_vectors_free, own);
+    }
+    s->doorbell = NULL;
+    g_hash_table_remove_all(s->peers);
 }
 
 /* The kernel drops what a process at its limit is sent, and says nothing */
@@ -193,19 +246,58 @@ static bool ivshmem_flat_remove_peer(IvshmemFlatState *s, uint16_t id,
     return true;
 }
 
+static void ivshmem_flat_ram_free(IvshmemFlatRam *ram)
+{
+    Object *device = memory_region_owner(&ram->mr);
+
+    object_unparent(OBJECT(&ram->mr));
+    g_free(ram);
+    object_unref(device);
+}
+
+/* Shows the guest @ram.  vCPUs may look at what they saw until they notice. */
+static void ivshmem_flat_show_ram(IvshmemFlatState *s, IvshmemFlatRam *ram)
+{
+    IvshmemFlatRam *old = s->ram;
+
+    memory_region_transaction_begin();
+    if (old) {
+        memory_region_del_subregion(&s->shmem, &old->mr);
+    }
+    memory_region_add_subregion(&s->shmem, 0, &ram->mr);
+    memory_region_transaction_commit();
+    s->ram = ram;
+
+    if (old) {
+        object_ref(OBJECT(s));
+        call_rcu(old, ivshmem_flat_ram_free, rcu);
+    }
+}
+
 static bool ivshmem_flat_take_shmem(IvshmemFlatState *s, int *fd, Error **errp)
 {
     ERRP_GUARD();
+    IvshmemFlatRam *ram;
     struct stat st;
 
-    if (s->has_shmem) {
+    if (s->shmem_came) {
         error_setg(errp, "server sent shared memory a second time");
         return false;
     }
     if (*fd < 0) {
-        error_setg(errp, "server sent shared memory without a file descriptor");
+        if (!ivshmem_flat_out_of_fds(errp)) {
+            error_setg(errp, "server sent shared memory "
+                       "without a file descriptor");
+        }
         return false;
     }
+
+    /*
+     * Who truncates the memory under a running VM ends it (SIGBUS).  A memfd
+     * may allow to be sealed against that, other objects never do.
+     */
+    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK);
+
     if (fstat(*fd, &st) < 0) {
         error_setg_errno(errp, errno, "can't examine server's shared memory");
         return false;
@@ -223,15 +315,25 @@ static bool ivshmem_flat_take_shmem(IvshmemFlatState *s, int *fd, Error **errp)
                           (uint64_t)st.st_size);
         return false;
     }
-    if (!memory_region_init_ram_from_fd(&s->shmem, OBJECT(s),
-                                        "ivshmem-flat-shmem", s->shmem_size,
+    if (s->ram && s->ram->dev == st.st_dev && s->ram->ino == st.st_ino) {
+        s->shmem_came = true;
+        return true;
+    }
+
+    ram = g_new0(IvshmemFlatRam, 1);
+    ram->dev = st.st_dev;
+    ram->ino = st.st_ino;
+    if (!memory_region_init_ram_from_fd(&ram->mr, OBJECT(s),
+                                        "ivshmem-flat-ram", s->shmem_size,
                                         RAM_SHARED, *fd, 0, errp)) {
         error_prepend(errp, "can't map server's shared memory: ");
+        g_free(ram);
         return false;
     }
     trace_ivshmem_flat_shmem(s->own_id, *fd, s->shmem_size);
     *fd = -1;
-    s->has_shmem = true;
+    ivshmem_flat_show_ram(s, ram);
+    s->shmem_came = true;
     return true;
 }
 
@@ -258,8 +360,13 @@ static bool ivshmem_flat_process_msg(IvshmemFlatState *s, int64_t msg, int *fd,
                        *fd >= 0 ? " with a file descriptor" : "", UINT16_MAX);
             return false;
         }
+        ivshmem_flat_forget_peers(s);
         s->own_id = msg;
         trace_ivshmem_flat_own_id(ivshmem_flat_server_name(s), s->own_id);
+        if (!s->realizing) {
+            info_report("ivshmem-flat: chardev '%s': server is back, "
+                        "own ID is %u", ivshmem_flat_server_name(s), s->own_id);
+        }
         s->expect = IVSHMEM_FLAT_EXPECT_ANY;
         return true;
 
@@ -332,6 +439,7 @@ static void ivshmem_flat_receive(void *opaque, const uint8_t *buf, int size)
     IvshmemFlatState *s = opaque;
     int fd = qemu_chr_fe_get_msgfd(&s->server);
     Error *err = NULL;
+    bool ok;
 
     /* The fd comes with the first piece; the next read would close it */
     if (fd >= 0) {
@@ -347,11 +455,20 @@ static void ivshmem_flat_receive(void *opaque, const uint8_t *buf, int size)
         return;
     }
 
-    if (!ivshmem_flat_process_msg(s, ldq_le_p(s->msg), &s->msg_fd, &err)) {
+    ok = ivshmem_flat_process_msg(s, ldq_le_p(s->msg), &s->msg_fd, &err);
+    if (!ok) {
         ivshmem_flat_server_error(s, err);
     }
     ivshmem_flat_drop_partial_msg(s);
+
+    /* No peer of ours can come of a handshake that began like this */
+    if (!ok && !s->realizing && s->expect != IVSHMEM_FLAT_EXPECT_ANY) {
+        qemu_chr_fe_disconnect(&s->server);
+    }
 }
+
+static void ivshmem_flat_listen_to_server(IvshmemFlatState *s,
+                                          GMainContext *context);
 
 static void ivshmem_flat_event(void *opaque, QEMUChrEvent event)
 {
@@ -359,15 +476,16 @@ static void ivshmem_flat_event(void *opaque, QEMUChrEvent event)
     Object *chr = OBJECT(qemu_chr_fe_get_driver(&s->server));
     Error *err = NULL;
 
-    if (event != CHR_EVENT_CLOSED) {
+    /* A chardev without a parent is on its way out, QEMU with it */
+    if (event != CHR_EVENT_CLOSED || !chr->parent) {
         return;
     }
 
     ivshmem_flat_drop_partial_msg(s);
-    /* A chardev without a parent is on its way out, QEMU with it */
-    if (!chr->parent) {
-        return;
-    }
+    s->expect = IVSHMEM_FLAT_EXPECT_VERSION;
+    s->shmem_came = false;
+    /* The chardev is about to set its timer for the next attempt */
+    ivshmem_flat_listen_to_server(s, NULL);
     if (s->realizing) {
         error_setg(&err, "server closed the connection during the handshake");
     } else {
@@ -417,7 +535,7 @@ static const char *ivshmem_flat_still_missing(IvshmemFlatState *s,
     if (s->expect == IVSHMEM_FLAT_EXPECT_OWN_ID) {
         return "own ID";
     }
-    if (!s->has_shmem) {
+    if (!s->ram) {
         return "shared memory";
     }
     if (want_doorbell && !s->doorbell) {
@@ -455,14 +573,14 @@ static bool ivshmem_flat_handshake(IvshmemFlatState *s, bool want_doorbell,
 
     if (s->handshake_error) {
         error_propagate(errp, g_steal_pointer(&s->handshake_error));
-    } else if (missing && s->has_shmem && !s->irq_qompath) {
+    } else if (missing && s->ram && !s->irq_qompath) {
         warn_report("ivshmem-flat: server gave no interrupt vector within "
                     "%d s: interrupts are off", HANDSHAKE_TIMEOUT_S);
         missing = NULL;
     } else if (missing) {
         error_setg(errp, "server sent no %s within %d s", missing,
                    HANDSHAKE_TIMEOUT_S);
-        if (s->has_shmem) {
+        if (s->ram) {
             error_append_hint(errp, "Start ivshmem-server with '-n 1' or more, "
                               "or leave x-irq-qompath out.\n");
         }
@@ -483,8 +601,9 @@ static bool ivshmem_flat_handshake(IvshmemFlatState *s, bool want_doorbell,
  * Registers
  */
 
-static EventNotifier *ivshmem_flat_find_vector(IvshmemFlatState *s,
-                                               uint16_t peer, uint16_t vector)
+static IvshmemFlatVector *ivshmem_flat_find_vector(IvshmemFlatState *s,
+                                                   uint16_t peer,
+                                                   uint16_t vector)
 {
     GPtrArray *vectors = g_hash_table_lookup(s->peers, GUINT_TO_POINTER(peer));
 
@@ -495,7 +614,7 @@ static EventNotifier *ivshmem_flat_find_vector(IvshmemFlatState *s,
 static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
                               uint16_t vector)
 {
-    EventNotifier *notifier;
+    IvshmemFlatVector *found;
 
     if (!ivshmem_flat_interrupts_enabled(s)) {
         trace_ivshmem_flat_ring_ignored(peer, vector, "interrupts are off");
@@ -504,12 +623,12 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
         return;
     }
 
-    notifier = ivshmem_flat_find_vector(s, peer, vector);
-    if (!notifier) {
+    found = ivshmem_flat_find_vector(s, peer, vector);
+    if (!found) {
         ivshmem_flat_catch_up(s);
-        notifier = ivshmem_flat_find_vector(s, peer, vector);
+        found = ivshmem_flat_find_vector(s, peer, vector);
     }
-    if (!notifier) {
+    if (!found) {
         trace_ivshmem_flat_ring_ignored(peer, vector, "not connected");
         qemu_log_mask(LOG_GUEST_ERROR,
                       "ivshmem-flat: DOORBELL rings vector %u of peer %u, "
@@ -518,7 +637,7 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
     }
 
     trace_ivshmem_flat_ring(s->own_id, peer, vector);
-    event_notifier_set(notifier);
+    event_notifier_set(&found->notifier);
 }
 
 static bool ivshmem_flat_access_ok(hwaddr offset, unsigned size,
@@ -790,11 +909,12 @@ static void ivshmem_flat_place_window(IvshmemFlatState *s, int n, hwaddr addr,
         Overlap *overlap = g_ptr_array_index(overlaps, i);
         MemoryRegionSection now =
             memory_region_find(get_system_memory(), overlap->addr, 1);
+        bool covered = now.mr != overlap->mr;
 
-        if (now.mr != window || !ivshmem_flat_is_stand_in(overlap->mr)) {
+        if (!covered || !ivshmem_flat_is_stand_in(overlap->mr)) {
             warn_report("ivshmem-flat: the window at %s %s '%s' "
                         "at 0x%" HWADDR_PRIx, property,
-                        now.mr == window ? "covers" : "is hidden behind",
+                        covered ? "covers" : "is hidden behind",
                         memory_region_name(overlap->mr), overlap->addr);
         }
         memory_region_unref(now.mr);
@@ -847,13 +967,23 @@ static bool ivshmem_flat_check_window(const char *property, hwaddr addr,
     return true;
 }
 
+/* With 'reconnect' the chardev makes its first attempt in another thread */
+static void ivshmem_flat_await_connection(SocketChardev *chr)
+{
+    if (chr->connect_task) {
+        g_main_context_acquire(NULL);
+        qio_task_wait_thread(chr->connect_task);
+        g_main_context_release(NULL);
+    }
+}
+
 static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
 {
     ERRP_GUARD();
     uint64_t page_size = qemu_real_host_page_size();
     Chardev *chr;
 
-    if (s->has_shmem) {
+    if (s->ram) {
         error_setg(errp, "can't be realized a second time");
         return false;
     }
@@ -907,10 +1037,15 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
                           "id=%s.\n", chr->label);
         return false;
     }
+    if (SOCKET_CHARDEV(chr)->is_listen) {
+        error_setg(errp, "chardev '%s' must be a client of ivshmem-server: "
+                   "leave 'server' out", chr->label);
+        return false;
+    }
+    ivshmem_flat_await_connection(SOCKET_CHARDEV(chr));
     if (!qemu_chr_fe_backend_open(&s->server)) {
-        error_setg(errp, "chardev '%s' is not connected: start ivshmem-server "
-                   "first, and use neither 'server' nor 'reconnect'",
-                   chr->label);
+        error_setg(errp, "chardev '%s' is not connected: "
+                   "start ivshmem-server first", chr->label);
         return false;
     }
     if (!qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_FD_PASS)) {
@@ -927,6 +1062,9 @@ static void ivshmem_flat_release(IvshmemFlatState *s)
     qemu_chr_fe_set_handlers(&s->server, NULL, NULL, NULL, NULL, NULL, NULL,
                              true);
     ivshmem_flat_drop_partial_msg(s);
+    if (s->ram) {
+        memory_region_del_subregion(&s->shmem, &s->ram->mr);
+    }
     s->doorbell = NULL;
     g_hash_table_remove_all(s->peers);
     if (s->iothread) {
@@ -959,6 +1097,9 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
     if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
         return;
     }
+    memory_region_init(&s->shmem, OBJECT(s), "ivshmem-flat-shmem",
+                       s->shmem_size);
+    sysbus_init_mmio(sbd, &s->shmem);
     s->server_context = g_main_context_new();
     if (may_interrupt) {
         s->iothread = iothread_create("ivshmem-flat[*]", errp);
@@ -970,7 +1111,6 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
         goto fail;
     }
 
-    sysbus_init_mmio(sbd, &s->shmem);
     if (s->bus_qompath) {
         ivshmem_flat_place_window(s, 0, s->mmr_addr, "x-bus-address-mmr");
         ivshmem_flat_place_window(s, 1, s->shmem_addr, "x-bus-address-shmem");
@@ -998,8 +1138,8 @@ static void ivshmem_flat_unrealize(DeviceState *dev)
     qemu_del_vm_change_state_handler(s->vm_change);
     qemu_remove_machine_init_done_notifier(&s->machine_done);
     if (ivshmem_flat_interrupts_enabled(s)) {
-        s->has_interrupts = false;
         ivshmem_flat_serve_doorbell(s, false);
+        s->has_interrupts = false;
         /* The IOThread may be waiting for the lock that we hold */
         bql_unlock();
         iothread_stop(s->iothread);
@@ -1047,7 +1187,10 @@ static void ivshmem_flat_init(Object *obj)
 
 static void ivshmem_flat_finalize(Object *obj)
 {
-    g_hash_table_unref(IVSHMEM_FLAT(obj)->peers);
+    IvshmemFlatState *s = IVSHMEM_FLAT(obj);
+
+    g_hash_table_unref(s->peers);
+    g_free(s->ram);
 }
 
 static const Property ivshmem_flat_properties[] = {

@@ -112,13 +112,14 @@ static void *server_thread(void *opaque)
     }
 }
 
-static Server *server_start(size_t size, unsigned vectors)
+static Server *server_start_on(const char *socket, size_t size,
+                               unsigned vectors)
 {
     static unsigned count;
     Server *s = g_new0(Server, 1);
 
     s->size = size;
-    s->socket = g_strdup_printf("%s/socket%u", tmpdir, count);
+    s->socket = g_strdup(socket);
     s->shm_name = g_strdup_printf("/ivshmem-flat-test-%d-%u", getpid(),
                                   count++);
     g_assert_cmpint(ivshmem_server_init(&s->ivshmem, s->socket, s->shm_name,
@@ -132,6 +133,14 @@ static Server *server_start(size_t size, unsigned vectors)
     g_assert(g_unix_open_pipe(s->quit_pipe, FD_CLOEXEC, NULL));
     s->thread = g_thread_new("ivshmem-server", server_thread, s);
     return s;
+}
+
+static Server *server_start(size_t size, unsigned vectors)
+{
+    static unsigned count;
+    g_autofree char *socket = g_strdup_printf("%s/socket%u", tmpdir, count++);
+
+    return server_start_on(socket, size, vectors);
 }
 
 static void server_stop(Server *s)
@@ -1011,15 +1020,15 @@ static void test_chardev_not_a_socket(void)
                    "chardev 'iv' is a 'chardev-null', must be a UNIX socket");
 }
 
-static void test_chardev_not_connected(void)
+static void test_chardev_is_a_server(void)
 {
     g_autofree char *path = g_strdup_printf("%s/nobody", tmpdir);
     g_autofree char *arguments =
         g_strdup_printf("-chardev socket,path=%s,id=iv,server=on,wait=off "
                         "-device 'ivshmem-flat,chardev=iv," PLACED "'", path);
 
-    assert_refused(arguments, "chardev 'iv' is not connected: "
-                   "start ivshmem-server first");
+    assert_refused(arguments, "chardev 'iv' must be a client of "
+                   "ivshmem-server: leave 'server' out");
     unlink(path);
 }
 
@@ -1353,7 +1362,9 @@ static void *scripted_thread(void *opaque)
     return NULL;
 }
 
-static ScriptedServer *scripted_start(const Script *script, size_t piece)
+/* With -1 as @shm_fd there is new memory, else the server shares this */
+static ScriptedServer *scripted_start_sharing(const Script *script,
+                                              size_t piece, int shm_fd)
 {
     ScriptedServer *s = g_new0(ScriptedServer, 1);
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -1362,8 +1373,13 @@ static ScriptedServer *scripted_start(const Script *script, size_t piece)
     s->piece = piece;
     s->socket = g_strdup_printf("%s/scripted", tmpdir);
     g_strlcpy(address.sun_path, s->socket, sizeof(address.sun_path));
-    s->shm_fd = memfd_create("ivshmem-flat-test", MFD_CLOEXEC);
-    g_assert_cmpint(ftruncate(s->shm_fd, SHM_SIZE), ==, 0);
+    if (shm_fd >= 0) {
+        s->shm_fd = dup(shm_fd);
+    } else {
+        s->shm_fd = memfd_create("ivshmem-flat-test",
+                                 MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        g_assert_cmpint(ftruncate(s->shm_fd, SHM_SIZE), ==, 0);
+    }
     for (unsigned i = 0; i < MAX_MESSAGES; i++) {
         s->event_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     }
@@ -1373,6 +1389,11 @@ static ScriptedServer *scripted_start(const Script *script, size_t piece)
     g_assert_cmpint(listen(s->listener, 1), ==, 0);
     s->thread = g_thread_new("scripted-server", scripted_thread, s);
     return s;
+}
+
+static ScriptedServer *scripted_start(const Script *script, size_t piece)
+{
+    return scripted_start_sharing(script, piece, -1);
 }
 
 static void scripted_hang_up(ScriptedServer *s)
@@ -1410,7 +1431,8 @@ static const Script good_script = {
 
 static QTestState *vm_start_scripted(ScriptedServer *s, const char *extra)
 {
-    return qtest_initf("-machine mps2-an385 -chardev socket,path=%s,id=iv "
+    return qtest_initf("-machine mps2-an385 "
+                       "-chardev socket,path=%s,id=iv,reconnect=1 "
                        "-device 'ivshmem-flat,id=flat,chardev=iv," PLACED "' "
                        "%s", s->socket, extra);
 }
@@ -1488,6 +1510,176 @@ static void test_server_gone(void)
     g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
 }
 
+/* Own ID 7, and a peer with ID 9 */
+static const Script other_script = {
+    .messages = {
+        { 0 }, { 7 }, { -1, SHM_FD }, { 9, EVENT_FD }, { 7, EVENT_FD },
+    },
+    .count = 5,
+};
+
+static void assert_other_script_works(ScriptedServer *s, QTestState *vm)
+{
+    const uint64_t one = 1;
+
+    WAIT_FOR(own_id(vm) == 7);
+    WAIT_FOR(qom_get_number(vm, "peers") == 1);
+    g_assert_true(connected(vm));
+    ring(vm, 9, 0);
+    WAIT_FOR(event_arrived(s->event_fds[GOOD_SCRIPT_PEER]));
+    g_assert_false(irq_pending(vm, IRQ_LINE));
+    g_assert_cmpint(write(s->event_fds[GOOD_SCRIPT_OWN], &one, sizeof(one)),
+                    ==, sizeof(one));
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+}
+
+static void test_server_back_with_same_memory(void)
+{
+    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
+    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
+    int shm_fd = dup(first->shm_fd);
+    g_autoptr(ScriptedServer) second = NULL;
+
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    scripted_stop(first);
+    WAIT_FOR(!connected(vm));
+    second = scripted_start_sharing(&other_script, sizeof(int64_t), shm_fd);
+    close(shm_fd);
+
+    assert_other_script_works(second, vm);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+}
+
+static void test_server_back_with_other_memory(void)
+{
+    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
+    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
+    g_autoptr(ScriptedServer) second = NULL;
+    const uint32_t word = cpu_to_le32(0x600dcafe);
+
+    qtest_writel(vm, SHMEM, 0xdeadbeef);
+    scripted_stop(first);
+    WAIT_FOR(!connected(vm));
+    second = scripted_start(&other_script, sizeof(int64_t));
+    g_assert_cmpint(pwrite(second->shm_fd, &word, sizeof(word), 0), ==,
+                    sizeof(word));
+
+    assert_other_script_works(second, vm);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+}
+
+static void test_server_back_with_other_size(void)
+{
+    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
+    g_autofree char *path = said_path();
+    g_autofree char *redirect = g_strdup_printf("2>%s", path);
+    g_autoptr(QTestState) vm = vm_start_scripted(first, redirect);
+    int shm_fd = memfd_create("ivshmem-flat-test", MFD_CLOEXEC);
+    g_autoptr(ScriptedServer) second = NULL;
+
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    scripted_stop(first);
+    WAIT_FOR(!connected(vm));
+    g_assert_cmpint(ftruncate(shm_fd, 2 * SHM_SIZE), ==, 0);
+    second = scripted_start_sharing(&other_script, sizeof(int64_t), shm_fd);
+    close(shm_fd);
+
+    WAIT_FOR(said("shmem-size is 1048576 bytes, but server's shared memory "
+                  "has 2097152"));
+    assert_other_script_works(second, vm);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+}
+
+static void test_server_back_after_bad_one(void)
+{
+    static const Script bad_version = { .messages = { { 1 } }, .count = 1 };
+    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
+    g_autofree char *path = said_path();
+    g_autofree char *redirect = g_strdup_printf("2>%s", path);
+    g_autoptr(QTestState) vm = vm_start_scripted(first, redirect);
+    ScriptedServer *bad;
+    g_autoptr(ScriptedServer) last = NULL;
+
+    scripted_stop(first);
+    WAIT_FOR(!connected(vm));
+    bad = scripted_start(&bad_version, sizeof(int64_t));
+    WAIT_FOR(said("server's protocol version is 1"));
+    scripted_stop(bad);
+    g_assert_cmpuint(own_id(vm), ==, 3);
+
+    last = scripted_start(&other_script, sizeof(int64_t));
+    assert_other_script_works(last, vm);
+}
+
+/* Its end may be seen first by a guest that rings somebody absent */
+static void test_server_back_after_ring_of_absent(void)
+{
+    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
+    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
+    g_autoptr(ScriptedServer) second = NULL;
+
+    kill(qtest_pid(vm), SIGSTOP);
+    scripted_stop(first);
+    kill(qtest_pid(vm), SIGCONT);
+    ring(vm, 4, 0);
+    WAIT_FOR(!connected(vm));
+
+    second = scripted_start(&other_script, sizeof(int64_t));
+    assert_other_script_works(second, vm);
+}
+
+static void test_real_server_back(const void *board)
+{
+    Server *s = server_start(SHM_SIZE, 1);
+    g_autofree char *socket = g_strdup(s->socket);
+    TestPeer *p = peer_join(s);
+    g_autoptr(QTestState) vm =
+        qtest_initf("-machine %s -chardev socket,path=%s,id=iv,reconnect=1 "
+                    "-device 'ivshmem-flat,id=flat,chardev=iv," PLACED "' "
+                    "2>/dev/null", (const char *)board, socket);
+    g_autoptr(Server) back = NULL;
+    g_autoptr(TestPeer) q = NULL;
+
+    g_assert_cmpuint(own_id(vm), ==, 1);
+    peer_leave(p);
+    server_stop(s);
+    WAIT_FOR(!connected(vm));
+
+    back = server_start_on(socket, SHM_SIZE, 1);
+    WAIT_FOR(connected(vm));
+    q = peer_join(back);
+    WAIT_FOR(own_id(vm) != peer_id(q) && qom_get_number(vm, "peers") == 1);
+    ring(vm, peer_id(q), 0);
+    WAIT_FOR(peer_was_rung(q, 0));
+    peer_ring(q, own_id(vm), 0);
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    g_assert_cmphex(ldl_le_p(back->shm), ==, 0x600dcafe);
+}
+
+/* Without the socket it can't start, and does not wait for it either */
+static void test_reconnect_needs_server(void)
+{
+    g_autofree char *arguments =
+        g_strdup_printf("-chardev socket,path=%s/nobody,id=iv,reconnect=1 "
+                        "-device 'ivshmem-flat,chardev=iv," PLACED "'",
+                        tmpdir);
+
+    assert_refused(arguments, "chardev 'iv' is not connected: "
+                   "start ivshmem-server first");
+}
+
+static void test_memory_is_sealed(void)
+{
+    g_autoptr(ScriptedServer) s = scripted_start(&good_script, 8);
+    g_autoptr(QTestState) vm = vm_start_scripted(s, "");
+
+    g_assert_cmpint(ftruncate(s->shm_fd, 0), ==, -1);
+    g_assert_cmpint(errno, ==, EPERM);
+    qtest_writel(vm, SHMEM + SHM_SIZE - 4, 0x600dcafe);
+    g_assert_cmphex(qtest_readl(vm, SHMEM + SHM_SIZE - 4), ==, 0x600dcafe);
+}
+
 /* The end of QEMU is not the end of the server */
 static void test_quit_is_silent(void)
 {
@@ -1538,6 +1730,10 @@ static const Script bad_scripts[] = {
     }, {
         "unknown-peer-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 4 } }, 4,
         "server said that peer 4 left, which was not connected",
+    }, {
+        "vector-is-no-eventfd",
+        { { 0 }, { 3 }, { -1, SHM_FD }, { 5, SHM_FD } }, 4,
+        "server gave ID 5 a vector that is no eventfd",
     }, {
         "closes-halfway", { { 0 }, { 3 }, { -1, SHM_FD } }, 3,
         "server closed the connection during the handshake",
@@ -1626,6 +1822,7 @@ int main(int argc, char **argv)
     add_for_each_board("doorbell/rung-before-first-run",
                        test_rung_before_first_run);
     add_for_each_board("doorbell/rung-while-paused", test_rung_while_paused);
+    add_for_each_board("server-back", test_real_server_back);
     add_for_each_board("memory/host-to-vm", test_memory_host_to_vm);
     add_for_each_board("memory/vm-to-host", test_memory_vm_to_host);
     add_for_each_board("memory/vm-to-vm", test_memory_vm_to_vm);
@@ -1691,8 +1888,8 @@ int main(int argc, char **argv)
                        test_chardev_missing);
         qtest_add_func("ivshmem-flat/options/chardev-not-a-socket",
                        test_chardev_not_a_socket);
-        qtest_add_func("ivshmem-flat/options/chardev-not-connected",
-                       test_chardev_not_connected);
+        qtest_add_func("ivshmem-flat/options/chardev-is-a-server",
+                       test_chardev_is_a_server);
         qtest_add_func("ivshmem-flat/options/chardev-over-tcp",
                        test_chardev_over_tcp);
         qtest_add_func("ivshmem-flat/options/covers-device",
@@ -1716,6 +1913,19 @@ int main(int argc, char **argv)
         qtest_add_func("ivshmem-flat/doorbell/rung-before-qemu-starts",
                        test_rung_before_qemu_starts);
         qtest_add_func("ivshmem-flat/server/gone", test_server_gone);
+        qtest_add_func("ivshmem-flat/server/back-with-same-memory",
+                       test_server_back_with_same_memory);
+        qtest_add_func("ivshmem-flat/server/back-with-other-memory",
+                       test_server_back_with_other_memory);
+        qtest_add_func("ivshmem-flat/server/back-with-other-size",
+                       test_server_back_with_other_size);
+        qtest_add_func("ivshmem-flat/server/back-after-bad-one",
+                       test_server_back_after_bad_one);
+        qtest_add_func("ivshmem-flat/server/back-after-ring-of-absent",
+                       test_server_back_after_ring_of_absent);
+        qtest_add_func("ivshmem-flat/server/reconnect-needs-server",
+                       test_reconnect_needs_server);
+        qtest_add_func("ivshmem-flat/memory/sealed", test_memory_is_sealed);
         qtest_add_func("ivshmem-flat/server/quit-is-silent",
                        test_quit_is_silent);
         qtest_add_data_func("ivshmem-flat/server/one-byte-at-a-time",

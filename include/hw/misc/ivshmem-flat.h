@@ -41,6 +41,9 @@
 #define TYPE_IVSHMEM_FLAT "ivshmem-flat"
 OBJECT_DECLARE_SIMPLE_TYPE(IvshmemFlatState, IVSHMEM_FLAT)
 
+typedef struct IvshmemFlatRam IvshmemFlatRam;
+typedef struct IvshmemFlatVector IvshmemFlatVector;
+
 /* What the next message from the server has to be */
 typedef enum {
     IVSHMEM_FLAT_EXPECT_VERSION,
@@ -52,7 +55,8 @@ struct IvshmemFlatState {
     SysBusDevice parent_obj;
 
     MemoryRegion mmr;
-    MemoryRegion shmem;
+    MemoryRegion shmem;             /* holds the server's, as RAM */
+    IvshmemFlatRam *ram;
     qemu_irq irq;
 
     uint32_t intrmask;
@@ -64,7 +68,7 @@ struct IvshmemFlatState {
     int msg_fd;
     IvshmemFlatExpect expect;
     bool realizing;
-    bool has_shmem;
+    bool shmem_came;                /* on this connection */
     bool has_interrupts;
     GMainContext *server_context;   /* where nothing runs but our handlers */
     Error *handshake_error;
@@ -74,8 +78,9 @@ struct IvshmemFlatState {
     GHashTable *peers;              /* ID, own included: its vectors */
 
     /* Doorbells of ours: served by the IOThread while the VM runs */
-    EventNotifier *doorbell;        /* own vector 0, held in peers */
+    IvshmemFlatVector *doorbell;    /* own vector 0, held in peers */
     IOThread *iothread;
+    bool running;
     VMChangeStateEntry *vm_change;
 
     Notifier machine_done;
