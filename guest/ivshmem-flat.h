@@ -99,8 +99,10 @@ static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
 
 /*
  * Returns the own ID, 0 to 65535: the number by which peers ring this VM
- * (Spec, IVPosition Register).  It stays the same until QEMU ends.  Other
- * values mean that no ivshmem-flat answers at the register address.
+ * (Spec, IVPosition Register).  It stays the same until QEMU ends, unless QEMU
+ * joins a server that was restarted: then it is another one, and so are the
+ * peers' IDs.  Values above 65535 mean that no ivshmem-flat answers at the
+ * register address.
  *
  * 0 is the ID of the first VM that connected, and also what a device without
  * interrupts reads: the guest cannot tell these apart.

@@ -350,6 +350,7 @@ static bool ivshmem_flat_process_msg(IvshmemFlatState *s, int64_t msg, int *fd,
                        IVSHMEM_PROTOCOL_VERSION);
             return false;
         }
+        trace_ivshmem_flat_connected(ivshmem_flat_server_name(s));
         s->expect = IVSHMEM_FLAT_EXPECT_OWN_ID;
         return true;
 
@@ -646,6 +647,7 @@ static bool ivshmem_flat_access_ok(hwaddr offset, unsigned size,
     if (size == 4 && QEMU_IS_ALIGNED(offset, 4)) {
         return true;
     }
+    trace_ivshmem_flat_bad_access(access, offset, size);
     qemu_log_mask(LOG_GUEST_ERROR,
                   "ivshmem-flat: %u-byte %s at offset 0x%" HWADDR_PRIx
                   ": registers take aligned 4-byte accesses\n",

@@ -1233,6 +1233,37 @@ static void test_properties_are_read_only(void)
     g_assert_cmpuint(own_id(vm), ==, 0);
 }
 
+static void test_trace(void)
+{
+    static const char *const events[] = {
+        "ivshmem_flat_connected ", "ivshmem_flat_own_id ",
+        "ivshmem_flat_shmem ", "ivshmem_flat_vector ", "ivshmem_flat_read ",
+        "ivshmem_flat_write ", "ivshmem_flat_bad_access ",
+        "ivshmem_flat_ring ", "ivshmem_flat_ring_ignored ",
+        "ivshmem_flat_interrupt ", "ivshmem_flat_peer_left ",
+        "ivshmem_flat_server_error ",
+    };
+    Server *s = server_start(SHM_SIZE, 1);
+    TestPeer *p = peer_join(s);
+    g_autofree char *path = said_path();
+    g_autofree char *trace = g_strdup_printf("-trace 'ivshmem_flat_*' -D %s "
+                                             "2>/dev/null", path);
+    g_autoptr(QTestState) vm = vm_start_options(s, "mps2-an385", PLACED,
+                                                trace);
+
+    qtest_readb(vm, MMR_DEFAULT);
+    ring(vm, 7, 0);
+    ring(vm, own_id(vm), 0);
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+    peer_leave(p);
+    WAIT_FOR(qom_get_number(vm, "peers") == 0);
+    server_stop(s);
+    WAIT_FOR(!connected(vm));
+    for (unsigned i = 0; i < ARRAY_SIZE(events); i++) {
+        assert_said(events[i]);
+    }
+}
+
 static void test_migration_is_refused(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -1906,6 +1937,7 @@ int main(int argc, char **argv)
         qtest_add_func("ivshmem-flat/properties/values", test_properties);
         qtest_add_func("ivshmem-flat/properties/read-only",
                        test_properties_are_read_only);
+        qtest_add_func("ivshmem-flat/trace", test_trace);
         qtest_add_func("ivshmem-flat/migration-is-refused",
                        test_migration_is_refused);
         qtest_add_func("ivshmem-flat/unrealize", test_unrealize);
