@@ -1564,10 +1564,44 @@ static void assert_other_script_works(ScriptedServer *s, QTestState *vm)
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
 }
 
+/* Where QEMU has mapped a scripted server's memory: one line a mapping */
+static char *mappings(QTestState *vm)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/maps", qtest_pid(vm));
+    GString *found = g_string_new("");
+    g_autofree char *maps = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    g_assert_true(g_file_get_contents(path, &maps, NULL, NULL));
+    lines = g_strsplit(maps, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        if (strstr(*line, "memfd:ivshmem-flat-test")) {
+            g_string_append_printf(found, "%s\n", *line);
+        }
+    }
+    return g_string_free(found, false);
+}
+
+static bool has_one_mapping(QTestState *vm)
+{
+    g_autofree char *all = mappings(vm);
+
+    return strchr(all, '\n') == strrchr(all, '\n');
+}
+
+static bool hung_up_on(ScriptedServer *s)
+{
+    char byte;
+
+    return recv(s->connection, &byte, sizeof(byte), MSG_DONTWAIT) == 0;
+}
+
 static void test_server_back_with_same_memory(void)
 {
     ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
     g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
+    g_autofree char *before = mappings(vm);
+    g_autofree char *after = NULL;
     int shm_fd = dup(first->shm_fd);
     g_autoptr(ScriptedServer) second = NULL;
 
@@ -1579,6 +1613,8 @@ static void test_server_back_with_same_memory(void)
 
     assert_other_script_works(second, vm);
     g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+    after = mappings(vm);
+    g_assert_cmpstr(before, ==, after);
 }
 
 static void test_server_back_with_other_memory(void)
@@ -1597,6 +1633,7 @@ static void test_server_back_with_other_memory(void)
 
     assert_other_script_works(second, vm);
     g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+    WAIT_FOR(has_one_mapping(vm));
 }
 
 static void test_server_back_with_other_size(void)
@@ -1635,6 +1672,7 @@ static void test_server_back_after_bad_one(void)
     WAIT_FOR(!connected(vm));
     bad = scripted_start(&bad_version, sizeof(int64_t));
     WAIT_FOR(said("server's protocol version is 1"));
+    WAIT_FOR(hung_up_on(bad));
     scripted_stop(bad);
     g_assert_cmpuint(own_id(vm), ==, 3);
 
