@@ -143,16 +143,27 @@ static void ivshmem_flat_vector_free(void *opaque)
     g_free(vector);
 }
 
+/*
+ * Anything but an eventfd could keep the IOThread or a vCPU busy for ever.
+ * Other files without a type, such as an epoll set, refuse to be written to.
+ */
+static bool ivshmem_flat_is_eventfd(int fd)
+{
+    const uint64_t nothing = 0;
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && !(st.st_mode & S_IFMT) &&
+           write(fd, &nothing, sizeof(nothing)) == sizeof(nothing);
+}
+
 /* Each message with an fd and the same ID brings the next vector */
 static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
                                     Error **errp)
 {
     GPtrArray *vectors = g_hash_table_lookup(s->peers, GUINT_TO_POINTER(id));
     IvshmemFlatVector *vector;
-    struct stat st;
 
-    /* Anything else could keep the IOThread or a vCPU busy for ever */
-    if (fstat(*fd, &st) < 0 || (st.st_mode & S_IFMT)) {
+    if (!ivshmem_flat_is_eventfd(*fd)) {
         error_setg(errp, "server gave ID %u a vector that is no eventfd", id);
         return false;
     }
@@ -173,6 +184,7 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
     event_notifier_init_fd(&vector->notifier, *fd);
     *fd = -1;
     g_ptr_array_add(vectors, vector);
+    s->last_id = id;
 
     if (id == s->own_id && !s->doorbell) {
         s->doorbell = vector;
@@ -207,9 +219,13 @@ static void ivshmem_flat_forget_peers(IvshmemFlatState *s)
     g_hash_table_remove_all(s->peers);
 }
 
-/* The kernel drops what a process at its limit is sent, and says nothing */
+/*
+ * The kernel drops the fd that a process at its limit is sent, silently.
+ * A vector that comes without its fd looks like a departure.
+ */
 static bool ivshmem_flat_out_of_fds(Error **errp)
 {
+    ERRP_GUARD();
     int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 
     if (fd >= 0) {
@@ -228,11 +244,13 @@ static bool ivshmem_flat_out_of_fds(Error **errp)
 static bool ivshmem_flat_remove_peer(IvshmemFlatState *s, uint16_t id,
                                      Error **errp)
 {
-    ERRP_GUARD();
+    bool may_have_lost_vector = id == s->last_id ||
+        !g_hash_table_contains(s->peers, GUINT_TO_POINTER(id));
 
-    if (ivshmem_flat_out_of_fds(errp)) {
+    if (may_have_lost_vector && ivshmem_flat_out_of_fds(errp)) {
         return false;
     }
+    s->last_id = -1;
     if (id == s->own_id) {
         error_setg(errp, "server said that own ID %u left", id);
         return false;
@@ -616,6 +634,7 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
                               uint16_t vector)
 {
     IvshmemFlatVector *found;
+    GPollFD room = { .events = G_IO_OUT };
 
     if (!ivshmem_flat_interrupts_enabled(s)) {
         trace_ivshmem_flat_ring_ignored(peer, vector, "interrupts are off");
@@ -634,6 +653,13 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
         qemu_log_mask(LOG_GUEST_ERROR,
                       "ivshmem-flat: DOORBELL rings vector %u of peer %u, "
                       "which is not connected\n", vector, peer);
+        return;
+    }
+
+    /* Whoever shares the eventfd can make it one that waits when it is full */
+    room.fd = event_notifier_get_fd(&found->notifier);
+    if (g_poll(&room, 1, 0) != 1) {
+        trace_ivshmem_flat_ring_ignored(peer, vector, "eventfd is full");
         return;
     }
 
@@ -1179,6 +1205,7 @@ static void ivshmem_flat_init(Object *obj)
     SysBusDevice *sbd = SYS_BUS_DEVICE(obj);
 
     s->msg_fd = -1;
+    s->last_id = -1;
     s->peers = g_hash_table_new_full(NULL, NULL, NULL,
                                      (GDestroyNotify)g_ptr_array_unref);
     memory_region_init_io(&s->mmr, obj, &ivshmem_flat_mmr_ops, s,

@@ -75,6 +75,7 @@ struct IvshmemFlatState {
     unsigned warnings;              /* in the period since then */
     int64_t warnings_since;
     uint16_t own_id;
+    int last_id;                    /* whose vector came last, or -1 */
     GHashTable *peers;              /* ID, own included: its vectors */
 
     /* Doorbells of ours: served by the IOThread while the VM runs */
