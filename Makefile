@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware demo check check-qtest check-system clean distclean
+.PHONY: help qemu firmware demo check check-qtest check-system check-soak clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
@@ -14,6 +14,8 @@ help: ## list the targets
 	@echo
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
+	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
 	@echo "  V=1                show all that each step prints"
 	@echo
 	@echo "Debian packages that are missing are installed when a target needs them."
@@ -36,6 +38,9 @@ check-qtest: qemu ## test the device within QEMU's own test framework
 
 check-system: qemu firmware ## test whole virtual machines that run the firmware
 	@scripts/check system
+
+check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
+	@scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove build/
 	rm -rf build

@@ -10,6 +10,11 @@ qmp.py       QEMU's monitor protocol
 peer.py      a peer on bare eventfds, speaking the server's protocol
 demo.py      the demo: boards that run guest/demo.c
 member.py    a member of the demo that is no board
+soak.py      the soak test: boards that run guest/tests/soak.c, disturbed
+hostile.py   a server that says whatever a test wants it to say
+ordeal.py    what a hostile server does to a VM, and how the VM has to take it
+errands.py   the host's side of guest/tests/errands.c, for such a VM
+vitals.py    what the kernel tells of a running process
 parts.py     where QEMU, the server and the firmware are found
 """
 

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plays ball with another VM until the host ends the game.  The two ring each
+ * other and sleep at random moments, and check every message.
+ *
+ * Shared memory, 32-bit words, each with one writer:
+ *
+ *     0x0000  struct orders   from the host, before the VMs start
+ *     0x1000  struct side     of the VM with ID 0
+ *     0x2000  struct side     of the VM with ID 1
+ *
+ * BALLS.  A VM with a ball in its hands has to throw it, sooner or later; one
+ * without sleeps, and nothing but its doorbell wakes it.  As no ball is ever
+ * lost, neither is the game, unless a doorbell or a wake-up is.
+ *
+ * MESSAGES are numbered from 1.  A throw is a burst of some, and its last one
+ * brings the ball.  Each overwrites the one before, so that the other VM may
+ * miss all of a burst but the last.
+ *
+ * DOORBELLS.  Some messages ring in any case, others only where the other VM
+ * has said that it may be asleep: it looks for messages after it has said so.
+ * Several may become one.
+ *
+ * After a throw a VM does not ring again before its last message was read and
+ * its last doorbell heard.  Thus nothing comes that would make up for what was
+ * lost: it is there for the host to see.
+ *
+ * Says "soak: plays as id=ID" once it is up, and "soak: FAILED" and why where a
+ * message is wrong.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "board.h"
+#include "console.h"
+#include "ivshmem-flat.h"
+
+#define SIDES 2u
+#define BALLS 1u     /* that each side starts with: more would rarely sleep */
+#define BURST_MAX 8u /* messages */
+#define PAYLOAD_MAX 64u
+
+/* A cache line of the host to itself, so that words can overtake each other. */
+#define LINE __attribute__((aligned(64)))
+
+struct message {
+    uint32_t burst_first; /* number of the first message of its burst */
+    uint32_t burst_last;
+    uint32_t balls;    /* thrown with the last one */
+    uint32_t checksum; /* sum_up() */
+    uint32_t length;   /* words of payload, 1 to PAYLOAD_MAX */
+    uint32_t payload[PAYLOAD_MAX]; /* payload_word(number, index) */
+};
+
+struct orders {
+    uint32_t hold; /* 1: throw no more; the host may set it at any time */
+    uint32_t seed; /* any number */
+};
+
+/* Its VM writes it, the other one and the host read it. */
+struct side {
+    LINE uint32_t present; /* 1: doorbells are listened to */
+    uint32_t balls;        /* in hand */
+
+    LINE uint32_t may_sleep; /* 1: ring me, or I may miss what you write */
+
+    LINE uint32_t begun; /* number of the message being written */
+    uint32_t complete;   /* number of the message that can be read */
+
+    LINE uint32_t rung; /* doorbells */
+    uint32_t heard;     /* the other's rung, as the last interrupt found it */
+    uint32_t read;      /* number of the last message read */
+
+    LINE uint32_t interrupts;
+    uint32_t messages; /* read */
+    uint32_t skipped;  /* messages that were overwritten unread */
+    uint32_t wake_ups;
+
+    LINE struct message message;
+};
+
+_Static_assert(offsetof(struct side, may_sleep) == 0x40, "layout");
+_Static_assert(offsetof(struct side, begun) == 0x80, "layout");
+_Static_assert(offsetof(struct side, rung) == 0xC0, "layout");
+_Static_assert(offsetof(struct side, interrupts) == 0x100, "layout");
+_Static_assert(offsetof(struct side, message) == 0x140, "layout");
+
+static struct ivshmem_flat shm;
+static const volatile struct orders *orders;
+static volatile struct side *me;
+static const volatile struct side *other;
+static uint32_t other_id;
+
+static volatile uint32_t doorbells; /* heard */
+
+/* The burst that is being read, or was read last. */
+static uint32_t burst_first, burst_last;
+
+__attribute__((format(printf, 1, 2), noreturn)) static void
+failed(const char *format, ...)
+{
+    va_list arguments;
+
+    print("soak: FAILED ");
+    va_start(arguments, format);
+    print_list(format, arguments);
+    va_end(arguments);
+    print("\n");
+    halt();
+}
+
+/*
+ * Chance
+ */
+
+static uint32_t chance; /* never 0 */
+
+static uint32_t draw(void)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 17;
+    chance ^= chance << 5;
+    return chance;
+}
+
+/* 1 to most */
+static uint32_t draw_number(uint32_t most)
+{
+    return 1 + draw() % most;
+}
+
+/* Keeps the CPU busy: mostly for next to no time, at times for much longer. */
+static void dawdle(void)
+{
+    unsigned shift = 15 + draw() % 17;
+
+    for (uint32_t rounds = draw() >> shift; rounds > 0; rounds--) {
+        __asm__ volatile("");
+    }
+}
+
+/*
+ * Messages
+ */
+
+static uint32_t payload_word(uint32_t number, uint32_t index)
+{
+    return number ^ index * 0x9E3779B1u;
+}
+
+/* Of number and all words but the checksum itself. */
+static uint32_t sum_up(uint32_t number, const struct message *message)
+{
+    uint32_t sum = number;
+
+    sum = (sum ^ message->burst_first) * 0x01000193u;
+    sum = (sum ^ message->burst_last) * 0x01000193u;
+    sum = (sum ^ message->balls) * 0x01000193u;
+    sum = (sum ^ message->length) * 0x01000193u;
+    for (uint32_t i = 0; i < message->length; i++) {
+        sum = (sum ^ message->payload[i]) * 0x01000193u;
+    }
+    return sum;
+}
+
+/* Leaves the words of the payload that are not used as they are. */
+static void copy_message(volatile struct message *to,
+                         const volatile struct message *from)
+{
+    volatile uint32_t *to_words = (volatile uint32_t *)to;
+    const volatile uint32_t *from_words = (const volatile uint32_t *)from;
+    uint32_t length = from->length;
+    uint32_t words = offsetof(struct message, payload) / 4 +
+                     (length < PAYLOAD_MAX ? length : PAYLOAD_MAX);
+
+    for (uint32_t i = 0; i < words; i++) {
+        to_words[i] = from_words[i];
+    }
+}
+
+static void fill_message(uint32_t number, struct message *message)
+{
+    message->length = draw_number(PAYLOAD_MAX);
+    for (uint32_t i = 0; i < message->length; i++) {
+        message->payload[i] = payload_word(number, i);
+    }
+    message->checksum = sum_up(number, message);
+}
+
+static void write_message(uint32_t number, const struct message *message)
+{
+    me->begun = number;
+    ivshmem_flat_barrier();
+    copy_message(&me->message, message);
+    ivshmem_flat_barrier();
+    me->complete = number;
+}
+
+/*
+ * Waits, but not for ever, until the last message was read: what follows finds
+ * the other side awake and about to go to sleep.
+ */
+static void catch_reader(void)
+{
+    for (unsigned patience = 1u << 14; patience > 0; patience--) {
+        if (other->read == me->complete) {
+            return;
+        }
+    }
+}
+
+static void ring(void)
+{
+    me->rung++;
+    ivshmem_flat_ring(&shm, other_id, 0);
+}
+
+static void throw_balls(void)
+{
+    static struct message message;
+    uint32_t number = me->complete;
+
+    message.burst_first = number + 1;
+    message.burst_last = number + draw_number(draw_number(BURST_MAX));
+    message.balls = draw_number(me->balls);
+    me->balls -= message.balls;
+
+    while (number != message.burst_last) {
+        bool in_any_case = draw() % 2;
+
+        fill_message(++number, &message);
+        if (draw() % 2) {
+            catch_reader();
+        }
+        dawdle();
+        write_message(number, &message);
+        ivshmem_flat_barrier();
+        if (in_any_case || other->may_sleep) {
+            ring();
+        }
+    }
+}
+
+static void check_message(unsigned number, const struct message *message)
+{
+    bool between_bursts = me->read == burst_last;
+    unsigned expected = between_bursts ? burst_last + 1 : burst_first;
+    unsigned first = message->burst_first, last = message->burst_last;
+    unsigned length = message->length, checksum = message->checksum, sum;
+
+    if (length < 1 || length > PAYLOAD_MAX) {
+        failed("message %u has %u words, possible are 1 to %u", number, length,
+               PAYLOAD_MAX);
+    }
+    for (unsigned i = 0; i < length; i++) {
+        unsigned word = message->payload[i];
+
+        if (word != payload_word(number, i)) {
+            failed("message %u is torn: word %u of %u is 0x%x, as if of "
+                   "message %u", number, i, length, word,
+                   (unsigned)payload_word(word, i));
+        }
+    }
+    sum = sum_up(number, message);
+    if (checksum != sum) {
+        failed("message %u has checksum 0x%x, its words have 0x%x", number,
+               checksum, sum);
+    }
+    if (number - first > last - first || last - first >= BURST_MAX) {
+        failed("message %u says that its burst is %u to %u", number, first,
+               last);
+    }
+    if (first != expected || (!between_bursts && last != burst_last)) {
+        failed("message %u is of the burst %u to %u when the one that begins "
+               "with %u was not read to its end", number, first, last,
+               expected);
+    }
+}
+
+/* Reads the newest message, if it is new, and complete to the end. */
+static void look(void)
+{
+    static struct message message;
+    uint32_t number = other->complete;
+
+    if (number == me->read) {
+        return;
+    }
+    ivshmem_flat_barrier();
+    copy_message(&message, &other->message);
+    ivshmem_flat_barrier();
+    if (other->begun != number) {
+        return; /* overwritten meanwhile: there will be a newer one */
+    }
+
+    check_message(number, &message);
+    burst_first = message.burst_first;
+    burst_last = message.burst_last;
+    if (number == burst_last) {
+        me->balls += message.balls;
+    }
+    me->messages++;
+    me->skipped += number - me->read - 1;
+    me->read = number;
+}
+
+/*
+ * The game
+ */
+
+static void on_doorbell(void *context)
+{
+    (void)context;
+    doorbells++;
+    me->interrupts++;
+    me->heard = other->rung;
+}
+
+static void shm_vector(void)
+{
+    ivshmem_flat_isr(&shm);
+}
+
+static bool last_throw_has_arrived(void)
+{
+    return other->read == me->complete && other->heard == me->rung;
+}
+
+/* Sleeps until the doorbell rings; seen is doorbells before the last look. */
+static void wait_for_doorbell(uint32_t seen)
+{
+    bool slept;
+
+    me->may_sleep = 1;
+    ivshmem_flat_barrier();
+    if (other->complete == me->read) {
+        dawdle(); /* a doorbell that comes now must not be slept through */
+        slept = doorbells == seen;
+        sleep_while(&doorbells, seen);
+        me->wake_ups += slept;
+    }
+    me->may_sleep = 0;
+}
+
+__attribute__((noreturn)) static void play(void)
+{
+    for (;;) {
+        uint32_t seen = doorbells;
+
+        look();
+        dawdle();
+        if (me->balls == 0 || orders->hold) {
+            wait_for_doorbell(seen);
+        } else if (last_throw_has_arrived()) {
+            throw_balls();
+        }
+    }
+}
+
+static volatile struct side *side_of(uint32_t id)
+{
+    return ivshmem_flat_at(&shm, 0x1000 + id * 0x1000, sizeof(struct side));
+}
+
+int main(void)
+{
+    unsigned own_id;
+
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    own_id = ivshmem_flat_own_id(&shm);
+    if (own_id >= SIDES) {
+        failed("own ID is %u, possible are 0 to %u", own_id, SIDES - 1);
+    }
+    other_id = 1 - own_id;
+    orders = ivshmem_flat_at(&shm, 0, sizeof(*orders));
+    me = side_of(own_id);
+    other = side_of(other_id);
+    chance = (orders->seed + own_id) * 2 + 1;
+
+    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
+    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    print("soak: plays as id=%u\n", own_id);
+    me->balls = BALLS;
+    ivshmem_flat_barrier();
+    me->present = 1;
+    while (!other->present) {
+    }
+    play();
+}

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A VM that comes to its limits says so, and goes on.
+
+A process that has no room for another fd still gets its messages, but the
+kernel takes the fds away from them, and tells nobody. What announces a vector
+then looks like what says that a peer left.
+"""
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from testbed import Testbed, vitals
+from testbed.hostile import OWN_ID, PEER, HostileServer
+from testbed.ordeal import EVENTFD, refused, unharmed
+
+STRANGERS = range(10, 30)  # peers that the handshake does not announce
+
+# What happened, and what to raise.
+OUT_OF_FDS = r"(?s:Too many open files.*(RLIMIT_NOFILE|ulimit -\w*n))"
+
+# The most that MSI-X gives a PCI peer. None has more, as far as we are told.
+VECTORS_KEPT = 2048
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    with HostileServer() as server:
+        yield server
+
+
+# No room for fds
+
+
+@pytest.mark.parametrize("messages", range(2, 6))
+def test_no_room_in_the_handshake(bed: Testbed, server: HostileServer,
+                                  messages: int) -> None:
+    """Neither for the memory nor for a peer's vectors nor for the own one."""
+    with refused(bed, server, OUT_OF_FDS) as board:
+        server.shake_hands(messages)
+        bed.wait("QEMU to hear this", server.all_heard)
+        vitals.leave_room_for_files(board.pid, 0)
+        for number, fds in server.handshake[messages:]:
+            server.say(number, *fds)
+
+
+def test_no_room_for_strangers(bed: Testbed, server: HostileServer) -> None:
+    with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
+        vitals.leave_room_for_files(vm.pid, 0)
+        for _ in range(100):
+            for stranger in STRANGERS:
+                server.say(stranger, server.own_doorbell)
+
+
+def test_rings_a_stranger_without_room(bed: Testbed,
+                                       server: HostileServer) -> None:
+    """The device then looks whether the server has just announced it."""
+    with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
+        vitals.leave_room_for_files(vm.pid, 0)
+        server.say(STRANGERS[0], server.own_doorbell)
+        vm.run_errand([(stranger, 0) for stranger in STRANGERS])
+
+
+def test_hangs_up_without_room(bed: Testbed, server: HostileServer) -> None:
+    with unharmed(bed, server, warning="server has gone",
+                  files={"socket": -1}) as vm:
+        vitals.leave_room_for_files(vm.pid, 0)
+        server.hang_up()
+
+
+def test_raised_limit_makes_room(bed: Testbed, server: HostileServer) -> None:
+    with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
+                  peers=2) as vm:
+        limit = resource.prlimit(vm.pid, resource.RLIMIT_NOFILE)
+        vitals.leave_room_for_files(vm.pid, 0)
+        server.say(STRANGERS[0], server.fds.eventfd())
+        vm.check()
+
+        resource.prlimit(vm.pid, resource.RLIMIT_NOFILE, limit)
+        doorbell = server.fds.eventfd()
+        server.say(STRANGERS[1], doorbell)
+        vm.check_rings([(STRANGERS[1], 0)], [doorbell])
+
+
+def test_peers_that_leave_make_room(bed: Testbed,
+                                    server: HostileServer) -> None:
+    """A crowd comes, for which there is not enough room, and leaves."""
+    with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
+                  peers=2) as vm:
+        vitals.leave_room_for_files(vm.pid, len(STRANGERS) // 2)
+        for stranger in STRANGERS:
+            server.say(stranger, server.own_doorbell)
+        for stranger in STRANGERS:
+            server.say(stranger)
+        vm.check()
+
+        doorbell = server.fds.eventfd()
+        server.say(STRANGERS[-1], doorbell)
+        vm.check_rings([(STRANGERS[-1], 0)], [doorbell])
+
+
+# More vectors than are kept
+
+
+@pytest.fixture
+def plenty_of_fds() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * VECTORS_KEPT:
+        pytest.skip(f"needs {2 * VECTORS_KEPT} fds, the limit is {hard}: "
+                    "raise it (ulimit -Hn)")
+
+
+@pytest.mark.usefixtures("plenty_of_fds")
+def test_too_many_vectors_in_the_handshake(bed: Testbed,
+                                           server: HostileServer) -> None:
+    with refused(bed, server, rf"ID {PEER} more than {VECTORS_KEPT} vectors"):
+        server.shake_hands(3)
+        for _ in range(3000):
+            server.say(PEER, server.peer_doorbells[0])
+
+
+@pytest.mark.usefixtures("plenty_of_fds")
+def test_too_many_vectors_of_a_peer(bed: Testbed,
+                                    server: HostileServer) -> None:
+    with unharmed(bed, server, warning=rf"ID {STRANGERS[0]} more than "
+                  rf"{VECTORS_KEPT} vectors") as vm:
+        before = vm.open_files()
+        for _ in range(3000):
+            server.say(STRANGERS[0], server.own_doorbell)
+        vm.check()
+        vm.check_files(before, {EVENTFD: VECTORS_KEPT})
+        server.say(STRANGERS[0])
+
+
+@pytest.mark.usefixtures("plenty_of_fds")
+def test_too_many_vectors_of_the_vm(bed: Testbed,
+                                    server: HostileServer) -> None:
+    with unharmed(bed, server, warning=rf"ID {OWN_ID} more than "
+                  rf"{VECTORS_KEPT} vectors",
+                  files={EVENTFD: VECTORS_KEPT - 1}):
+        for _ in range(3000):
+            server.say(OWN_ID, server.own_doorbell)

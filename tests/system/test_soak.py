@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The soak test: a few seconds of it, and whether it would notice a loss.
+
+The boards run guest/tests/soak.c. `make check-soak` lets them run for longer.
+"""
+
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import fields
+
+import pytest
+
+from testbed import Testbed, TestbedError, parts, soak
+from testbed.board import BOARDS
+from testbed.peer import Peer
+
+SECONDS = 2.0
+PATIENCE_SECONDS = 1.0  # where the game has to stand still
+
+
+@pytest.mark.parametrize("boards", soak.PAIRINGS, ids=" and ".join)
+def test_nothing_is_lost(bed: Testbed, boards: Sequence[str]) -> None:
+    seed = str(random.randrange(10 ** 9))
+    print(f"to repeat: scripts/soak --seed {seed} --seconds {SECONDS:g} "
+          f"{' '.join(boards)}")
+
+    result = soak.play(bed, boards, seed, SECONDS)
+
+    for side in result.sides:
+        assert side.messages > 0 and side.wake_ups > 0
+
+
+class Thief(Peer):
+    def steal_doorbells(self, victim: int) -> None:
+        """Takes those that have not reached the victim's QEMU yet."""
+        with suppress(BlockingIOError):
+            os.read(self._fds[victim][0], 8)
+
+
+def test_lost_doorbell_is_noticed(bed: Testbed) -> None:
+    game = soak.Game(bed, BOARDS, "any", PATIENCE_SECONDS)
+
+    def throw_is_over() -> bool:
+        thrower = soak.read_side(game.memory, 0)
+        return thrower.complete == thrower.burst_last
+
+    with closing(Thief(game.server.socket)) as thief, \
+            pytest.raises(TestbedError, match=r"a doorbell is lost: "
+                          r"lm3s6965evb rang number \d+, mps2-an385 heard "
+                          r"none after \d+; nothing moved for"):
+        while True:  # until one is stolen that no later one makes up for
+            with soak.frozen(game.boards[1]):
+                bed.wait("a throw to be over", throw_is_over)
+                thief.steal_doorbells(1)
+            game.go_on(0.1)
+
+
+def test_torn_message_is_noticed(bed: Testbed) -> None:
+    game = soak.Game(bed, BOARDS, "any")
+
+    def tear() -> None:
+        for _ in range(1000):
+            game.memory.set_words(soak.side_offset(0) + soak.PAYLOAD, 0xBAD)
+
+    with pytest.raises(TestbedError, match=r"mps2-an385 says: soak: FAILED "
+                       r"message \d+ is torn: word 0 of \d+ is 0xbad"):
+        bed.wait("the firmware to complain", tear)
+
+
+@pytest.mark.parametrize("words, complaint", [
+    ([{"rung": 3}, {"heard": 2}],
+     "a doorbell is lost: A rang number 3, B heard none after 2"),
+    ([{"complete": 5}, {"read": 4, "may_sleep": 1}],
+     "a wake-up is lost: B sleeps and has not read message 5 of A, its last "
+     "is 4; it has heard every doorbell rung"),
+    ([{"complete": 5}, {"read": 4, "may_sleep": 0}],
+     "a board hangs: nothing that was rung or written is lost"),
+])
+@pytest.mark.parametrize("first", [0, 1])
+def test_loss_is_named(bed: Testbed, words: list[dict[str, int]],
+                       complaint: str, first: int) -> None:
+    memory = bed.server().memory
+    names = [field.name for field in fields(soak.Side)]
+    for number, values in zip((first, 1 - first), words):
+        for name, value in values.items():
+            memory.set_words(soak.side_offset(number)
+                             + soak.OFFSETS[names.index(name)], value)
+    watch = soak.Watch(memory, ("A", "B") if first == 0 else ("B", "A"), 0.1)
+
+    with pytest.raises(TestbedError, match=f"^{complaint}; nothing moved"):
+        bed.wait("the watch to notice", watch.look)
+
+
+def run_script(*arguments: str, **environment: str) \
+        -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(parts.CHECKOUT / "scripts" / "soak"), *arguments],
+        env={**os.environ, **environment}, capture_output=True, text=True,
+        timeout=60.0)
+
+
+def test_script_sums_up() -> None:
+    run = run_script("--seconds", "1", "--seed", "5", *BOARDS)
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("soak: seed 5, 1 s\n")
+    for board in BOARDS:
+        assert re.search(rf"^{board}(  +\d+){{6}}$", run.stdout, re.MULTILINE)
+    assert re.search(r"^longest silence \d\.\d\d s", run.stdout, re.MULTILINE)
+    assert run.stdout.endswith("\nsoak: 1 passed, 0 failed\n")
+
+
+def test_script_counts_failures() -> None:
+    run = run_script(QEMU_SYSTEM_ARM="/nowhere/qemu")
+
+    assert (run.returncode, run.stderr) == (1, "")
+    assert run.stdout.count("FAILED: /nowhere/qemu is missing") == 3
+    assert run.stdout.endswith("\nsoak: 0 passed, 3 failed\n")
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    (["virt", "virt"], "no firmware for board 'virt'"),
+    (["mps2-an385"], "1 boards given"),
+    (["--seconds", "0"], "--seconds 0: must be above 0"),
+])
+def test_script_refuses(arguments: list[str], complaint: str) -> None:
+    run = run_script(*arguments)
+
+    assert run.returncode == 2 and complaint in run.stderr
