@@ -1,0 +1,202 @@
+/*
+ * An ivshmem server of which a test decides every byte
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/un.h>
+#include "qemu/bswap.h"
+#include "ivshmem-flat-fake-server.h"
+
+#define MAX_FDS 16
+
+struct FakeServer {
+    char *socket;
+    int listener;
+    int connection;
+    GThread *thread;
+    FakeServerTalk *talk;
+    void *talk_opaque;
+};
+
+FakeServer *fake_server_new(const char *dir)
+{
+    static unsigned count;
+    FakeServer *s = g_new0(FakeServer, 1);
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    s->connection = -1;
+    s->socket = g_strdup_printf("%s/fake-server%u", dir, count++);
+    g_assert_cmpuint(strlen(s->socket), <, sizeof(address.sun_path));
+    strcpy(address.sun_path, s->socket);
+    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(s->listener, >=, 0);
+    g_assert_cmpint(bind(s->listener, (struct sockaddr *)&address,
+                         sizeof(address)), ==, 0);
+    g_assert_cmpint(listen(s->listener, 1), ==, 0);
+    return s;
+}
+
+void fake_server_free(FakeServer *s)
+{
+    if (!s) {
+        return;
+    }
+    fake_server_join(s);
+    fake_server_hang_up(s);
+    close(s->listener);
+    unlink(s->socket);
+    g_free(s->socket);
+    g_free(s);
+}
+
+const char *fake_server_socket(FakeServer *s)
+{
+    return s->socket;
+}
+
+static void *fake_server_thread(void *opaque)
+{
+    FakeServer *s = opaque;
+    GPollFD fd = { .fd = s->listener, .events = G_IO_IN };
+    struct timeval limit = { .tv_sec = FAKE_SERVER_TIMEOUT_S };
+
+    g_assert_cmpint(g_poll(&fd, 1, FAKE_SERVER_TIMEOUT_S * 1000), ==, 1);
+    s->connection = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+    g_assert_cmpint(s->connection, >=, 0);
+    g_assert_cmpint(setsockopt(s->connection, SOL_SOCKET, SO_SNDTIMEO, &limit,
+                               sizeof(limit)), ==, 0);
+    s->talk(s, s->talk_opaque);
+    return NULL;
+}
+
+void fake_server_expect(FakeServer *s, FakeServerTalk *talk, void *opaque)
+{
+    g_assert_cmpint(s->connection, ==, -1);
+    s->talk = talk;
+    s->talk_opaque = opaque;
+    s->thread = g_thread_new("fake-server", fake_server_thread, s);
+}
+
+void fake_server_join(FakeServer *s)
+{
+    if (s->thread) {
+        g_thread_join(g_steal_pointer(&s->thread));
+    }
+}
+
+void fake_server_hang_up(FakeServer *s)
+{
+    if (s->connection >= 0) {
+        close(s->connection);
+        s->connection = -1;
+    }
+}
+
+bool fake_server_send_bytes(FakeServer *s, const void *bytes, size_t size,
+                            const int *fds, unsigned n_fds)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(MAX_FDS * sizeof(int))];
+    } control = {
+        .header = {
+            .cmsg_len = CMSG_LEN(n_fds * sizeof(int)),
+            .cmsg_level = SOL_SOCKET,
+            .cmsg_type = SCM_RIGHTS,
+        },
+    };
+    struct iovec iov = { .iov_base = (void *)bytes, .iov_len = size };
+    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (n_fds) {
+        g_assert_cmpuint(n_fds, <=, MAX_FDS);
+        memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+    }
+    while (iov.iov_len) {
+        ssize_t sent = sendmsg(s->connection, &message, MSG_NOSIGNAL);
+
+        if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+            return false;
+        }
+        g_assert_cmpint(sent, >, 0);
+        iov.iov_base += sent;
+        iov.iov_len -= sent;
+        message.msg_control = NULL;
+        message.msg_controllen = 0;
+    }
+    return true;
+}
+
+void fake_server_send(FakeServer *s, int64_t message, int fd)
+{
+    int64_t wire = cpu_to_le64(message);
+
+    g_assert_true(fake_server_send_bytes(s, &wire, sizeof(wire), &fd, fd >= 0));
+}
+
+bool fake_server_all_read(FakeServer *s)
+{
+    GPollFD fd = { .fd = s->connection };   /* a hang-up comes unasked */
+    int unread;
+
+    g_assert_cmpint(ioctl(s->connection, TIOCOUTQ, &unread), ==, 0);
+    return unread == 0 || g_poll(&fd, 1, 0) == 1;
+}
+
+FakePeer *fake_peer_new(uint16_t id, unsigned n_vectors)
+{
+    FakePeer *p = g_malloc(sizeof(*p) + n_vectors * sizeof(p->vectors[0]));
+
+    p->id = id;
+    p->n_vectors = n_vectors;
+    for (unsigned i = 0; i < n_vectors; i++) {
+        p->vectors[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        g_assert_cmpint(p->vectors[i], >=, 0);
+    }
+    return p;
+}
+
+void fake_peer_free(FakePeer *p)
+{
+    if (!p) {
+        return;
+    }
+    for (unsigned i = 0; i < p->n_vectors; i++) {
+        close(p->vectors[i]);
+    }
+    g_free(p);
+}
+
+void fake_server_announce(FakeServer *s, FakePeer *p)
+{
+    for (unsigned i = 0; i < p->n_vectors; i++) {
+        fake_server_send(s, p->id, p->vectors[i]);
+    }
+}
+
+uint64_t fake_peer_rung(FakePeer *p, unsigned vector)
+{
+    GPollFD fd = { .fd = p->vectors[vector], .events = G_IO_IN };
+    uint64_t count;
+
+    /* Who is given an eventfd may have it wait for something to read */
+    if (g_poll(&fd, 1, 0) == 0) {
+        return 0;
+    }
+    g_assert_cmpint(read(fd.fd, &count, sizeof(count)), ==, sizeof(count));
+    return count;
+}
+
+void fake_peer_ring(FakePeer *p, unsigned vector)
+{
+    const uint64_t one = 1;
+
+    g_assert_cmpint(write(p->vectors[vector], &one, sizeof(one)),
+                    ==, sizeof(one));
+}
