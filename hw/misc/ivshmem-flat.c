@@ -14,6 +14,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/syscall.h>
 #include "qemu/bswap.h"
 #include "qemu/error-report.h"
 #include "qemu/log.h"
@@ -59,6 +60,8 @@ REG32(DOORBELL, 0xc)
 
 /* A guest's store has to end, whatever the server sends meanwhile */
 #define MAX_UNREAD_MESSAGES 4096
+
+#define MAX_ENDED_REQUESTS 64
 
 #define MAX_WARNINGS 10
 #define MAX_WARNINGS_PERIOD_S 10
@@ -132,6 +135,85 @@ static void ivshmem_flat_vm_change(void *opaque, bool running, RunState state)
 }
 
 /*
+ * Peers' doorbells
+ *
+ * A write to an eventfd that is full waits, unless O_NONBLOCK is set, which
+ * everyone who shares the eventfd can change at any time.  What never waits is
+ * the kernel itself when it signals that an asynchronous request has ended.
+ * So ours ask for nothing, and come to an end at once.
+ */
+
+static bool ivshmem_flat_init_requests(IvshmemFlatState *s, Error **errp)
+{
+    ERRP_GUARD();
+
+    s->null_fd = qemu_open("/dev/null", O_RDONLY, errp);
+    if (s->null_fd < 0) {
+        return false;
+    }
+    if (syscall(SYS_io_setup, MAX_ENDED_REQUESTS, &s->requests) < 0) {
+        error_setg_errno(errp, errno, "can't set up asynchronous I/O, which "
+                         "rings doorbells");
+        error_append_hint(errp, "The host must allow io_setup() and "
+                          "io_submit(), and /proc/sys/fs/aio-max-nr must "
+                          "exceed aio-nr beside it.\n");
+        return false;
+    }
+    return true;
+}
+
+static void ivshmem_flat_release_requests(IvshmemFlatState *s)
+{
+    if (s->requests) {
+        syscall(SYS_io_destroy, s->requests);
+        s->requests = 0;
+    }
+    if (s->null_fd >= 0) {
+        close(s->null_fd);
+        s->null_fd = -1;
+    }
+}
+
+/* Returns 0 or -errno */
+static int ivshmem_flat_request(IvshmemFlatState *s, uint16_t opcode, int fd)
+{
+    struct iocb request = {
+        .aio_lio_opcode = opcode,
+        .aio_fildes = s->null_fd,
+        .aio_flags = IOCB_FLAG_RESFD,
+        .aio_resfd = fd,
+    };
+    struct iocb *requests[] = { &request };
+    struct io_event ended[MAX_ENDED_REQUESTS];
+
+    while (syscall(SYS_io_submit, s->requests, 1, requests) < 0) {
+        int error = -errno;
+
+        /* There is no room until somebody has heard how the others ended */
+        if (error != -EAGAIN ||
+            syscall(SYS_io_getevents, s->requests, 0, MAX_ENDED_REQUESTS,
+                    ended, NULL) <= 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int ivshmem_flat_signal(IvshmemFlatState *s, int eventfd)
+{
+    return ivshmem_flat_request(s, IOCB_CMD_PREAD, eventfd);
+}
+
+/*
+ * Anything but an eventfd could keep the IOThread busy for ever.  The kernel
+ * refuses the eventfd before it refuses to write to what is open for reading.
+ */
+static bool ivshmem_flat_is_eventfd(IvshmemFlatState *s, int fd)
+{
+    return ivshmem_flat_request(s, IOCB_CMD_PWRITE, fd) == -EBADF;
+}
+
+/*
  * What the server says
  */
 
@@ -143,19 +225,6 @@ static void ivshmem_flat_vector_free(void *opaque)
     g_free(vector);
 }
 
-/*
- * Anything but an eventfd could keep the IOThread or a vCPU busy for ever.
- * Other files without a type, such as an epoll set, refuse to be written to.
- */
-static bool ivshmem_flat_is_eventfd(int fd)
-{
-    const uint64_t nothing = 0;
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && !(st.st_mode & S_IFMT) &&
-           write(fd, &nothing, sizeof(nothing)) == sizeof(nothing);
-}
-
 /* Each message with an fd and the same ID brings the next vector */
 static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
                                     Error **errp)
@@ -163,7 +232,7 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
     GPtrArray *vectors = g_hash_table_lookup(s->peers, GUINT_TO_POINTER(id));
     IvshmemFlatVector *vector;
 
-    if (!ivshmem_flat_is_eventfd(*fd)) {
+    if (!ivshmem_flat_is_eventfd(s, *fd)) {
         error_setg(errp, "server gave ID %u a vector that is no eventfd", id);
         return false;
     }
@@ -180,6 +249,7 @@ static bool ivshmem_flat_add_vector(IvshmemFlatState *s, uint16_t id, int *fd,
     trace_ivshmem_flat_vector(s->own_id, id, vectors->len, *fd);
     vector = g_new0(IvshmemFlatVector, 1);
     vector->device = s;
+    /* The chardev has cleared it, for everyone who shares the eventfd */
     g_unix_set_fd_nonblocking(*fd, true, NULL);
     event_notifier_init_fd(&vector->notifier, *fd);
     *fd = -1;
@@ -634,7 +704,6 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
                               uint16_t vector)
 {
     IvshmemFlatVector *found;
-    GPollFD room = { .events = G_IO_OUT };
 
     if (!ivshmem_flat_interrupts_enabled(s)) {
         trace_ivshmem_flat_ring_ignored(peer, vector, "interrupts are off");
@@ -656,15 +725,8 @@ static void ivshmem_flat_ring(IvshmemFlatState *s, uint16_t peer,
         return;
     }
 
-    /* Whoever shares the eventfd can make it one that waits when it is full */
-    room.fd = event_notifier_get_fd(&found->notifier);
-    if (g_poll(&room, 1, 0) != 1) {
-        trace_ivshmem_flat_ring_ignored(peer, vector, "eventfd is full");
-        return;
-    }
-
     trace_ivshmem_flat_ring(s->own_id, peer, vector);
-    event_notifier_set(&found->notifier);
+    ivshmem_flat_signal(s, event_notifier_get_fd(&found->notifier));
 }
 
 static bool ivshmem_flat_access_ok(hwaddr offset, unsigned size,
@@ -1099,6 +1161,7 @@ static void ivshmem_flat_release(IvshmemFlatState *s)
         iothread_destroy(s->iothread);
         s->iothread = NULL;
     }
+    ivshmem_flat_release_requests(s);
     migrate_del_blocker(&s->migration_blocker);
     g_clear_pointer(&s->server_context, g_main_context_unref);
 }
@@ -1135,7 +1198,8 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
             goto fail;
         }
     }
-    if (!ivshmem_flat_handshake(s, may_interrupt, errp)) {
+    if (!ivshmem_flat_init_requests(s, errp) ||
+        !ivshmem_flat_handshake(s, may_interrupt, errp)) {
         goto fail;
     }
 
@@ -1206,6 +1270,7 @@ static void ivshmem_flat_init(Object *obj)
 
     s->msg_fd = -1;
     s->last_id = -1;
+    s->null_fd = -1;
     s->peers = g_hash_table_new_full(NULL, NULL, NULL,
                                      (GDestroyNotify)g_ptr_array_unref);
     memory_region_init_io(&s->mmr, obj, &ivshmem_flat_mmr_ops, s,

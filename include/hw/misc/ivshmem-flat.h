@@ -30,6 +30,7 @@
 #ifndef HW_MISC_IVSHMEM_FLAT_H
 #define HW_MISC_IVSHMEM_FLAT_H
 
+#include <linux/aio_abi.h>
 #include "chardev/char-fe.h"
 #include "hw/sysbus.h"
 #include "qemu/event_notifier.h"
@@ -77,6 +78,10 @@ struct IvshmemFlatState {
     uint16_t own_id;
     int last_id;                    /* whose vector came last, or -1 */
     GHashTable *peers;              /* ID, own included: its vectors */
+
+    /* Doorbells of peers: rung by vCPUs, big lock held */
+    aio_context_t requests;
+    int null_fd;
 
     /* Doorbells of ours: served by the IOThread while the VM runs */
     IvshmemFlatVector *doorbell;    /* own vector 0, held in peers */

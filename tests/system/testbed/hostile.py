@@ -15,7 +15,7 @@ import struct
 import tempfile
 import termios
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -150,8 +150,8 @@ class HostileServer:
         ]
         self.memory = SharedMemory(Path(f"/proc/self/fd/{self.memory_fd}"))
         self._stack.callback(self.memory.close)
-        self.socket = Path(self._stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="ivshmem-flat-")), "server.sock")
+        directory = tempfile.TemporaryDirectory(prefix="ivshmem-flat-")
+        self.socket = Path(self._stack.enter_context(directory), "server.sock")
         self._listener = self._stack.enter_context(
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         self._listener.bind(str(self.socket))
@@ -180,6 +180,10 @@ class HostileServer:
         """One message: a signed number of 64 bits, and the fds with it."""
         self.say_bytes(_encode(number), *fds)
 
+    def say_often(self, number: int, times: int) -> None:
+        """So many messages in one piece, sooner sent than read."""
+        self.say_bytes(_encode(number) * times)
+
     def say_half(self, number: int, *fds: int) -> None:
         """The beginning of a message, with its fds."""
         self.say_bytes(_encode(number)[:3], *fds)
@@ -202,23 +206,23 @@ class HostileServer:
             raise TestbedError("the hostile server has no client")
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                    array.array("i", fds))] if fds else []
-        self._connection.sendmsg([data], rights)
+        sent = self._connection.sendmsg([data], rights)
+        self._connection.sendall(data[sent:])
 
     @contextmanager
-    def saying(self, messages: Iterable[Message],
-               pause: float = 0.0) -> Iterator[None]:
-        """Says these, with so many seconds between them, for the length of
-        the block, or until the client is gone."""
+    def repeating(self, say: Callable[[], None],
+                  pause: float = 0.0) -> Iterator[None]:
+        """Calls say() again and again, with so many seconds in between, for
+        the length of the block, or until the client is gone."""
         enough = Event()
 
-        def talk() -> None:
+        def repeat() -> None:
             with suppress(ConnectionError):
-                for number, fds in messages:
-                    self.say(number, *fds)
-                    if enough.wait(pause) if pause else enough.is_set():
-                        return
+                while not enough.is_set():
+                    say()
+                    enough.wait(pause)
 
-        talker = Thread(target=talk, daemon=True)
+        talker = Thread(target=repeat, daemon=True)
         talker.start()
         try:
             yield

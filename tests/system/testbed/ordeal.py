@@ -7,7 +7,6 @@ The boards run guest/tests/errands.c.
 import os
 import re
 import select
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,22 +133,34 @@ class Vm:
     def check_alive(self) -> None:
         """QEMU answers, the VM can be rung, memory works both ways, and all
         vectors of the known peer can be rung."""
-        status = self.board.qmp.command("query-status")["status"]
-        self._require("the VM", status, "running")
+        self.check_running()
         self._require("its own ID", self._property("own-id"), OWN_ID)
         self.check_rings([(PEER, vector) for vector in range(PEER_VECTORS)],
                          self._server.peer_doorbells)
 
+    def check_running(self) -> None:
+        """QEMU answers."""
+        status = self.board.qmp.command("query-status")["status"]
+        self._require("the VM", status, "running")
+
     def check_rings(self, rings: Sequence[tuple[int, int]],
                     doorbells: Sequence[int]) -> None:
         """Each of these, rung by the guest, rings the eventfd that belongs to
-        it, once, and no other of them."""
-        for doorbell in doorbells:
-            _take(doorbell)
+        it, and no other of them."""
+        rung = [0] * len(rings)
+
+        def take() -> list[int]:
+            for i, doorbell in enumerate(doorbells):
+                if select.select([doorbell], [], [], 0)[0]:
+                    rung[i] += os.eventfd_read(doorbell)
+            return rung
+
+        take()
+        rung[:] = [0] * len(rings)
         self.run_errand(rings)
+        expected = [1] * len(rings)
         self._require(f"what rings {rings} brought",
-                      [_take(doorbell) for doorbell in doorbells],
-                      [1] * len(rings))
+                      self.settle(take, lambda now: now == expected), expected)
 
     def open_files(self) -> Counter[str]:
         """As of vitals, without QEMU's displays, which come and go."""
@@ -225,11 +236,5 @@ class Vm:
 
     def _property(self, name: str) -> int:
         return self.board.qmp.command(
-            "qom-get", path="/machine/peripheral-anon/device[0]", property=name)
-
-
-def _take(doorbell: int) -> int:
-    """How often an eventfd was rung since last asked."""
-    if not select.select([doorbell], [], [], 0)[0]:
-        return 0
-    return struct.unpack("=Q", os.read(doorbell, 8))[0]
+            "qom-get", path="/machine/peripheral-anon/device[0]",
+            property=name)
