@@ -15,8 +15,10 @@
  */
 
 #include "qemu/osdep.h"
+#include <linux/aio_abi.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include "qemu/bswap.h"
 #include "qemu/host-utils.h"
@@ -137,6 +139,7 @@ typedef struct World {
     FakePeer *own;
     Peer peers[MAX_PEERS];
     unsigned n_peers;
+    uint16_t gone;                      /* who left last */
     uint32_t intrmask, intrstatus;
 } World;
 
@@ -222,6 +225,7 @@ static Peer *world_join(World *w, unsigned id)
 static void world_leave(World *w, Peer *p)
 {
     fake_server_send(w->server, p->fake->id, -1);
+    w->gone = p->fake->id;
     fake_peer_free(p->fake);
     *p = w->peers[--w->n_peers];
 }
@@ -301,8 +305,16 @@ static unsigned world_count_fds(World *w)
 
 static unsigned random_id(World *w)
 {
-    return w->n_peers && !one_in(4) ? w->peers[pick(w->n_peers)].fake->id :
-           one_in(4) ? w->own->id : random_u32() & 0xffff;
+    switch (pick(8)) {
+    case 0:
+        return random_u32() & 0xffff;
+    case 1:
+        return w->own->id;
+    case 2:
+        return w->gone;
+    default:
+        return w->n_peers ? w->peers[pick(w->n_peers)].fake->id : w->gone;
+    }
 }
 
 static uint64_t random_value(World *w)
@@ -315,7 +327,6 @@ static uint64_t random_value(World *w)
     case 1:
         return UINT64_MAX;
     case 2:
-    case 3:
         return random_u64();
     default:
         doorbell = random_id(w) << 16 |
@@ -333,7 +344,7 @@ static uint64_t random_address(void)
     case 1:
         return SHMEM + pick(2) * SHMEM_SIZE - 16 + pick(32);
     case 2:
-        return MMR + pick(MMR_SIZE / 4) * 4;
+        return MMR + (one_in(2) ? DOORBELL : pick(MMR_SIZE / 4) * 4);
     default:
         return MMR - 16 + pick(16 + MMR_SIZE + 16);
     }
@@ -519,19 +530,47 @@ static void check_rings(World *w)
     }
 }
 
-/* A doorbell that can take no more, and makes who tries nonetheless wait */
-static void peer_go_deaf(World *w, Peer *p)
+/* The kernel itself, for asynchronous I/O, fills an eventfd to the very brim */
+static void overflow_eventfd(int fd)
+{
+    static aio_context_t context;
+    struct iocb request = {
+        .aio_lio_opcode = IOCB_CMD_PREAD,
+        .aio_flags = IOCB_FLAG_RESFD,
+        .aio_resfd = fd,
+    };
+    struct iocb *requests[] = { &request };
+    struct io_event event;
+
+    if (!context) {
+        g_assert_cmpint(syscall(SYS_io_setup, 1, &context), ==, 0);
+    }
+    request.aio_fildes = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_assert_cmpint(syscall(SYS_io_submit, context, 1, requests), ==, 1);
+    g_assert_cmpint(syscall(SYS_io_getevents, context, 1, 1, &event, NULL),
+                    ==, 1);
+    close(request.aio_fildes);
+}
+
+/* It can take no more, not even 0 if it overflows, and who tries must wait */
+static void fill_eventfd(int fd, bool overflow)
 {
     const uint64_t full = UINT64_MAX - 1;
 
+    g_assert_cmpint(write(fd, &full, sizeof(full)), ==, sizeof(full));
+    g_assert_true(g_unix_set_fd_nonblocking(fd, false, NULL));
+    if (overflow) {
+        overflow_eventfd(fd);
+    }
+}
+
+static void peer_go_deaf(World *w, Peer *p)
+{
     world_sync(w);
     p->deaf = true;
     for (unsigned i = 0; i < p->fake->n_vectors; i++) {
-        int fd = p->fake->vectors[i];
-
         fake_peer_rung(p->fake, i);
-        g_assert_cmpint(write(fd, &full, sizeof(full)), ==, sizeof(full));
-        g_assert_true(g_unix_set_fd_nonblocking(fd, false, NULL));
+        fill_eventfd(p->fake->vectors[i], one_in(2));
     }
 }
 
@@ -556,7 +595,11 @@ static void let_peers_act(World *w)
         break;
     case 2:
         if (w->n_peers && one_in(4)) {
-            peer_go_deaf(w, &w->peers[pick(w->n_peers)]);
+            Peer *p = &w->peers[pick(w->n_peers)];
+
+            if (!p->deaf) {
+                peer_go_deaf(w, p);
+            }
         }
         break;
     case 3:
@@ -578,7 +621,7 @@ static void test_guest(void)
     fds = world_count_fds(w);
     while (run_on(&run)) {
         uint64_t address = random_address();
-        unsigned size = 1 << pick(4);
+        unsigned size = one_in(2) ? 4 : 1 << pick(4);
 
         if (address < MMR + 2 * MMR_SIZE) {
             (one_in(2) ? check_mmr_read : check_mmr_write)(w, address, size);
@@ -613,7 +656,8 @@ typedef enum {
     EVENT_FD,
     SHM_FD,
     FIRST_STRANGE_FD,
-    SMALL_SHM_FD = FIRST_STRANGE_FD,
+    OVERFLOWN_FD = FIRST_STRANGE_FD,
+    SMALL_SHM_FD,
     EPOLL_FD,
     TIMER_FD,
     PIPE_READ_FD,
@@ -637,6 +681,8 @@ static void open_all_fds(void)
 
     all_fds[NO_FD] = -1;
     all_fds[EVENT_FD] = eventfd(0, EFD_CLOEXEC);
+    all_fds[OVERFLOWN_FD] = eventfd(0, EFD_CLOEXEC);
+    fill_eventfd(all_fds[OVERFLOWN_FD], true);
     all_fds[SHM_FD] = make_shm(SHMEM_SIZE);
     all_fds[SMALL_SHM_FD] = make_shm(SHMEM_SIZE / 2);
     all_fds[EPOLL_FD] = epoll_create1(EPOLL_CLOEXEC);

@@ -59,6 +59,7 @@ struct Side {
     int shm_fd;
     FakePeer *own;
     FakePeer *peers[MAX_PEERS];
+    uint16_t gone;                      /* who left last */
 };
 
 static char *tmpdir;
@@ -194,6 +195,7 @@ static void side_leave(Side *side, unsigned slot)
 {
     fake_server_send(side->server, side->peers[slot]->id, -1);
     WAIT_FOR(fake_server_all_read(side->server));
+    side->gone = side->peers[slot]->id;
     fake_peer_free(g_steal_pointer(&side->peers[slot]));
 }
 
@@ -267,7 +269,7 @@ static unsigned random_id(Side *side)
     case 1:
         return side->own->id;
     default:
-        return peer ? peer->id : side->own->id ^ 1;
+        return peer ? peer->id : side->gone;
     }
 }
 
