@@ -28,7 +28,7 @@ firmware: ## build the demo's and the tests' firmware: build/firmware/
 	@$(MAKE) --silent -C guest
 
 demo: qemu firmware ## two boards share memory and ring each other's doorbells
-	@scripts/demo
+	@scripts/run-locked --shared scripts/demo
 
 check: qemu firmware ## run all tests: check-qtest, then check-system
 	@scripts/check qtest system
@@ -40,7 +40,7 @@ check-system: qemu firmware ## test whole virtual machines that run the firmware
 	@scripts/check system
 
 check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
-	@scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove build/
 	rm -rf build

@@ -48,3 +48,17 @@ logged() {
         return 1
     }
 }
+
+# lock --shared|--exclusive: keep other checkouts from rebuilding the QEMU that
+# all of them use, or from using it, until this process and all that it has
+# started have ended.
+lock() {
+    minutes=30
+    mkdir -p "$cache"
+    exec 9>"$cache/lock"
+    flock "$1" --nonblock 9 || {
+        say "waiting for another build or test run to finish (for $minutes minutes at most)"
+        flock "$1" --timeout $((minutes * 60)) 9 ||
+            die "another build or test run still holds $cache/lock after $minutes minutes"
+    }
+}
