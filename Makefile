@@ -5,17 +5,20 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware demo check check-qtest check-system check-soak clean distclean
+.PHONY: help qemu firmware demo check check-qtest check-system check-soak check-sanitized \
+	clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
+	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
+	@echo "  FUZZ_SEED=SEED     do what a fuzzer did that printed this random seed"
 	@echo "  V=1                show all that each step prints"
 	@echo
 	@echo "Debian packages that are missing are installed when a target needs them."
@@ -41,6 +44,9 @@ check-system: qemu firmware ## test whole virtual machines that run the firmware
 
 check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
 	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+check-sanitized: firmware ## run our tests with sanitizers in QEMU: no bad access, no leak
+	@scripts/check --sanitized qtest system
 
 clean: ## remove build/
 	rm -rf build
