@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include "qemu/bswap.h"
 #include "ivshmem-flat-fake-server.h"
+#include "ivshmem-flat-wait.h"
 
 #define MAX_FDS 16
 
@@ -62,9 +63,9 @@ static void *fake_server_thread(void *opaque)
 {
     FakeServer *s = opaque;
     GPollFD fd = { .fd = s->listener, .events = G_IO_IN };
-    struct timeval limit = { .tv_sec = FAKE_SERVER_TIMEOUT_S };
+    struct timeval limit = { .tv_sec = TIMEOUT_S };
 
-    g_assert_cmpint(g_poll(&fd, 1, FAKE_SERVER_TIMEOUT_S * 1000), ==, 1);
+    g_assert_cmpint(g_poll(&fd, 1, TIMEOUT_S * 1000), ==, 1);
     s->connection = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
     g_assert_cmpint(s->connection, >=, 0);
     g_assert_cmpint(setsockopt(s->connection, SOL_SOCKET, SO_SNDTIMEO, &limit,
@@ -140,6 +141,13 @@ void fake_server_send(FakeServer *s, int64_t message, int fd)
     g_assert_true(fake_server_send_bytes(s, &wire, sizeof(wire), &fd, fd >= 0));
 }
 
+void fake_server_greet(FakeServer *s, uint16_t own_id, int shm_fd)
+{
+    fake_server_send(s, 0, -1);
+    fake_server_send(s, own_id, -1);
+    fake_server_send(s, -1, shm_fd);
+}
+
 bool fake_server_all_read(FakeServer *s)
 {
     GPollFD fd = { .fd = s->connection };   /* a hang-up comes unasked */
@@ -147,6 +155,14 @@ bool fake_server_all_read(FakeServer *s)
 
     g_assert_cmpint(ioctl(s->connection, TIOCOUTQ, &unread), ==, 0);
     return unread == 0 || g_poll(&fd, 1, 0) == 1;
+}
+
+int fake_shm_new(size_t size)
+{
+    int fd = memfd_create("fake-shm", MFD_CLOEXEC);
+
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
+    return fd;
 }
 
 FakePeer *fake_peer_new(uint16_t id, unsigned n_vectors)

@@ -7,28 +7,12 @@
 /*
  * It speaks the protocol of docs/specs/ivshmem-spec.rst, or whatever else the
  * test wants to say, to one client at a time.  Everything it sends is sent by
- * the thread that asks for it.  Nothing here waits longer than
- * FAKE_SERVER_TIMEOUT_S: the test fails then.
+ * the thread that asks for it.  Nothing here waits longer than TIMEOUT_S: the
+ * test fails then.
  */
 
 #ifndef TESTS_QTEST_IVSHMEM_FLAT_FAKE_SERVER_H
 #define TESTS_QTEST_IVSHMEM_FLAT_FAKE_SERVER_H
-
-#define FAKE_SERVER_TIMEOUT_S   30
-
-/* Waits for a condition, and fails the test that waits in vain */
-#define WAIT_FOR(condition)                                             \
-    do {                                                                \
-        gint64 end_ = g_get_monotonic_time() +                          \
-                      FAKE_SERVER_TIMEOUT_S * G_TIME_SPAN_SECOND;       \
-        while (!(condition)) {                                          \
-            if (g_get_monotonic_time() > end_) {                        \
-                g_error("%s: not within %d s: %s", __func__,            \
-                        FAKE_SERVER_TIMEOUT_S, #condition);             \
-            }                                                           \
-            g_usleep(200);                                              \
-        }                                                               \
-    } while (0)
 
 typedef struct FakeServer FakeServer;
 typedef void FakeServerTalk(FakeServer *server, void *opaque);
@@ -65,8 +49,14 @@ bool fake_server_send_bytes(FakeServer *server, const void *bytes, size_t size,
 /* Sends one message, with @fd unless that is -1, to a client that listens */
 void fake_server_send(FakeServer *server, int64_t message, int fd);
 
+/* The handshake up to the shared memory; vectors are yet to be announced */
+void fake_server_greet(FakeServer *server, uint16_t own_id, int shm_fd);
+
 /* Whether the client has read all that was sent, or has hung up */
 bool fake_server_all_read(FakeServer *server);
+
+/* New shared memory of @size bytes; the caller closes the file descriptor */
+int fake_shm_new(size_t size);
 
 /*
  * A client that is said to be there: an ID and an eventfd for each vector

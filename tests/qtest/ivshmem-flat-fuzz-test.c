@@ -23,28 +23,17 @@
 #include "qemu/bswap.h"
 #include "qemu/host-utils.h"
 #include "qemu/units.h"
-#include "libqtest.h"
 #include "ivshmem-flat-fake-server.h"
+#include "ivshmem-flat-vm.h"
+#include "ivshmem-flat-wait.h"
 
-#define INTRMASK    0x0
-#define INTRSTATUS  0x4
-#define IVPOSITION  0x8
-#define DOORBELL    0xc
-
-#define MMR         0x400ff000
 #define MMR_SIZE    0x10
-#define SHMEM       0x60000000
 #define SHMEM_SIZE  (64 * KiB)
-#define IRQ_LINE    29
-
-#define NVIC_ISPR   0xe000e200
-#define NVIC_ICPR   0xe000e280
+#define PLACED      WIRED "," AT_SHMEM ",shmem-size=64K"
 
 #define ROUNDS          1000000
 #define HANDSHAKES      300
 #define DEFAULT_SECONDS 30
-
-static char *tmpdir;
 
 /*
  * Random numbers
@@ -143,21 +132,11 @@ typedef struct World {
     uint32_t intrmask, intrstatus;
 } World;
 
-static int make_shm(size_t size)
-{
-    int fd = memfd_create("ivshmem-flat-fuzz", MFD_CLOEXEC);
-
-    g_assert_cmpint(ftruncate(fd, size), ==, 0);
-    return fd;
-}
-
 static void world_greet(FakeServer *server, void *opaque)
 {
     World *w = opaque;
 
-    fake_server_send(server, 0, -1);
-    fake_server_send(server, w->own->id, -1);
-    fake_server_send(server, -1, w->shm_fd);
+    fake_server_greet(server, w->own->id, w->shm_fd);
     fake_server_announce(server, w->own);
 }
 
@@ -167,17 +146,13 @@ static World *world_new(void)
 
     w->server = fake_server_new(tmpdir);
     w->own = fake_peer_new(random_u32(), 2);
-    w->shm_fd = make_shm(SHMEM_SIZE);
+    w->shm_fd = fake_shm_new(SHMEM_SIZE);
     w->shm = mmap(NULL, SHMEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
                   w->shm_fd, 0);
     g_assert(w->shm != MAP_FAILED);
     fake_server_expect(w->server, world_greet, w);
-    w->vm = qtest_initf("-machine mps2-an385 -chardev socket,path=%s,id=iv "
-                        "-device 'ivshmem-flat,id=flat,chardev=iv,"
-                        "x-bus-qompath=/sysbus,shmem-size=64K,"
-                        "x-irq-qompath=nvic/unnamed-gpio-in[29],"
-                        "x-bus-address-shmem=0x60000000'",
-                        fake_server_socket(w->server));
+    w->vm = vm_start_on(fake_server_socket(w->server), "mps2-an385",
+                        PLACED, "");
     fake_server_join(w->server);
     return w;
 }
@@ -230,21 +205,6 @@ static void world_leave(World *w, Peer *p)
     *p = w->peers[--w->n_peers];
 }
 
-static bool irq_pending(World *w)
-{
-    return qtest_readl(w->vm, NVIC_ISPR) & 1u << IRQ_LINE;
-}
-
-static void irq_clear(World *w)
-{
-    qtest_writel(w->vm, NVIC_ICPR, 1u << IRQ_LINE);
-}
-
-static void ring(World *w, unsigned id, unsigned vector)
-{
-    qtest_writel(w->vm, MMR + DOORBELL, id << 16 | vector);
-}
-
 /* All that a device is for, still works */
 static void world_check(World *w)
 {
@@ -253,12 +213,12 @@ static void world_check(World *w)
     Peer *p;
 
     world_sync(w);
-    qtest_writel(w->vm, MMR + INTRMASK, value);
-    g_assert_cmphex(qtest_readl(w->vm, MMR + INTRMASK), ==, value);
-    qtest_writel(w->vm, MMR + INTRSTATUS, ~value);
-    g_assert_cmphex(qtest_readl(w->vm, MMR + INTRSTATUS), ==, ~value);
-    g_assert_cmphex(qtest_readl(w->vm, MMR + INTRSTATUS), ==, 0);
-    g_assert_cmpuint(qtest_readl(w->vm, MMR + IVPOSITION), ==, w->own->id);
+    reg_write(w->vm, INTRMASK, value);
+    g_assert_cmphex(reg_read(w->vm, INTRMASK), ==, value);
+    reg_write(w->vm, INTRSTATUS, ~value);
+    g_assert_cmphex(reg_read(w->vm, INTRSTATUS), ==, ~value);
+    g_assert_cmphex(reg_read(w->vm, INTRSTATUS), ==, 0);
+    g_assert_cmpuint(own_id(w->vm), ==, w->own->id);
     w->intrmask = value;
     w->intrstatus = 0;
 
@@ -267,16 +227,16 @@ static void world_check(World *w)
     qtest_writel(w->vm, SHMEM, ~value);
     g_assert_cmphex((uint32_t)ldl_le_p(w->shm), ==, ~value);
 
-    irq_clear(w);
-    ring(w, w->own->id, 0);
-    WAIT_FOR(irq_pending(w));
-    irq_clear(w);
+    irq_clear(w->vm, IRQ_LINE);
+    ring(w->vm, w->own->id, 0);
+    WAIT_FOR(irq_pending(w->vm, IRQ_LINE));
+    irq_clear(w->vm, IRQ_LINE);
     fake_peer_ring(w->own, 0);
-    WAIT_FOR(irq_pending(w));
+    WAIT_FOR(irq_pending(w->vm, IRQ_LINE));
 
     g_assert_null(world_find_peer(w, id));
     p = world_join(w, id);
-    ring(w, id, p->fake->n_vectors - 1);
+    ring(w->vm, id, p->fake->n_vectors - 1);
     g_assert_cmpuint(fake_peer_rung(p->fake, p->fake->n_vectors - 1), ==, 1);
     world_leave(w, p);
     world_sync(w);
@@ -290,7 +250,7 @@ static unsigned world_count_fds(World *w)
 
     /* An answer to this comes after the last message has been dealt with */
     world_sync(w);
-    qtest_readl(w->vm, MMR + INTRMASK);
+    reg_read(w->vm, INTRMASK);
     dir = g_dir_open(path, 0, NULL);
     g_assert_nonnull(dir);
     while (g_dir_read_name(dir)) {
@@ -606,7 +566,7 @@ static void let_peers_act(World *w)
         fake_peer_ring(w->own, 0);
         break;
     case 4:
-        irq_clear(w);
+        irq_clear(w->vm, IRQ_LINE);
         break;
     }
 }
@@ -683,8 +643,8 @@ static void open_all_fds(void)
     all_fds[EVENT_FD] = eventfd(0, EFD_CLOEXEC);
     all_fds[OVERFLOWN_FD] = eventfd(0, EFD_CLOEXEC);
     fill_eventfd(all_fds[OVERFLOWN_FD], true);
-    all_fds[SHM_FD] = make_shm(SHMEM_SIZE);
-    all_fds[SMALL_SHM_FD] = make_shm(SHMEM_SIZE / 2);
+    all_fds[SHM_FD] = fake_shm_new(SHMEM_SIZE);
+    all_fds[SMALL_SHM_FD] = fake_shm_new(SHMEM_SIZE / 2);
     all_fds[EPOLL_FD] = epoll_create1(EPOLL_CLOEXEC);
     all_fds[TIMER_FD] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     g_assert_true(g_unix_open_pipe(all_fds + PIPE_READ_FD, FD_CLOEXEC, NULL));
@@ -848,7 +808,7 @@ static void test_server(void)
     while (run_on(&run)) {
         put_random_message(w, &stream, held);
         if (one_in(256)) {
-            ring(w, random_number(w->own->id), pick(4));
+            ring(w->vm, random_number(w->own->id), pick(4));
         }
         if (one_in(16384)) {
             held_release(held, &stream);
@@ -940,22 +900,19 @@ static void talk_handshake(FakeServer *server, void *opaque)
 /* QEMU must take the device or refuse it with a reason, and in time */
 static bool handshake_accepted(FakeServer *server)
 {
-    g_autofree char *path = g_strdup_printf("%s/said", tmpdir);
+    g_autofree char *path = said_path();
     g_autofree char *command = g_strdup_printf(
         "echo quit | timeout %d %s -display none -accel qtest -nodefaults "
         "-machine mps2-an385 -monitor stdio -chardev socket,path=%s,id=iv "
-        "-device 'ivshmem-flat,chardev=iv,x-bus-qompath=/sysbus,"
-        "shmem-size=64K,x-irq-qompath=nvic/unnamed-gpio-in[29],"
-        "x-bus-address-shmem=0x60000000' >%s 2>&1", FAKE_SERVER_TIMEOUT_S,
+        "-device 'ivshmem-flat,chardev=iv," PLACED "' >%s 2>&1", TIMEOUT_S,
         g_getenv("QTEST_QEMU_BINARY"), fake_server_socket(server), path);
-    g_autofree char *said = NULL;
+    g_autofree char *all = NULL;
     int status = system(command);
 
-    g_assert_true(g_file_get_contents(path, &said, NULL, NULL));
-    unlink(path);
+    g_assert_true(g_file_get_contents(path, &all, NULL, NULL));
     if (!WIFEXITED(status) || WEXITSTATUS(status) > 1 ||
-        (WEXITSTATUS(status) == 1 && !strstr(said, ": chardev 'iv': "))) {
-        g_error("QEMU ended with wait status 0x%x and said: %s", status, said);
+        (WEXITSTATUS(status) == 1 && !strstr(all, ": chardev 'iv': "))) {
+        g_error("QEMU ended with wait status 0x%x and said: %s", status, all);
     }
     return WEXITSTATUS(status) == 0;
 }
@@ -982,21 +939,14 @@ static void test_handshake(void)
 
 int main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     if (!qtest_has_machine("mps2-an385")) {
         return 0;
     }
-    tmpdir = g_dir_make_tmp("ivshmem-flat-fuzz.XXXXXX", NULL);
-    g_assert_nonnull(tmpdir);
 
     qtest_add_func("ivshmem-flat/fuzz/guest", test_guest);
     qtest_add_func("ivshmem-flat/fuzz/server", test_server);
     qtest_add_func("ivshmem-flat/fuzz/handshake", test_handshake);
 
-    ret = g_test_run();
-    g_assert_cmpint(rmdir(tmpdir), ==, 0);
-    g_free(tmpdir);
-    return ret;
+    return run_tests();
 }

@@ -18,22 +18,13 @@
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
-#include "libqtest.h"
 #include "libqos/generic-pcihost.h"
 #include "hw/pci/pci_regs.h"
 #include "ivshmem-flat-fake-server.h"
+#include "ivshmem-flat-vm.h"
+#include "ivshmem-flat-wait.h"
 
-#define INTRMASK    0x0
-#define INTRSTATUS  0x4
-#define IVPOSITION  0x8
-#define DOORBELL    0xc
-
-#define MMR         0x400ff000
-#define SHMEM       0x60000000
 #define SHMEM_SIZE  (64 * KiB)
-#define IRQ_LINE    29
-#define NVIC_ISPR   0xe000e200
-#define NVIC_ICPR   0xe000e280
 
 /* RAM, for the PCI device's interrupt: a write of 1 */
 #define PCI_MESSAGE 0x44000000
@@ -62,8 +53,6 @@ struct Side {
     uint16_t gone;                      /* who left last */
 };
 
-static char *tmpdir;
-
 /*
  * Our device
  */
@@ -76,12 +65,12 @@ static void flat_attach(Side *side)
 
 static bool flat_interrupted(Side *side)
 {
-    return qtest_readl(side->vm, NVIC_ISPR) & 1u << IRQ_LINE;
+    return irq_pending(side->vm, IRQ_LINE);
 }
 
 static void flat_acknowledge(Side *side)
 {
-    qtest_writel(side->vm, NVIC_ICPR, 1u << IRQ_LINE);
+    irq_clear(side->vm, IRQ_LINE);
 }
 
 /*
@@ -122,9 +111,7 @@ static void pci_acknowledge(Side *side)
 
 static const Side flat_side = {
     .command_line = "-machine mps2-an385 -device 'ivshmem-flat,chardev=iv,"
-                    "x-bus-qompath=/sysbus,shmem-size=64K,"
-                    "x-irq-qompath=nvic/unnamed-gpio-in[29],"
-                    "x-bus-address-shmem=0x60000000'",
+                    WIRED "," AT_SHMEM ",shmem-size=64K'",
     .attach = flat_attach,
     .interrupted = flat_interrupted,
     .acknowledge = flat_acknowledge,
@@ -146,9 +133,7 @@ static void side_greet(FakeServer *server, void *opaque)
 {
     Side *side = opaque;
 
-    fake_server_send(server, 0, -1);
-    fake_server_send(server, side->own->id, -1);
-    fake_server_send(server, -1, side->shm_fd);
+    fake_server_greet(server, side->own->id, side->shm_fd);
     fake_server_announce(server, side->own);
 }
 
@@ -158,8 +143,7 @@ static Side *side_new(const Side *kind, unsigned own_id)
 
     side->server = fake_server_new(tmpdir);
     side->own = fake_peer_new(own_id, MAX_VECTORS);
-    side->shm_fd = memfd_create("ivshmem-flat-pci", MFD_CLOEXEC);
-    g_assert_cmpint(ftruncate(side->shm_fd, SHMEM_SIZE), ==, 0);
+    side->shm_fd = fake_shm_new(SHMEM_SIZE);
     fake_server_expect(side->server, side_greet, side);
     side->vm = qtest_initf("-chardev socket,path=%s,id=iv %s",
                            fake_server_socket(side->server),
@@ -364,15 +348,12 @@ static void test_same_answers(const void *own_id)
 int main(int argc, char **argv)
 {
     static const unsigned own_ids[] = { 0, 1, 0x7fff, 0xffff };
-    int ret;
 
     g_test_init(&argc, &argv, NULL);
     if (!qtest_has_machine("mps2-an385") || !qtest_has_machine("virt") ||
         !qtest_has_device("ivshmem-doorbell")) {
         return 0;
     }
-    tmpdir = g_dir_make_tmp("ivshmem-flat-pci.XXXXXX", NULL);
-    g_assert_nonnull(tmpdir);
 
     for (unsigned i = 0; i < ARRAY_SIZE(own_ids); i++) {
         g_autofree char *path =
@@ -382,8 +363,5 @@ int main(int argc, char **argv)
                             test_same_answers);
     }
 
-    ret = g_test_run();
-    g_assert_cmpint(rmdir(tmpdir), ==, 0);
-    g_free(tmpdir);
-    return ret;
+    return run_tests();
 }

@@ -7,8 +7,6 @@
 /*
  * Two real parts of QEMU's ivshmem stand beside the device: the server runs
  * in a thread, and a client gives the tests a peer that they control.
- * A pulse of the interrupt line is seen where it stays: in the NVIC's
- * pending registers.
  */
 
 #include "qemu/osdep.h"
@@ -18,32 +16,16 @@
 #include "qemu/bswap.h"
 #include "qemu/units.h"
 #include "qobject/qdict.h"
-#include "libqtest.h"
 #include "contrib/ivshmem-client/ivshmem-client.h"
 #include "contrib/ivshmem-server/ivshmem-server.h"
+#include "ivshmem-flat-vm.h"
+#include "ivshmem-flat-wait.h"
 
-#define INTRMASK    0x0
-#define INTRSTATUS  0x4
-#define IVPOSITION  0x8
-#define DOORBELL    0xc
-
-#define MMR_DEFAULT     0x400ff000
 #define SHMEM_DEFAULT   0x40100000
-/* Free on both boards */
-#define SHMEM           0x60000000
-#define IRQ_LINE        29
+#define SHM_SIZE        (1 * MiB)
 
-#define NVIC_ISPR   0xe000e200
-#define NVIC_ICPR   0xe000e280
-
-#define SHM_SIZE    (1 * MiB)
-#define TIMEOUT_S   30
-
-#define WIRED "x-bus-qompath=/sysbus,x-irq-qompath=nvic/unnamed-gpio-in[29]"
-#define PLACED WIRED ",x-bus-address-shmem=0x60000000,shmem-size=1M"
-#define MEMORY_ONLY "x-bus-qompath=/sysbus,x-bus-address-shmem=0x60000000," \
-                    "shmem-size=1M"
-#define DEVICE_PATH "/machine/peripheral/flat"
+#define PLACED      WIRED "," AT_SHMEM ",shmem-size=1M"
+#define MEMORY_ONLY "x-bus-qompath=/sysbus," AT_SHMEM ",shmem-size=1M"
 
 static const char *const boards[] = { "lm3s6965evb", "mps2-an385" };
 
@@ -51,29 +33,6 @@ static const char *const boards[] = { "lm3s6965evb", "mps2-an385" };
 static const char *const other_machines[] = {
     "microbit", "netduinoplus2", "raspi0", "raspi2b",
 };
-
-static char *tmpdir;
-
-/*
- * Waiting: for a condition, with a deadline
- */
-
-static gint64 deadline(void)
-{
-    return g_get_monotonic_time() + TIMEOUT_S * G_TIME_SPAN_SECOND;
-}
-
-#define WAIT_FOR(condition)                                             \
-    do {                                                                \
-        gint64 end_ = deadline();                                       \
-        while (!(condition)) {                                          \
-            if (g_get_monotonic_time() > end_) {                        \
-                g_error("%s: not within %d s: %s", __func__, TIMEOUT_S, \
-                        #condition);                                    \
-            }                                                           \
-            g_usleep(200);                                              \
-        }                                                               \
-    } while (0)
 
 /*
  * Server
@@ -249,15 +208,10 @@ static void peer_ring(TestPeer *p, unsigned id, unsigned vector)
  * VM
  */
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(QTestState, qtest_quit)
-
-/* @extra comes last on QEMU's command line, which a shell runs */
 static QTestState *vm_start_options(Server *s, const char *board,
                                     const char *options, const char *extra)
 {
-    return qtest_initf("-machine %s -chardev socket,path=%s,id=iv "
-                       "-device 'ivshmem-flat,id=flat,chardev=iv,%s' %s",
-                       board, s->socket, options, extra);
+    return vm_start_on(s->socket, board, options, extra);
 }
 
 static QTestState *vm_start(Server *s, const char *board)
@@ -265,86 +219,10 @@ static QTestState *vm_start(Server *s, const char *board)
     return vm_start_options(s, board, PLACED, "");
 }
 
-static uint32_t reg_read(QTestState *vm, unsigned offset)
-{
-    return qtest_readl(vm, MMR_DEFAULT + offset);
-}
-
-static void reg_write(QTestState *vm, unsigned offset, uint32_t value)
-{
-    qtest_writel(vm, MMR_DEFAULT + offset, value);
-}
-
-static unsigned own_id(QTestState *vm)
-{
-    return reg_read(vm, IVPOSITION);
-}
-
-static void ring(QTestState *vm, unsigned peer, unsigned vector)
-{
-    reg_write(vm, DOORBELL, peer << 16 | vector);
-}
-
-static bool irq_pending(QTestState *vm, unsigned line)
-{
-    return qtest_readl(vm, NVIC_ISPR + line / 32 * 4) & 1u << line % 32;
-}
-
-static void irq_clear(QTestState *vm, unsigned line)
-{
-    qtest_writel(vm, NVIC_ICPR + line / 32 * 4, 1u << line % 32);
-    g_assert_false(irq_pending(vm, line));
-}
-
-static unsigned qom_get_number(QTestState *vm, const char *property)
-{
-    QDict *reply = qtest_qmp(vm, "{'execute': 'qom-get', 'arguments': "
-                             "{'path': %s, 'property': %s}}",
-                             DEVICE_PATH, property);
-    unsigned value = qdict_get_int(reply, "return");
-
-    qobject_unref(reply);
-    return value;
-}
-
-static bool connected(QTestState *vm)
-{
-    return qtest_qom_get_bool(vm, DEVICE_PATH, "connected");
-}
-
-/*
- * What QEMU says: to its standard error, or with -d guest_errors to a file
- */
-
-static char *said_path(void)
-{
-    return g_strdup_printf("%s/said", tmpdir);
-}
-
-static bool said(const char *text)
-{
-    g_autofree char *path = said_path();
-    g_autofree char *all = NULL;
-
-    return g_file_get_contents(path, &all, NULL, NULL) && strstr(all, text);
-}
-
-static void assert_said(const char *text)
-{
-    g_autofree char *path = said_path();
-    g_autofree char *all = NULL;
-
-    g_assert_true(g_file_get_contents(path, &all, NULL, NULL));
-    if (!strstr(all, text)) {
-        g_error("expected \"%s\", QEMU said:\n%s", text, all);
-    }
-}
-
 static QTestState *vm_start_listened(Server *s, const char *board,
                                      const char *options)
 {
-    g_autofree char *path = said_path();
-    g_autofree char *redirect = g_strdup_printf("2>%s", path);
+    g_autofree char *redirect = said_redirect();
 
     return vm_start_options(s, board, options, redirect);
 }
@@ -355,21 +233,6 @@ static QTestState *vm_start_guest_errors(Server *s)
     g_autofree char *log = g_strdup_printf("-d guest_errors -D %s", path);
 
     return vm_start_options(s, "mps2-an385", PLACED, log);
-}
-
-/* QEMU must end by itself with status 1 and give its reason */
-static void assert_refused(const char *arguments, const char *reason)
-{
-    g_autofree char *path = said_path();
-    g_autofree char *command =
-        g_strdup_printf("exec timeout %d %s -display none -accel qtest "
-                        "-machine mps2-an385 %s 2>%s", TIMEOUT_S,
-                        getenv("QTEST_QEMU_BINARY"), arguments, path);
-    int status = system(command);
-
-    g_assert_true(WIFEXITED(status));
-    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
-    assert_said(reason);
 }
 
 static void assert_options_refused(const char *options, const char *reason)
@@ -479,9 +342,9 @@ static void test_narrow_read(void)
     g_autoptr(QTestState) vm = vm_start_guest_errors(s);
 
     reg_write(vm, INTRMASK, 0xffffffff);
-    g_assert_cmphex(qtest_readb(vm, MMR_DEFAULT + INTRMASK), ==, 0);
+    g_assert_cmphex(qtest_readb(vm, MMR + INTRMASK), ==, 0);
     assert_said("1-byte read at offset 0x0");
-    g_assert_cmphex(qtest_readw(vm, MMR_DEFAULT + INTRMASK + 2), ==, 0);
+    g_assert_cmphex(qtest_readw(vm, MMR + INTRMASK + 2), ==, 0);
     assert_said("2-byte read at offset 0x2");
 }
 
@@ -490,9 +353,9 @@ static void test_narrow_write(void)
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
     g_autoptr(QTestState) vm = vm_start_guest_errors(s);
 
-    qtest_writeb(vm, MMR_DEFAULT + INTRMASK, 0xff);
+    qtest_writeb(vm, MMR + INTRMASK, 0xff);
     assert_said("1-byte write at offset 0x0");
-    qtest_writew(vm, MMR_DEFAULT + INTRMASK, 0xffff);
+    qtest_writew(vm, MMR + INTRMASK, 0xffff);
     assert_said("2-byte write at offset 0x0");
     g_assert_cmphex(reg_read(vm, INTRMASK), ==, 0);
 }
@@ -502,9 +365,9 @@ static void test_wide_access(void)
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
     g_autoptr(QTestState) vm = vm_start_guest_errors(s);
 
-    qtest_writeq(vm, MMR_DEFAULT, UINT64_MAX);
+    qtest_writeq(vm, MMR, UINT64_MAX);
     assert_said("8-byte write at offset 0x0");
-    g_assert_cmphex(qtest_readq(vm, MMR_DEFAULT), ==, 0);
+    g_assert_cmphex(qtest_readq(vm, MMR), ==, 0);
     assert_said("8-byte read at offset 0x0");
     g_assert_cmphex(reg_read(vm, INTRMASK), ==, 0);
 }
@@ -515,8 +378,8 @@ static void test_unaligned_access(void)
     g_autoptr(QTestState) vm = vm_start_guest_errors(s);
 
     reg_write(vm, INTRMASK, 0x01020304);
-    qtest_writel(vm, MMR_DEFAULT + 2, 0xffffffff);
-    g_assert_cmphex(qtest_readl(vm, MMR_DEFAULT + 1), ==, 0);
+    qtest_writel(vm, MMR + 2, 0xffffffff);
+    g_assert_cmphex(qtest_readl(vm, MMR + 1), ==, 0);
     g_assert_cmphex(reg_read(vm, INTRMASK), ==, 0x01020304);
     assert_said("registers take aligned 4-byte accesses");
 }
@@ -545,11 +408,13 @@ static void test_ring_both_ways(const void *board)
         ring(b, own_id(a), 0);
         WAIT_FOR(irq_pending(a, IRQ_LINE));
         irq_clear(a, IRQ_LINE);
+        g_assert_false(irq_pending(a, IRQ_LINE));
         g_assert_false(irq_pending(b, IRQ_LINE));
 
         ring(a, own_id(b), 0);
         WAIT_FOR(irq_pending(b, IRQ_LINE));
         irq_clear(b, IRQ_LINE);
+        g_assert_false(irq_pending(b, IRQ_LINE));
         g_assert_false(irq_pending(a, IRQ_LINE));
     }
 }
@@ -717,6 +582,7 @@ static void test_peers_come_and_go(const void *board)
         peer_ring(p, own_id(vm), 0);
         WAIT_FOR(irq_pending(vm, IRQ_LINE));
         irq_clear(vm, IRQ_LINE);
+        g_assert_false(irq_pending(vm, IRQ_LINE));
         peer_leave(p);
         WAIT_FOR(qom_get_number(vm, "peers") == 0);
     }
@@ -815,7 +681,7 @@ static void test_default_addresses(const void *board)
     g_autoptr(TestPeer) first = peer_join(s);
     g_autoptr(QTestState) vm = vm_start_listened(s, board, WIRED);
 
-    g_assert_cmpuint(qtest_readl(vm, MMR_DEFAULT + IVPOSITION), ==, 1);
+    g_assert_cmpuint(qtest_readl(vm, MMR + IVPOSITION), ==, 1);
     stl_le_p(s->shm, 0x600dcafe);
     g_assert_cmphex(qtest_readl(vm, SHMEM_DEFAULT), ==, 0x600dcafe);
 }
@@ -1251,7 +1117,7 @@ static void test_trace(void)
     g_autoptr(QTestState) vm = vm_start_options(s, "mps2-an385", PLACED,
                                                 trace);
 
-    qtest_readb(vm, MMR_DEFAULT);
+    qtest_readb(vm, MMR);
     ring(vm, 7, 0);
     ring(vm, own_id(vm), 0);
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
@@ -1833,15 +1699,6 @@ static void test_bad_handshake(const void *opaque)
  * All tests
  */
 
-static void remove_tmpdir(void)
-{
-    g_autofree char *said = said_path();
-
-    unlink(said);
-    g_assert_cmpint(rmdir(tmpdir), ==, 0);
-    g_free(tmpdir);
-}
-
 static void add_for_each_board(const char *name, GTestDataFunc test)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(boards); i++) {
@@ -1856,13 +1713,9 @@ static void add_for_each_board(const char *name, GTestDataFunc test)
 
 int main(int argc, char **argv)
 {
-    int ret;
-
     g_test_init(&argc, &argv, NULL);
     /* As the server's own main() does: its clients leave at any time */
     signal(SIGPIPE, SIG_IGN);
-    tmpdir = g_dir_make_tmp("ivshmem-flat-test.XXXXXX", NULL);
-    g_assert_nonnull(tmpdir);
 
     add_for_each_board("registers/reset-values", test_reset_values);
     add_for_each_board("registers/intrmask-keeps-value",
@@ -2026,7 +1879,5 @@ int main(int argc, char **argv)
         }
     }
 
-    ret = g_test_run();
-    remove_tmpdir();
-    return ret;
+    return run_tests();
 }

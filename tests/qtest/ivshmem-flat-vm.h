@@ -1,0 +1,98 @@
+/*
+ * VMs with an ivshmem-flat, for its tests
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+/*
+ * The registers are those of docs/specs/ivshmem-spec.rst.  A pulse of the
+ * interrupt line is seen where it stays: in the NVIC's pending registers.
+ */
+
+#ifndef TESTS_QTEST_IVSHMEM_FLAT_VM_H
+#define TESTS_QTEST_IVSHMEM_FLAT_VM_H
+
+#include "libqtest.h"
+
+#define INTRMASK    0x0
+#define INTRSTATUS  0x4
+#define IVPOSITION  0x8
+#define DOORBELL    0xc
+
+#define MMR         0x400ff000  /* the default */
+/* Free on the Cortex-M boards that the tests use */
+#define SHMEM       0x60000000
+#define IRQ_LINE    29
+
+/* Options of the device that say so */
+#define WIRED       "x-bus-qompath=/sysbus," \
+                    "x-irq-qompath=nvic/unnamed-gpio-in[" \
+                    stringify(IRQ_LINE) "]"
+#define AT_SHMEM    "x-bus-address-shmem=" stringify(SHMEM)
+
+#define DEVICE_PATH "/machine/peripheral/flat"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QTestState, qtest_quit)
+
+/*
+ * Starts a VM that has one device, with @options.  @socket is the path where
+ * its server listens; more options of the chardev may follow, after a comma.
+ * @extra comes last on QEMU's command line, which a shell runs.  The caller
+ * ends the VM: g_autoptr(QTestState) does.
+ */
+QTestState *vm_start_on(const char *socket, const char *machine,
+                        const char *options, const char *extra);
+
+/*
+ * The device of such a VM, as its guest sees it
+ */
+
+uint32_t reg_read(QTestState *vm, unsigned offset);
+void reg_write(QTestState *vm, unsigned offset, uint32_t value);
+
+/* What IVPOSITION reads */
+unsigned own_id(QTestState *vm);
+
+/* Writes DOORBELL; @peer and @vector are 0 to 0xffff */
+void ring(QTestState *vm, unsigned peer, unsigned vector);
+
+bool irq_pending(QTestState *vm, unsigned line);
+void irq_clear(QTestState *vm, unsigned line);
+
+/*
+ * The same, as its user sees it: QOM properties
+ */
+
+unsigned qom_get_number(QTestState *vm, const char *property);
+bool connected(QTestState *vm);
+
+/*
+ * What QEMU says, one VM at a time: its standard error or log in a file
+ */
+
+/* The file's path, which the caller frees */
+char *said_path(void);
+
+/* What has a shell put QEMU's standard error there; the caller frees it */
+char *said_redirect(void);
+
+/* Whether @text is in the file so far */
+bool said(const char *text);
+void assert_said(const char *text);
+
+/*
+ * Starts QEMU with an mps2-an385 and @arguments.  It must end by itself, with
+ * status 1, and say @reason.
+ */
+void assert_refused(const char *arguments, const char *reason);
+
+/*
+ * A directory for the files of the tests, while they run
+ */
+
+extern char *tmpdir;
+
+/* g_test_run() with that directory, which must be empty again in the end */
+int run_tests(void);
+
+#endif
