@@ -16,6 +16,7 @@
 
 struct FakeServer {
     char *socket;
+    size_t piece;
     int listener;
     int connection;
     GThread *thread;
@@ -27,17 +28,10 @@ FakeServer *fake_server_new(const char *dir)
 {
     static unsigned count;
     FakeServer *s = g_new0(FakeServer, 1);
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
 
+    s->piece = sizeof(int64_t);
     s->connection = -1;
     s->socket = g_strdup_printf("%s/fake-server%u", dir, count++);
-    g_assert_cmpuint(strlen(s->socket), <, sizeof(address.sun_path));
-    strcpy(address.sun_path, s->socket);
-    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_assert_cmpint(s->listener, >=, 0);
-    g_assert_cmpint(bind(s->listener, (struct sockaddr *)&address,
-                         sizeof(address)), ==, 0);
-    g_assert_cmpint(listen(s->listener, 1), ==, 0);
     return s;
 }
 
@@ -48,8 +42,6 @@ void fake_server_free(FakeServer *s)
     }
     fake_server_join(s);
     fake_server_hang_up(s);
-    close(s->listener);
-    unlink(s->socket);
     g_free(s->socket);
     g_free(s);
 }
@@ -57,6 +49,19 @@ void fake_server_free(FakeServer *s)
 const char *fake_server_socket(FakeServer *s)
 {
     return s->socket;
+}
+
+static void fake_server_listen(FakeServer *s)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    g_assert_cmpuint(strlen(s->socket), <, sizeof(address.sun_path));
+    strcpy(address.sun_path, s->socket);
+    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(s->listener, >=, 0);
+    g_assert_cmpint(bind(s->listener, (struct sockaddr *)&address,
+                         sizeof(address)), ==, 0);
+    g_assert_cmpint(listen(s->listener, 1), ==, 0);
 }
 
 static void *fake_server_thread(void *opaque)
@@ -68,6 +73,8 @@ static void *fake_server_thread(void *opaque)
     g_assert_cmpint(g_poll(&fd, 1, TIMEOUT_S * 1000), ==, 1);
     s->connection = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
     g_assert_cmpint(s->connection, >=, 0);
+    close(s->listener);
+    unlink(s->socket);
     g_assert_cmpint(setsockopt(s->connection, SOL_SOCKET, SO_SNDTIMEO, &limit,
                                sizeof(limit)), ==, 0);
     s->talk(s, s->talk_opaque);
@@ -79,6 +86,7 @@ void fake_server_expect(FakeServer *s, FakeServerTalk *talk, void *opaque)
     g_assert_cmpint(s->connection, ==, -1);
     s->talk = talk;
     s->talk_opaque = opaque;
+    fake_server_listen(s);
     s->thread = g_thread_new("fake-server", fake_server_thread, s);
 }
 
@@ -134,11 +142,26 @@ bool fake_server_send_bytes(FakeServer *s, const void *bytes, size_t size,
     return true;
 }
 
+void fake_server_set_piece(FakeServer *s, size_t size)
+{
+    g_assert_cmpuint(size, >, 0);
+    s->piece = size;
+}
+
 void fake_server_send(FakeServer *s, int64_t message, int fd)
 {
-    int64_t wire = cpu_to_le64(message);
+    uint8_t wire[sizeof(message)];
 
-    g_assert_true(fake_server_send_bytes(s, &wire, sizeof(wire), &fd, fd >= 0));
+    stq_le_p(wire, message);
+    for (size_t sent = 0; sent < sizeof(wire); sent += s->piece) {
+        size_t size = MIN(s->piece, sizeof(wire) - sent);
+
+        g_assert_true(fake_server_send_bytes(s, wire + sent, size, &fd,
+                                             sent == 0 && fd >= 0));
+        if (s->piece < sizeof(wire)) {
+            WAIT_FOR(fake_server_all_read(s));
+        }
+    }
 }
 
 void fake_server_greet(FakeServer *s, uint16_t own_id, int shm_fd)
@@ -150,16 +173,22 @@ void fake_server_greet(FakeServer *s, uint16_t own_id, int shm_fd)
 
 bool fake_server_all_read(FakeServer *s)
 {
-    GPollFD fd = { .fd = s->connection };   /* a hang-up comes unasked */
     int unread;
 
     g_assert_cmpint(ioctl(s->connection, TIOCOUTQ, &unread), ==, 0);
-    return unread == 0 || g_poll(&fd, 1, 0) == 1;
+    return unread == 0 || fake_server_client_left(s);
+}
+
+bool fake_server_client_left(FakeServer *s)
+{
+    GPollFD fd = { .fd = s->connection };   /* a hang-up comes unasked */
+
+    return g_poll(&fd, 1, 0) == 1;
 }
 
 int fake_shm_new(size_t size)
 {
-    int fd = memfd_create("fake-shm", MFD_CLOEXEC);
+    int fd = memfd_create(FAKE_SHM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     g_assert_cmpint(ftruncate(fd, size), ==, 0);
     return fd;

@@ -17,7 +17,7 @@
 typedef struct FakeServer FakeServer;
 typedef void FakeServerTalk(FakeServer *server, void *opaque);
 
-/* Listens on a socket in the directory @dir */
+/* Its socket is to be in the directory @dir */
 FakeServer *fake_server_new(const char *dir);
 
 /* Hangs up and frees @server; NULL is fine */
@@ -29,8 +29,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeServer, fake_server_free)
 const char *fake_server_socket(FakeServer *server);
 
 /*
- * Lets a thread wait for a client and run @talk, which may send.  A VM's start
- * only ends when its device has heard enough, and meanwhile blocks the test.
+ * Listens, and lets a thread wait for a client and run @talk, which may send.
+ * A VM's start only ends when its device has heard enough, and meanwhile blocks
+ * the test.  Nobody else can connect afterwards, until the next client is
+ * expected: a server that has hung up is gone.
  */
 void fake_server_expect(FakeServer *server, FakeServerTalk *talk, void *opaque);
 
@@ -46,6 +48,12 @@ void fake_server_hang_up(FakeServer *server);
 bool fake_server_send_bytes(FakeServer *server, const void *bytes, size_t size,
                             const int *fds, unsigned n_fds);
 
+/*
+ * Has messages go in pieces of @size bytes, 1 to 8, each of which is read
+ * before the next is sent.  The file descriptor goes with the first.
+ */
+void fake_server_set_piece(FakeServer *server, size_t size);
+
 /* Sends one message, with @fd unless that is -1, to a client that listens */
 void fake_server_send(FakeServer *server, int64_t message, int fd);
 
@@ -55,7 +63,16 @@ void fake_server_greet(FakeServer *server, uint16_t own_id, int shm_fd);
 /* Whether the client has read all that was sent, or has hung up */
 bool fake_server_all_read(FakeServer *server);
 
-/* New shared memory of @size bytes; the caller closes the file descriptor */
+/* Whether the client has hung up */
+bool fake_server_client_left(FakeServer *server);
+
+/* How /proc/PID/maps calls shared memory that is made here */
+#define FAKE_SHM_NAME "ivshmem-fake-shm"
+
+/*
+ * New shared memory of @size bytes, which may be sealed.  The caller closes the
+ * file descriptor.
+ */
 int fake_shm_new(size_t size);
 
 /*

@@ -10,9 +10,6 @@
  */
 
 #include "qemu/osdep.h"
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/un.h>
 #include "qemu/bswap.h"
 #include "qemu/units.h"
 #include "qobject/qdict.h"
@@ -1163,212 +1160,6 @@ static void test_unrealize(void)
     ring(vm, peer_id(p), 0);
 }
 
-/*
- * Scripted server: says what it is told to one client
- */
-
-typedef enum {
-    NO_FD,
-    SHM_FD,
-    EVENT_FD,
-} FdKind;
-
-typedef struct Message {
-    int64_t value;
-    FdKind fd;
-} Message;
-
-#define MAX_MESSAGES 8
-
-typedef struct Script {
-    const char *name;
-    Message messages[MAX_MESSAGES];
-    unsigned count;
-    const char *reason;     /* why the device refuses */
-} Script;
-
-typedef struct ScriptedServer {
-    const Script *script;
-    size_t piece;           /* bytes that the client can read at a time */
-    char *socket;
-    int listener;
-    int connection;
-    int shm_fd;
-    int event_fds[MAX_MESSAGES];    /* one a message */
-    GThread *thread;
-} ScriptedServer;
-
-static bool all_read(int connection)
-{
-    int unread;
-
-    g_assert_cmpint(ioctl(connection, TIOCOUTQ, &unread), ==, 0);
-    return unread == 0;
-}
-
-/* The file descriptor goes with the first piece */
-static void scripted_send(ScriptedServer *s, const Message *message, int fd)
-{
-    int64_t value = cpu_to_le64(message->value);
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {
-        .header = {
-            .cmsg_len = CMSG_LEN(sizeof(int)),
-            .cmsg_level = SOL_SOCKET,
-            .cmsg_type = SCM_RIGHTS,
-        },
-    };
-
-    for (size_t sent = 0; sent < sizeof(value); sent += s->piece) {
-        struct iovec piece = {
-            .iov_base = (char *)&value + sent,
-            .iov_len = MIN(s->piece, sizeof(value) - sent),
-        };
-        struct msghdr header = { .msg_iov = &piece, .msg_iovlen = 1 };
-
-        if (sent == 0 && fd >= 0) {
-            memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-            header.msg_control = &control;
-            header.msg_controllen = sizeof(control);
-        }
-        if (sendmsg(s->connection, &header, MSG_NOSIGNAL) < 0) {
-            return;     /* the device has seen enough */
-        }
-        if (s->piece < sizeof(value)) {
-            WAIT_FOR(all_read(s->connection));
-        }
-    }
-}
-
-static void *scripted_thread(void *opaque)
-{
-    ScriptedServer *s = opaque;
-
-    s->connection = accept(s->listener, NULL, NULL);
-    g_assert_cmpint(s->connection, >=, 0);
-    for (unsigned i = 0; i < s->script->count; i++) {
-        const Message *message = &s->script->messages[i];
-        int fds[] = {
-            [NO_FD] = -1, [SHM_FD] = s->shm_fd, [EVENT_FD] = s->event_fds[i],
-        };
-
-        scripted_send(s, message, fds[message->fd]);
-    }
-    return NULL;
-}
-
-/* With -1 as @shm_fd there is new memory, else the server shares this */
-static ScriptedServer *scripted_start_sharing(const Script *script,
-                                              size_t piece, int shm_fd)
-{
-    ScriptedServer *s = g_new0(ScriptedServer, 1);
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-    s->script = script;
-    s->piece = piece;
-    s->socket = g_strdup_printf("%s/scripted", tmpdir);
-    g_strlcpy(address.sun_path, s->socket, sizeof(address.sun_path));
-    if (shm_fd >= 0) {
-        s->shm_fd = dup(shm_fd);
-    } else {
-        s->shm_fd = memfd_create("ivshmem-flat-test",
-                                 MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        g_assert_cmpint(ftruncate(s->shm_fd, SHM_SIZE), ==, 0);
-    }
-    for (unsigned i = 0; i < MAX_MESSAGES; i++) {
-        s->event_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    }
-    s->listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    g_assert_cmpint(bind(s->listener, (struct sockaddr *)&address,
-                         sizeof(address)), ==, 0);
-    g_assert_cmpint(listen(s->listener, 1), ==, 0);
-    s->thread = g_thread_new("scripted-server", scripted_thread, s);
-    return s;
-}
-
-static ScriptedServer *scripted_start(const Script *script, size_t piece)
-{
-    return scripted_start_sharing(script, piece, -1);
-}
-
-static void scripted_hang_up(ScriptedServer *s)
-{
-    g_thread_join(g_steal_pointer(&s->thread));
-    close(s->connection);
-}
-
-static void scripted_stop(ScriptedServer *s)
-{
-    if (s->thread) {
-        scripted_hang_up(s);
-    }
-    close(s->listener);
-    close(s->shm_fd);
-    for (unsigned i = 0; i < MAX_MESSAGES; i++) {
-        close(s->event_fds[i]);
-    }
-    g_assert_cmpint(unlink(s->socket), ==, 0);
-    g_free(s->socket);
-    g_free(s);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScriptedServer, scripted_stop)
-
-/* Own ID 3, and a peer with ID 5 */
-static const Script good_script = {
-    .messages = {
-        { 0 }, { 3 }, { -1, SHM_FD }, { 5, EVENT_FD }, { 3, EVENT_FD },
-    },
-    .count = 5,
-};
-#define GOOD_SCRIPT_PEER    3
-#define GOOD_SCRIPT_OWN     4
-
-static QTestState *vm_start_scripted(ScriptedServer *s, const char *extra)
-{
-    return qtest_initf("-machine mps2-an385 "
-                       "-chardev socket,path=%s,id=iv,reconnect=1 "
-                       "-device 'ivshmem-flat,id=flat,chardev=iv," PLACED "' "
-                       "%s", s->socket, extra);
-}
-
-static bool event_arrived(int fd)
-{
-    uint64_t count;
-
-    return read(fd, &count, sizeof(count)) == sizeof(count);
-}
-
-static void test_messages_in_pieces(const void *opaque)
-{
-    size_t piece = GPOINTER_TO_SIZE(opaque);
-    g_autoptr(ScriptedServer) s = scripted_start(&good_script, piece);
-    g_autoptr(QTestState) vm = vm_start_scripted(s, "");
-    uint64_t one = 1;
-
-    g_assert_cmpuint(own_id(vm), ==, 3);
-    ring(vm, 5, 0);
-    WAIT_FOR(event_arrived(s->event_fds[GOOD_SCRIPT_PEER]));
-    g_assert_cmpint(write(s->event_fds[GOOD_SCRIPT_OWN], &one, sizeof(one)),
-                    ==, sizeof(one));
-    WAIT_FOR(irq_pending(vm, IRQ_LINE));
-}
-
-/* The reset that ends machine creation must not take it away */
-static void test_rung_before_qemu_starts(void)
-{
-    g_autoptr(ScriptedServer) s = scripted_start(&good_script, 8);
-    const uint64_t one = 1;
-    g_autoptr(QTestState) vm = NULL;
-
-    g_assert_cmpint(write(s->event_fds[GOOD_SCRIPT_OWN], &one, sizeof(one)),
-                    ==, sizeof(one));
-    vm = vm_start_scripted(s, "");
-    WAIT_FOR(irq_pending(vm, IRQ_LINE));
-}
-
 /* It would be the server's second life, with other peers and another ID */
 static void test_realize_twice(void)
 {
@@ -1388,190 +1179,18 @@ static void test_realize_twice(void)
     qobject_unref(error);
 }
 
-static void test_server_gone(void)
-{
-    g_autoptr(ScriptedServer) s = scripted_start(&good_script, sizeof(int64_t));
-    g_autofree char *path = said_path();
-    g_autofree char *redirect = g_strdup_printf("2>%s", path);
-    g_autoptr(QTestState) vm = vm_start_scripted(s, redirect);
+/*
+ * The end of the server, and of QEMU
+ */
 
-    scripted_hang_up(s);
-    WAIT_FOR(said("server has gone"));
-    g_assert_false(connected(vm));
-    g_assert_cmpuint(qom_get_number(vm, "peers"), ==, 1);
-    ring(vm, 5, 0);
-    WAIT_FOR(event_arrived(s->event_fds[GOOD_SCRIPT_PEER]));
-    ring(vm, 3, 0);
-    WAIT_FOR(irq_pending(vm, IRQ_LINE));
-    qtest_writel(vm, SHMEM, 0x600dcafe);
-    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
-}
-
-/* Own ID 7, and a peer with ID 9 */
-static const Script other_script = {
-    .messages = {
-        { 0 }, { 7 }, { -1, SHM_FD }, { 9, EVENT_FD }, { 7, EVENT_FD },
-    },
-    .count = 5,
-};
-
-static void assert_other_script_works(ScriptedServer *s, QTestState *vm)
-{
-    const uint64_t one = 1;
-
-    WAIT_FOR(own_id(vm) == 7);
-    WAIT_FOR(qom_get_number(vm, "peers") == 1);
-    g_assert_true(connected(vm));
-    ring(vm, 9, 0);
-    WAIT_FOR(event_arrived(s->event_fds[GOOD_SCRIPT_PEER]));
-    g_assert_false(irq_pending(vm, IRQ_LINE));
-    g_assert_cmpint(write(s->event_fds[GOOD_SCRIPT_OWN], &one, sizeof(one)),
-                    ==, sizeof(one));
-    WAIT_FOR(irq_pending(vm, IRQ_LINE));
-}
-
-/* Where QEMU has mapped a scripted server's memory: one line a mapping */
-static char *mappings(QTestState *vm)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/maps", qtest_pid(vm));
-    GString *found = g_string_new("");
-    g_autofree char *maps = NULL;
-    g_auto(GStrv) lines = NULL;
-
-    g_assert_true(g_file_get_contents(path, &maps, NULL, NULL));
-    lines = g_strsplit(maps, "\n", -1);
-    for (char **line = lines; *line; line++) {
-        if (strstr(*line, "memfd:ivshmem-flat-test")) {
-            g_string_append_printf(found, "%s\n", *line);
-        }
-    }
-    return g_string_free(found, false);
-}
-
-static bool has_one_mapping(QTestState *vm)
-{
-    g_autofree char *all = mappings(vm);
-
-    return strchr(all, '\n') == strrchr(all, '\n');
-}
-
-static bool hung_up_on(ScriptedServer *s)
-{
-    char byte;
-
-    return recv(s->connection, &byte, sizeof(byte), MSG_DONTWAIT) == 0;
-}
-
-static void test_server_back_with_same_memory(void)
-{
-    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
-    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
-    g_autofree char *before = mappings(vm);
-    g_autofree char *after = NULL;
-    int shm_fd = dup(first->shm_fd);
-    g_autoptr(ScriptedServer) second = NULL;
-
-    qtest_writel(vm, SHMEM, 0x600dcafe);
-    scripted_stop(first);
-    WAIT_FOR(!connected(vm));
-    second = scripted_start_sharing(&other_script, sizeof(int64_t), shm_fd);
-    close(shm_fd);
-
-    assert_other_script_works(second, vm);
-    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
-    after = mappings(vm);
-    g_assert_cmpstr(before, ==, after);
-}
-
-static void test_server_back_with_other_memory(void)
-{
-    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
-    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
-    g_autoptr(ScriptedServer) second = NULL;
-    const uint32_t word = cpu_to_le32(0x600dcafe);
-
-    qtest_writel(vm, SHMEM, 0xdeadbeef);
-    scripted_stop(first);
-    WAIT_FOR(!connected(vm));
-    second = scripted_start(&other_script, sizeof(int64_t));
-    g_assert_cmpint(pwrite(second->shm_fd, &word, sizeof(word), 0), ==,
-                    sizeof(word));
-
-    assert_other_script_works(second, vm);
-    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
-    WAIT_FOR(has_one_mapping(vm));
-}
-
-static void test_server_back_with_other_size(void)
-{
-    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
-    g_autofree char *path = said_path();
-    g_autofree char *redirect = g_strdup_printf("2>%s", path);
-    g_autoptr(QTestState) vm = vm_start_scripted(first, redirect);
-    int shm_fd = memfd_create("ivshmem-flat-test", MFD_CLOEXEC);
-    g_autoptr(ScriptedServer) second = NULL;
-
-    qtest_writel(vm, SHMEM, 0x600dcafe);
-    scripted_stop(first);
-    WAIT_FOR(!connected(vm));
-    g_assert_cmpint(ftruncate(shm_fd, 2 * SHM_SIZE), ==, 0);
-    second = scripted_start_sharing(&other_script, sizeof(int64_t), shm_fd);
-    close(shm_fd);
-
-    WAIT_FOR(said("shmem-size is 1048576 bytes, but server's shared memory "
-                  "has 2097152"));
-    assert_other_script_works(second, vm);
-    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
-}
-
-static void test_server_back_after_bad_one(void)
-{
-    static const Script bad_version = { .messages = { { 1 } }, .count = 1 };
-    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
-    g_autofree char *path = said_path();
-    g_autofree char *redirect = g_strdup_printf("2>%s", path);
-    g_autoptr(QTestState) vm = vm_start_scripted(first, redirect);
-    ScriptedServer *bad;
-    g_autoptr(ScriptedServer) last = NULL;
-
-    scripted_stop(first);
-    WAIT_FOR(!connected(vm));
-    bad = scripted_start(&bad_version, sizeof(int64_t));
-    WAIT_FOR(said("server's protocol version is 1"));
-    WAIT_FOR(hung_up_on(bad));
-    scripted_stop(bad);
-    g_assert_cmpuint(own_id(vm), ==, 3);
-
-    last = scripted_start(&other_script, sizeof(int64_t));
-    assert_other_script_works(last, vm);
-}
-
-/* Its end may be seen first by a guest that rings somebody absent */
-static void test_server_back_after_ring_of_absent(void)
-{
-    ScriptedServer *first = scripted_start(&good_script, sizeof(int64_t));
-    g_autoptr(QTestState) vm = vm_start_scripted(first, "2>/dev/null");
-    g_autoptr(ScriptedServer) second = NULL;
-
-    kill(qtest_pid(vm), SIGSTOP);
-    scripted_stop(first);
-    kill(qtest_pid(vm), SIGCONT);
-    ring(vm, 4, 0);
-    WAIT_FOR(!connected(vm));
-
-    second = scripted_start(&other_script, sizeof(int64_t));
-    assert_other_script_works(second, vm);
-}
-
-static void test_real_server_back(const void *board)
+static void test_server_back(const void *board)
 {
     Server *s = server_start(SHM_SIZE, 1);
     g_autofree char *socket = g_strdup(s->socket);
+    g_autofree char *chardev = g_strdup_printf("%s,reconnect=1", socket);
     TestPeer *p = peer_join(s);
     g_autoptr(QTestState) vm =
-        qtest_initf("-machine %s -chardev socket,path=%s,id=iv,reconnect=1 "
-                    "-device 'ivshmem-flat,id=flat,chardev=iv," PLACED "' "
-                    "2>/dev/null", (const char *)board, socket);
+        vm_start_on(chardev, board, PLACED, "2>/dev/null");
     g_autoptr(Server) back = NULL;
     g_autoptr(TestPeer) q = NULL;
 
@@ -1592,29 +1211,6 @@ static void test_real_server_back(const void *board)
     g_assert_cmphex(ldl_le_p(back->shm), ==, 0x600dcafe);
 }
 
-/* Without the socket it can't start, and does not wait for it either */
-static void test_reconnect_needs_server(void)
-{
-    g_autofree char *arguments =
-        g_strdup_printf("-chardev socket,path=%s/nobody,id=iv,reconnect=1 "
-                        "-device 'ivshmem-flat,chardev=iv," PLACED "'",
-                        tmpdir);
-
-    assert_refused(arguments, "chardev 'iv' is not connected: "
-                   "start ivshmem-server first");
-}
-
-static void test_memory_is_sealed(void)
-{
-    g_autoptr(ScriptedServer) s = scripted_start(&good_script, 8);
-    g_autoptr(QTestState) vm = vm_start_scripted(s, "");
-
-    g_assert_cmpint(ftruncate(s->shm_fd, 0), ==, -1);
-    g_assert_cmpint(errno, ==, EPERM);
-    qtest_writel(vm, SHMEM + SHM_SIZE - 4, 0x600dcafe);
-    g_assert_cmphex(qtest_readl(vm, SHMEM + SHM_SIZE - 4), ==, 0x600dcafe);
-}
-
 /* The end of QEMU is not the end of the server */
 static void test_quit_is_silent(void)
 {
@@ -1623,76 +1219,6 @@ static void test_quit_is_silent(void)
 
     qtest_quit(vm);
     g_assert_false(said("server has gone"));
-}
-
-static const Script bad_scripts[] = {
-    {
-        "closes-at-once", { }, 0,
-        "server closed the connection during the handshake",
-    }, {
-        "wrong-version", { { 1 } }, 1,
-        "server's protocol version is 1, this device speaks version 0",
-    }, {
-        "version-with-fd", { { 0, EVENT_FD } }, 1,
-        "server's protocol version is 0 with a file descriptor",
-    }, {
-        "id-too-big", { { 0 }, { 65536 } }, 2,
-        "server gave 65536 as own ID, which must be 0 to 65535",
-    }, {
-        "id-negative", { { 0 }, { -1 } }, 2,
-        "server gave -1 as own ID",
-    }, {
-        "id-with-fd", { { 0 }, { 3, EVENT_FD } }, 2,
-        "server gave 3 with a file descriptor as own ID",
-    }, {
-        "shm-without-fd", { { 0 }, { 3 }, { -1 } }, 3,
-        "server sent shared memory without a file descriptor",
-    }, {
-        "shm-is-no-memory", { { 0 }, { 3 }, { -1, EVENT_FD } }, 3,
-        "server's shared memory is neither a memory object nor a file",
-    }, {
-        "shm-twice", { { 0 }, { 3 }, { -1, SHM_FD }, { -1, SHM_FD } }, 4,
-        "server sent shared memory a second time",
-    }, {
-        "peer-too-big", { { 0 }, { 3 }, { 65536, EVENT_FD } }, 3,
-        "server sent 65536, which is no peer's ID",
-    }, {
-        "peer-negative", { { 0 }, { 3 }, { -2, EVENT_FD } }, 3,
-        "server sent -2, which is no peer's ID",
-    }, {
-        "own-id-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 3 } }, 4,
-        "server said that own ID 3 left",
-    }, {
-        "unknown-peer-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 4 } }, 4,
-        "server said that peer 4 left, which was not connected",
-    }, {
-        "vector-is-no-eventfd",
-        { { 0 }, { 3 }, { -1, SHM_FD }, { 5, SHM_FD } }, 4,
-        "server gave ID 5 a vector that is no eventfd",
-    }, {
-        "closes-halfway", { { 0 }, { 3 }, { -1, SHM_FD } }, 3,
-        "server closed the connection during the handshake",
-    },
-};
-
-static void test_bad_handshake(const void *opaque)
-{
-    const Script *script = opaque;
-    g_autoptr(ScriptedServer) s = scripted_start(script, sizeof(int64_t));
-    g_autofree char *arguments =
-        g_strdup_printf("-chardev socket,path=%s,id=iv -device "
-                        "'ivshmem-flat,chardev=iv," PLACED "'", s->socket);
-    g_autofree char *reason = g_strdup_printf("chardev 'iv': %s",
-                                              script->reason);
-    GThread *hang_up = NULL;
-
-    if (g_str_has_prefix(script->name, "closes")) {
-        hang_up = g_thread_new("hang-up", (GThreadFunc)scripted_hang_up, s);
-    }
-    assert_refused(arguments, reason);
-    if (hang_up) {
-        g_thread_join(hang_up);
-    }
 }
 
 /*
@@ -1744,7 +1270,7 @@ int main(int argc, char **argv)
     add_for_each_board("doorbell/rung-before-first-run",
                        test_rung_before_first_run);
     add_for_each_board("doorbell/rung-while-paused", test_rung_while_paused);
-    add_for_each_board("server-back", test_real_server_back);
+    add_for_each_board("server-back", test_server_back);
     add_for_each_board("memory/host-to-vm", test_memory_host_to_vm);
     add_for_each_board("memory/vm-to-host", test_memory_vm_to_host);
     add_for_each_board("memory/vm-to-vm", test_memory_vm_to_vm);
@@ -1833,34 +1359,8 @@ int main(int argc, char **argv)
                        test_migration_is_refused);
         qtest_add_func("ivshmem-flat/unrealize", test_unrealize);
         qtest_add_func("ivshmem-flat/realize-twice", test_realize_twice);
-        qtest_add_func("ivshmem-flat/doorbell/rung-before-qemu-starts",
-                       test_rung_before_qemu_starts);
-        qtest_add_func("ivshmem-flat/server/gone", test_server_gone);
-        qtest_add_func("ivshmem-flat/server/back-with-same-memory",
-                       test_server_back_with_same_memory);
-        qtest_add_func("ivshmem-flat/server/back-with-other-memory",
-                       test_server_back_with_other_memory);
-        qtest_add_func("ivshmem-flat/server/back-with-other-size",
-                       test_server_back_with_other_size);
-        qtest_add_func("ivshmem-flat/server/back-after-bad-one",
-                       test_server_back_after_bad_one);
-        qtest_add_func("ivshmem-flat/server/back-after-ring-of-absent",
-                       test_server_back_after_ring_of_absent);
-        qtest_add_func("ivshmem-flat/server/reconnect-needs-server",
-                       test_reconnect_needs_server);
-        qtest_add_func("ivshmem-flat/memory/sealed", test_memory_is_sealed);
         qtest_add_func("ivshmem-flat/server/quit-is-silent",
                        test_quit_is_silent);
-        qtest_add_data_func("ivshmem-flat/server/one-byte-at-a-time",
-                            GSIZE_TO_POINTER(1), test_messages_in_pieces);
-        qtest_add_data_func("ivshmem-flat/server/three-bytes-at-a-time",
-                            GSIZE_TO_POINTER(3), test_messages_in_pieces);
-        for (unsigned i = 0; i < ARRAY_SIZE(bad_scripts); i++) {
-            g_autofree char *path =
-                g_strdup_printf("ivshmem-flat/server/%s", bad_scripts[i].name);
-
-            qtest_add_data_func(path, &bad_scripts[i], test_bad_handshake);
-        }
     }
 
     if (qtest_has_machine("ivshmem-flat-testboard")) {

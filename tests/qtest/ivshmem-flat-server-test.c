@@ -1,0 +1,446 @@
+/*
+ * QTest testcases for ivshmem-flat and what its server may do
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+/*
+ * QEMU's own server goes when it is told to, and says nothing wrong.  This one
+ * gives bad handshakes, sends messages in pieces, and comes back with other
+ * peers and other memory.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/units.h"
+#include "ivshmem-flat-fake-server.h"
+#include "ivshmem-flat-vm.h"
+#include "ivshmem-flat-wait.h"
+
+#define SHM_SIZE    (1 * MiB)
+#define PLACED      WIRED "," AT_SHMEM ",shmem-size=1M"
+
+/* What the device gets of a good server: own ID, shared memory, one peer */
+typedef struct Offer {
+    FakePeer *own;
+    FakePeer *peer;
+    int shm_fd;
+} Offer;
+
+/* Takes over @shm_fd */
+static Offer *offer_new(uint16_t own_id, uint16_t peer_id, int shm_fd)
+{
+    Offer *offer = g_new(Offer, 1);
+
+    offer->own = fake_peer_new(own_id, 1);
+    offer->peer = fake_peer_new(peer_id, 1);
+    offer->shm_fd = shm_fd;
+    return offer;
+}
+
+static void offer_free(Offer *offer)
+{
+    fake_peer_free(offer->own);
+    fake_peer_free(offer->peer);
+    close(offer->shm_fd);
+    g_free(offer);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
+
+static Offer *first_offer(void)
+{
+    return offer_new(3, 5, fake_shm_new(SHM_SIZE));
+}
+
+/* Nothing in it is as before, but for the memory perhaps */
+static Offer *second_offer(int shm_fd)
+{
+    return offer_new(7, 9, shm_fd);
+}
+
+static void talk_offer(FakeServer *server, void *opaque)
+{
+    Offer *offer = opaque;
+
+    fake_server_greet(server, offer->own->id, offer->shm_fd);
+    fake_server_announce(server, offer->peer);
+    fake_server_announce(server, offer->own);
+}
+
+/* The VM tries to connect again after each second without a server */
+static QTestState *vm_start(FakeServer *server, Offer *offer,
+                            const char *extra)
+{
+    g_autofree char *socket = g_strdup_printf("%s,reconnect=1",
+                                              fake_server_socket(server));
+    QTestState *vm;
+
+    fake_server_expect(server, talk_offer, offer);
+    vm = vm_start_on(socket, "mps2-an385", PLACED, extra);
+    fake_server_join(server);
+    return vm;
+}
+
+static void assert_taken(QTestState *vm, Offer *offer)
+{
+    WAIT_FOR(own_id(vm) == offer->own->id);
+    WAIT_FOR(qom_get_number(vm, "peers") == 1);
+    g_assert_true(connected(vm));
+    ring(vm, offer->peer->id, 0);
+    WAIT_FOR(fake_peer_rung(offer->peer, 0));
+    g_assert_false(irq_pending(vm, IRQ_LINE));
+    fake_peer_ring(offer->own, 0);
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+}
+
+/*
+ * The server is as it should be
+ */
+
+static void test_messages_in_pieces(const void *size)
+{
+    g_autoptr(Offer) offer = first_offer();
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = NULL;
+
+    fake_server_set_piece(server, GPOINTER_TO_SIZE(size));
+    vm = vm_start(server, offer, "");
+    g_assert_cmpuint(own_id(vm), ==, 3);
+    g_assert_cmpuint(qom_get_number(vm, "peers"), ==, 1);
+    assert_taken(vm, offer);
+}
+
+/* The reset that ends machine creation must not take it away */
+static void test_rung_before_qemu_starts(void)
+{
+    g_autoptr(Offer) offer = first_offer();
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = NULL;
+
+    fake_peer_ring(offer->own, 0);
+    vm = vm_start(server, offer, "");
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+}
+
+static void test_memory_is_sealed(void)
+{
+    g_autoptr(Offer) offer = first_offer();
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = vm_start(server, offer, "");
+
+    g_assert_cmpint(ftruncate(offer->shm_fd, 0), ==, -1);
+    g_assert_cmpint(errno, ==, EPERM);
+    qtest_writel(vm, SHMEM + SHM_SIZE - 4, 0x600dcafe);
+    g_assert_cmphex(qtest_readl(vm, SHMEM + SHM_SIZE - 4), ==, 0x600dcafe);
+}
+
+/*
+ * The server goes and comes back
+ */
+
+static void server_go(FakeServer *server, QTestState *vm)
+{
+    fake_server_hang_up(server);
+    WAIT_FOR(!connected(vm));
+}
+
+static void test_server_gone(void)
+{
+    g_autoptr(Offer) offer = first_offer();
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autofree char *redirect = said_redirect();
+    g_autoptr(QTestState) vm = vm_start(server, offer, redirect);
+
+    fake_server_hang_up(server);
+    WAIT_FOR(said("server has gone"));
+    g_assert_false(connected(vm));
+    g_assert_cmpuint(qom_get_number(vm, "peers"), ==, 1);
+    ring(vm, 5, 0);
+    WAIT_FOR(fake_peer_rung(offer->peer, 0));
+    ring(vm, 3, 0);
+    WAIT_FOR(irq_pending(vm, IRQ_LINE));
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+}
+
+/* Where QEMU has mapped the server's memory: one line a mapping */
+static char *mappings(QTestState *vm)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/maps", qtest_pid(vm));
+    GString *found = g_string_new("");
+    g_autofree char *maps = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    g_assert_true(g_file_get_contents(path, &maps, NULL, NULL));
+    lines = g_strsplit(maps, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        if (strstr(*line, "memfd:" FAKE_SHM_NAME)) {
+            g_string_append_printf(found, "%s\n", *line);
+        }
+    }
+    g_assert_cmpuint(found->len, >, 0);
+    return g_string_free(found, false);
+}
+
+static bool has_one_mapping(QTestState *vm)
+{
+    g_autofree char *all = mappings(vm);
+
+    return strchr(all, '\n') == strrchr(all, '\n');
+}
+
+static void test_server_back_with_same_memory(void)
+{
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(dup(first->shm_fd));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = vm_start(server, first, "");
+    g_autofree char *before = mappings(vm);
+    g_autofree char *after = NULL;
+
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    server_go(server, vm);
+    fake_server_expect(server, talk_offer, second);
+
+    assert_taken(vm, second);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+    after = mappings(vm);
+    g_assert_cmpstr(before, ==, after);
+}
+
+static void test_server_back_with_other_memory(void)
+{
+    const uint32_t word = cpu_to_le32(0x600dcafe);
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(fake_shm_new(SHM_SIZE));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = vm_start(server, first, "");
+
+    qtest_writel(vm, SHMEM, 0xdeadbeef);
+    server_go(server, vm);
+    g_assert_cmpint(pwrite(second->shm_fd, &word, sizeof(word), 0), ==,
+                    sizeof(word));
+    fake_server_expect(server, talk_offer, second);
+
+    assert_taken(vm, second);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+    WAIT_FOR(has_one_mapping(vm));
+}
+
+static void test_server_back_with_other_size(void)
+{
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(fake_shm_new(2 * SHM_SIZE));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autofree char *redirect = said_redirect();
+    g_autoptr(QTestState) vm = vm_start(server, first, redirect);
+
+    qtest_writel(vm, SHMEM, 0x600dcafe);
+    server_go(server, vm);
+    fake_server_expect(server, talk_offer, second);
+
+    WAIT_FOR(said("shmem-size is 1048576 bytes, but server's shared memory "
+                  "has 2097152"));
+    assert_taken(vm, second);
+    g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
+}
+
+static void talk_another_version(FakeServer *server, void *opaque)
+{
+    fake_server_send(server, 1, -1);
+}
+
+static void test_server_back_after_bad_one(void)
+{
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(fake_shm_new(SHM_SIZE));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autofree char *redirect = said_redirect();
+    g_autoptr(QTestState) vm = vm_start(server, first, redirect);
+
+    server_go(server, vm);
+    fake_server_expect(server, talk_another_version, NULL);
+    WAIT_FOR(said("server's protocol version is 1"));
+    fake_server_join(server);
+    WAIT_FOR(fake_server_client_left(server));
+    server_go(server, vm);
+    g_assert_cmpuint(own_id(vm), ==, 3);
+
+    fake_server_expect(server, talk_offer, second);
+    assert_taken(vm, second);
+}
+
+/* Its end may be seen first by a guest that rings somebody absent */
+static void test_server_back_after_ring_of_absent(void)
+{
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(fake_shm_new(SHM_SIZE));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = vm_start(server, first, "");
+
+    kill(qtest_pid(vm), SIGSTOP);
+    fake_server_hang_up(server);
+    kill(qtest_pid(vm), SIGCONT);
+    ring(vm, 4, 0);
+    WAIT_FOR(!connected(vm));
+
+    fake_server_expect(server, talk_offer, second);
+    assert_taken(vm, second);
+}
+
+/* Without the socket it can't start, and does not wait for it either */
+static void test_reconnect_needs_server(void)
+{
+    g_autofree char *arguments =
+        g_strdup_printf("-chardev socket,path=%s/nobody,id=iv,reconnect=1 "
+                        "-device 'ivshmem-flat,chardev=iv," PLACED "'",
+                        tmpdir);
+
+    assert_refused(arguments, "chardev 'iv' is not connected: "
+                   "start ivshmem-server first");
+}
+
+/*
+ * The server gives a bad handshake
+ */
+
+typedef enum {
+    NO_FD,
+    SHM_FD,
+    EVENT_FD,
+} FdKind;
+
+typedef struct Message {
+    int64_t value;
+    FdKind fd;
+} Message;
+
+typedef struct BadHandshake {
+    const char *name;
+    Message messages[4];
+    unsigned count;
+    const char *reason;     /* why the device refuses */
+    bool closes;            /* in the end */
+} BadHandshake;
+
+static const BadHandshake bad_handshakes[] = {
+    {
+        "closes-at-once", { }, 0,
+        "server closed the connection during the handshake", true,
+    }, {
+        "wrong-version", { { 1 } }, 1,
+        "server's protocol version is 1, this device speaks version 0",
+    }, {
+        "version-with-fd", { { 0, EVENT_FD } }, 1,
+        "server's protocol version is 0 with a file descriptor",
+    }, {
+        "id-too-big", { { 0 }, { 65536 } }, 2,
+        "server gave 65536 as own ID, which must be 0 to 65535",
+    }, {
+        "id-negative", { { 0 }, { -1 } }, 2,
+        "server gave -1 as own ID",
+    }, {
+        "id-with-fd", { { 0 }, { 3, EVENT_FD } }, 2,
+        "server gave 3 with a file descriptor as own ID",
+    }, {
+        "shm-without-fd", { { 0 }, { 3 }, { -1 } }, 3,
+        "server sent shared memory without a file descriptor",
+    }, {
+        "shm-is-no-memory", { { 0 }, { 3 }, { -1, EVENT_FD } }, 3,
+        "server's shared memory is neither a memory object nor a file",
+    }, {
+        "shm-twice", { { 0 }, { 3 }, { -1, SHM_FD }, { -1, SHM_FD } }, 4,
+        "server sent shared memory a second time",
+    }, {
+        "peer-too-big", { { 0 }, { 3 }, { 65536, EVENT_FD } }, 3,
+        "server sent 65536, which is no peer's ID",
+    }, {
+        "peer-negative", { { 0 }, { 3 }, { -2, EVENT_FD } }, 3,
+        "server sent -2, which is no peer's ID",
+    }, {
+        "own-id-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 3 } }, 4,
+        "server said that own ID 3 left",
+    }, {
+        "unknown-peer-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 4 } }, 4,
+        "server said that peer 4 left, which was not connected",
+    }, {
+        "vector-is-no-eventfd",
+        { { 0 }, { 3 }, { -1, SHM_FD }, { 5, SHM_FD } }, 4,
+        "server gave ID 5 a vector that is no eventfd",
+    }, {
+        "closes-halfway", { { 0 }, { 3 }, { -1, SHM_FD } }, 3,
+        "server closed the connection during the handshake", true,
+    },
+};
+
+static void talk_badly(FakeServer *server, void *opaque)
+{
+    const BadHandshake *bad = opaque;
+    g_autoptr(FakePeer) peer = fake_peer_new(0, 1);
+    const int fds[] = {
+        [NO_FD] = -1,
+        [SHM_FD] = fake_shm_new(SHM_SIZE),
+        [EVENT_FD] = peer->vectors[0],
+    };
+
+    for (unsigned i = 0; i < bad->count; i++) {
+        fake_server_send(server, bad->messages[i].value,
+                         fds[bad->messages[i].fd]);
+    }
+    close(fds[SHM_FD]);
+    if (bad->closes) {
+        fake_server_hang_up(server);
+    }
+}
+
+static void test_bad_handshake(const void *opaque)
+{
+    const BadHandshake *bad = opaque;
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autofree char *arguments =
+        g_strdup_printf("-chardev socket,path=%s,id=iv -device "
+                        "'ivshmem-flat,chardev=iv," PLACED "'",
+                        fake_server_socket(server));
+    g_autofree char *reason = g_strdup_printf("chardev 'iv': %s", bad->reason);
+
+    fake_server_expect(server, talk_badly, (void *)bad);
+    assert_refused(arguments, reason);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    if (!qtest_has_machine("mps2-an385")) {
+        return 0;
+    }
+
+    qtest_add_data_func("ivshmem-flat/server/one-byte-at-a-time",
+                        GSIZE_TO_POINTER(1), test_messages_in_pieces);
+    qtest_add_data_func("ivshmem-flat/server/three-bytes-at-a-time",
+                        GSIZE_TO_POINTER(3), test_messages_in_pieces);
+    qtest_add_func("ivshmem-flat/doorbell/rung-before-qemu-starts",
+                   test_rung_before_qemu_starts);
+    qtest_add_func("ivshmem-flat/memory/sealed", test_memory_is_sealed);
+    qtest_add_func("ivshmem-flat/server/gone", test_server_gone);
+    qtest_add_func("ivshmem-flat/server/back-with-same-memory",
+                   test_server_back_with_same_memory);
+    qtest_add_func("ivshmem-flat/server/back-with-other-memory",
+                   test_server_back_with_other_memory);
+    qtest_add_func("ivshmem-flat/server/back-with-other-size",
+                   test_server_back_with_other_size);
+    qtest_add_func("ivshmem-flat/server/back-after-bad-one",
+                   test_server_back_after_bad_one);
+    qtest_add_func("ivshmem-flat/server/back-after-ring-of-absent",
+                   test_server_back_after_ring_of_absent);
+    qtest_add_func("ivshmem-flat/server/reconnect-needs-server",
+                   test_reconnect_needs_server);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad_handshakes); i++) {
+        g_autofree char *path = g_strdup_printf("ivshmem-flat/server/%s",
+                                                bad_handshakes[i].name);
+
+        qtest_add_data_func(path, &bad_handshakes[i], test_bad_handshake);
+    }
+
+    return run_tests();
+}
