@@ -11,6 +11,9 @@ from typing import IO
 
 STOP_SECONDS = 10.0
 
+CRASHES = [-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL,
+           -signal.SIGSEGV, -signal.SIGTRAP]
+
 
 class TestbedError(Exception):
     """Something did not start, did not happen in time, or died."""
@@ -69,16 +72,11 @@ class Process:
         if self._stopped or self._popen.poll() is None:
             return None
         self._read_all()
-        code = self._popen.returncode
-        if code < 0:
-            end = f"was killed by {signal.Signals(-code).name}"
-        else:
-            end = f"ended with status {code}"
-        last = "".join(f"\n    {line}" for line in self.errors[-5:])
-        return f"{self.name} {end}{':' if last else ''}{last}"
+        return self._end()
 
     def stop(self) -> None:
-        """Ends the process: politely, then by force. May be called again."""
+        """Ends the process: politely, then by force. May be called again.
+        Raises if it has crashed, be it before or because of this."""
         self._stopped = True
         if self._popen.poll() is None:
             self._popen.terminate()
@@ -88,6 +86,8 @@ class Process:
                 self._popen.kill()
                 self._popen.wait()
         self._read_all()
+        if self._popen.returncode in CRASHES:
+            raise TestbedError(self._end())
 
     def wait_for_end(self) -> None:
         """Waits for a process that was told to end by other means."""
@@ -104,6 +104,16 @@ class Process:
         return "\n".join([f"{self.name}: {' '.join(self.argv)}",
                           *(f"  {line}" for line in self.output),
                           *(f"  stderr: {line}" for line in self.errors)])
+
+    def _end(self) -> str:
+        """How the process ended, and the last that it said."""
+        code = self._popen.returncode
+        if code < 0:
+            end = f"was killed by {signal.Signals(-code).name}"
+        else:
+            end = f"ended with status {code}"
+        last = "".join(f"\n    {line}" for line in self.errors[-5:])
+        return f"{self.name} {end}{':' if last else ''}{last}"
 
     def _read_all(self) -> None:
         """Waits until all that the ended process wrote is in the lists."""
