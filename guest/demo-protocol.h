@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the members of the demo agree on in the shared memory.  Plain C99: for
- * firmware and for programs on any operating system.
+ * firmware and for programs on any operating system.  demo-member.c is a member
+ * that can be taken to any of them.
  *
  * THE MEMORY, 4 MiB, all zero when the first member starts, save what the host
  * may have set in the lobby:
@@ -18,9 +19,9 @@
  *
  * DOORBELLS (vector 0) mean "look again", nothing more.  Several may become
  * one, so what happened is always told by words in memory: a member writes its
- * data, then (full barrier) the word that announces it, then rings.  Who waits for a
- * word sleeps until its own doorbell rings, and looks at everything it waits
- * for.
+ * data, then (full barrier) the word that announces it, then rings.  Who waits
+ * for a word sleeps until its own doorbell rings, and looks at everything it
+ * waits for.
  *
  * THE COURSE of the demo, the same for every member:
  *
