@@ -215,7 +215,7 @@ static bool send_next(unsigned slot)
 {
     static const char *const texts[DEMO_MESSAGES] = {
         "Hello! Is this memory yours as well as mine?",
-        "No PCI bus over here: a window, and one interrupt line.",
+        "This window is all that we share. And a doorbell each.",
         "You are asleep until I ring. So am I.",
         "One word stored here is one word loaded there.",
         "Last one. A megabyte follows, count its bytes.",
@@ -367,8 +367,8 @@ static bool all_blocks_verified(void)
         if (!with[slot].verified_us &&
             seat->verified[own_slot] == DEMO_BLOCK_BYTES) {
             with[slot].verified_us = true;
-            print("id %u: id %u has verified this board's block\n", own_id,
-                  with[slot].id);
+            print("id %u: id %u has verified the block of id %u\n", own_id,
+                  with[slot].id, own_id);
         }
         complete &= with[slot].verified && with[slot].verified_us;
     }

@@ -28,8 +28,8 @@ def assert_whole_course(boards: list[Board]) -> None:
                               "all of 5 messages$")
             assert board.said(rf"^id {own_id}: verified 1048576 bytes of id "
                               rf"{peer}, ")
-            assert board.said(rf"^id {own_id}: id {peer} has verified this "
-                              "board's block$")
+            assert board.said(rf"^id {own_id}: id {peer} has verified the "
+                              rf"block of id {own_id}$")
         assert board.complaints() == []
 
 

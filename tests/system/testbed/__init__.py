@@ -8,7 +8,7 @@ server.py    ivshmem-server and the shared memory it hands out
 board.py     a QEMU machine with an ivshmem-flat device and firmware
 qmp.py       QEMU's monitor protocol
 peer.py      a peer on bare eventfds, speaking the server's protocol
-demo.py      the demo: boards that run guest/demo.c
+demo.py      the demo: members that run guest/demo-member.c
 member.py    a member of the demo that is no board
 soak.py      the soak test: boards that run guest/tests/soak.c, disturbed
 hostile.py   a server that says whatever a test wants it to say

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo: boards that run guest/demo.c and what they must report."""
+"""The demo: boards that run guest/demo-member.c and what they must report."""
 
 import struct
 from collections.abc import Sequence
