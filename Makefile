@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware demo check check-qtest check-system check-soak check-sanitized \
+.PHONY: help qemu firmware linux demo check check-qtest check-system check-soak check-sanitized \
 	clean distclean
 
 help: ## list the targets
@@ -14,6 +14,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
+	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
@@ -29,6 +30,9 @@ qemu: ## build QEMU with the device in it: build/qemu-system-arm
 firmware: ## build the demo's and the tests' firmware: build/firmware/
 	@scripts/install-packages gcc-arm-none-eabi
 	@$(MAKE) --silent -C guest
+
+linux: ## build a tiny Linux guest for the PCI device: build/linux/
+	@scripts/build-linux
 
 demo: qemu firmware ## two boards share memory and ring each other's doorbells
 	@scripts/run-locked --shared scripts/demo
@@ -51,5 +55,5 @@ check-sanitized: firmware ## run our tests with sanitizers in QEMU: no bad acces
 clean: ## remove build/
 	rm -rf build
 
-distclean: clean ## remove the cache, too: QEMU's source and builds
+distclean: clean ## remove the cache, too: QEMU's source and builds, Linux
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ivshmem-flat"

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ivshmem: shared memory and doorbells from the command line of a Linux guest
+ * that has QEMU's ivshmem-doorbell.  ivshmem-pci.h says what it needs.
+ *
+ *     cc -O2 -I.. -o ivshmem ivshmem.c
+ *
+ * builds it, in the guest.  .. is where ivshmem-flat.h is.
+ */
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "ivshmem-pci.h"
+
+#define ANSWER_MILLISECONDS 10000
+#define PING_COUNT 1000u
+
+static const char usage[] =
+    "usage: ivshmem [-d ADDRESS] COMMAND\n"
+    "\n"
+    "  info                   show device, own ID and size of the memory\n"
+    "  read OFFSET BYTES      copy shared memory to standard output\n"
+    "  write OFFSET TEXT      put text into shared memory\n"
+    "  ring PEER [VECTOR...]  ring these vectors of a peer, by default 0\n"
+    "  listen [SECONDS]       tell of each doorbell, until none comes so long\n"
+    "  ping PEER [COUNT]      ring a peer that answers each doorbell with one\n"
+    "\n"
+    "ADDRESS is the device's on the PCI bus, by default the first ivshmem's.\n"
+    "Only listen and ping need VFIO.\n";
+
+static struct ivshmem_pci dev;
+
+__attribute__((noreturn)) static void fail(void)
+{
+    fprintf(stderr, "ivshmem: %s\n", dev.error);
+    exit(1);
+}
+
+__attribute__((noreturn)) static void misused(void)
+{
+    fputs(usage, stderr);
+    exit(2);
+}
+
+/* The argument as a number in C's notation, most at most. */
+static uint64_t number(const char *what, const char *argument, uint64_t most)
+{
+    char *end;
+    uint64_t value;
+
+    errno = 0;
+    value = strtoull(argument, &end, 0);
+    if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
+        value > most) {
+        fprintf(stderr, "ivshmem: %s '%s' must be a number from 0 to %" PRIu64
+                "\n", what, argument, most);
+        exit(2);
+    }
+    return value;
+}
+
+static void info(void)
+{
+    printf("device %s\nown ID %u\nmemory %zu bytes\n", dev.address,
+           ivshmem_flat_own_id(&dev.shm), dev.shm.size);
+}
+
+/* The address of a range of shared memory, or the end of the program. */
+static void *range(uint64_t offset, uint64_t bytes)
+{
+    void *start = ivshmem_flat_at(&dev.shm, offset, bytes);
+
+    if (start == NULL) {
+        fprintf(stderr, "ivshmem: %" PRIu64 " bytes at %" PRIu64 " are not all "
+                "within the %zu bytes of shared memory\n", bytes, offset,
+                dev.shm.size);
+        exit(1);
+    }
+    return start;
+}
+
+static void read_memory(const char *offset, const char *bytes)
+{
+    size_t length = number("BYTES", bytes, SIZE_MAX);
+    const void *start = range(number("OFFSET", offset, SIZE_MAX), length);
+
+    if (fwrite(start, 1, length, stdout) != length || fflush(stdout) != 0) {
+        perror("ivshmem: can't write to standard output");
+        exit(1);
+    }
+}
+
+static void write_memory(const char *offset, const char *text)
+{
+    size_t length = strlen(text);
+
+    memcpy(range(number("OFFSET", offset, SIZE_MAX), length), text, length);
+}
+
+static void ring(const char *peer, int count, char **vectors)
+{
+    uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
+
+    if (count == 0) {
+        ivshmem_flat_ring(&dev.shm, id, 0);
+    }
+    for (int i = 0; i < count; i++) {
+        ivshmem_flat_ring(&dev.shm, id, (uint16_t)number("VECTOR", vectors[i],
+                                                         UINT16_MAX));
+    }
+}
+
+static void listen_for(const char *seconds)
+{
+    int timeout = seconds == NULL ? -1 :
+                  (int)number("SECONDS", seconds, INT_MAX / 1000) * 1000;
+    int vector;
+
+    if (ivshmem_pci_enable_interrupts(&dev) < 0) {
+        fail();
+    }
+    printf("id %u: listens, vectors: %u\n", ivshmem_flat_own_id(&dev.shm),
+           dev.vectors);
+    while ((vector = ivshmem_pci_wait(&dev, timeout)) >= 0) {
+        printf("vector %d was rung\n", vector);
+    }
+    if (errno != ETIMEDOUT) {
+        fail();
+    }
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void ping(const char *peer, const char *times)
+{
+    uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
+    unsigned count = times == NULL ? PING_COUNT :
+                     (unsigned)number("COUNT", times, UINT_MAX);
+    double start;
+
+    if (ivshmem_pci_enable_interrupts(&dev) < 0) {
+        fail();
+    }
+    start = now();
+    for (unsigned i = 1; i <= count; i++) {
+        ivshmem_flat_ring(&dev.shm, id, 0);
+        if (ivshmem_pci_wait(&dev, ANSWER_MILLISECONDS) < 0) {
+            fprintf(stderr, "ivshmem: peer %u did not answer doorbell %u of "
+                    "%u: %s\n", id, i, count, dev.error);
+            exit(1);
+        }
+    }
+    printf("peer %u answered %u of %u doorbells, %.1f us each\n", id, count,
+           count, count == 0 ? 0 : (now() - start) * 1e6 / count);
+}
+
+int main(int argc, char **argv)
+{
+    const char *address = NULL, *command;
+    int option, arguments;
+
+    while ((option = getopt(argc, argv, "+d:")) != -1) {
+        if (option != 'd') {
+            misused();
+        }
+        address = optarg;
+    }
+    if (optind == argc) {
+        misused();
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    command = argv[optind++];
+    argv += optind;
+    arguments = argc - optind;
+    if (ivshmem_pci_open(&dev, address) < 0) {
+        fail();
+    }
+    if (strcmp(command, "info") == 0 && arguments == 0) {
+        info();
+    } else if (strcmp(command, "read") == 0 && arguments == 2) {
+        read_memory(argv[0], argv[1]);
+    } else if (strcmp(command, "write") == 0 && arguments == 2) {
+        write_memory(argv[0], argv[1]);
+    } else if (strcmp(command, "ring") == 0 && arguments >= 1) {
+        ring(argv[0], arguments - 1, argv + 1);
+    } else if (strcmp(command, "listen") == 0 && arguments <= 1) {
+        listen_for(argv[0]);
+    } else if (strcmp(command, "ping") == 0 &&
+               (arguments == 1 || arguments == 2)) {
+        ping(argv[0], argv[1]);
+    } else {
+        misused();
+    }
+    ivshmem_pci_close(&dev);
+    return 0;
+}
