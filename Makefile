@@ -37,19 +37,19 @@ linux: ## build a tiny Linux guest for the PCI device: build/linux/
 demo: qemu firmware ## two boards share memory and ring each other's doorbells
 	@scripts/run-locked --shared scripts/demo
 
-check: qemu firmware ## run all tests: check-qtest, then check-system
+check: qemu firmware linux ## run all tests: check-qtest, then check-system
 	@scripts/check qtest system
 
 check-qtest: qemu ## test the device within QEMU's own test framework
 	@scripts/check qtest
 
-check-system: qemu firmware ## test whole virtual machines that run the firmware
+check-system: qemu firmware linux ## test whole virtual machines that run the firmware
 	@scripts/check system
 
 check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
 	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-check-sanitized: firmware ## run our tests with sanitizers in QEMU: no bad access, no leak
+check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad access, no leak
 	@scripts/check --sanitized qtest system
 
 clean: ## remove build/

@@ -12,7 +12,8 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
 BARE = ["-ffreestanding", "-nostdlib"]
 
 
-@pytest.mark.parametrize("header", ["ivshmem-flat.h", "demo-protocol.h"])
+@pytest.mark.parametrize("header", [
+    "ivshmem-flat.h", "demo-protocol.h", "demo-member.h"])
 @pytest.mark.parametrize("compiler", [
     ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m0", *BARE],
     ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m33", *BARE],
@@ -22,6 +23,20 @@ BARE = ["-ffreestanding", "-nostdlib"]
     ["cc", "-std=c99"],
 ], ids=" ".join)
 def test_compiles_alone(header: str, compiler: list[str]) -> None:
+    compile_strictly(header, compiler)
+
+
+@pytest.mark.parametrize("compiler", [
+    ["aarch64-linux-gnu-gcc", "-std=gnu99"],
+    ["aarch64-linux-gnu-gcc", "-std=gnu17"],
+    ["cc", "-std=gnu99"],
+], ids=" ".join)
+def test_linux_header_compiles(compiler: list[str]) -> None:
+    compile_strictly("linux/ivshmem-pci.h",
+                     [*compiler, f"-I{parts.CHECKOUT / 'guest'}"])
+
+
+def compile_strictly(header: str, compiler: list[str]) -> None:
     language = "c++" if compiler[0].endswith("g++") else "c"
 
     result = subprocess.run(

@@ -292,7 +292,7 @@ def test_hangs_up(bed: Testbed, server: HostileServer) -> None:
         with vm.errand([(STRANGER, 0)]):
             server.hang_up()
             bed.wait("QEMU to notice", lambda: vm.board.errors)
-        vm.check_idle()
+        vm.board.check_idle()
 
 
 @pytest.mark.parametrize("number", [PEER, STRANGER, MEMORY])
@@ -302,14 +302,14 @@ def test_hangs_up_in_a_message(bed: Testbed, server: HostileServer,
                   files={"socket": -1}) as vm:
         server.say_half(number, server.fds.eventfd())
         server.hang_up()
-        vm.check_idle()
+        vm.board.check_idle()
 
 
 def test_falls_silent_in_a_message(bed: Testbed,
                                    server: HostileServer) -> None:
     with unharmed(bed, server, files={EVENTFD: 1}) as vm:
         server.say_half(STRANGER, server.fds.eventfd())
-        vm.check_idle()
+        vm.board.check_idle()
 
 
 # Later: the shared memory
@@ -371,7 +371,7 @@ def test_vector_that_is_none_later(bed: Testbed, server: HostileServer,
     with unharmed(bed, server, warning=rf"ID {peer}\b.*no eventfd") as vm:
         server.say(peer, make_fd(server.fds))
         vm.run_errand([(peer, vector) for vector in range(4)])
-        vm.check_idle()
+        vm.board.check_idle()
 
 
 def test_thousand_vectors_of_a_peer(bed: Testbed,
@@ -515,7 +515,7 @@ def test_ten_thousand_wrong_messages(bed: Testbed,
         doorbell = server.fds.eventfd()
         for number in itertools.islice(itertools.cycle(NO_IDS), 10_000):
             server.say(number, doorbell)
-        vm.check_idle()
+        vm.board.check_idle()
 
 
 def test_never_stops_talking(bed: Testbed, server: HostileServer) -> None:

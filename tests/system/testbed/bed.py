@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from . import parts
 from .board import Board, flat_device
+from .linux import LINUX, LinuxGuest
+from .machine import Machine
 from .peer import Peer
 from .process import News, Process, TestbedError
 from .server import IvshmemServer
@@ -63,13 +65,17 @@ class Testbed:
         """A board that runs PROGRAM.elf of guest/ on a client of the server.
 
         `device` replaces the usual command line of the device."""
-        same = sum(1 for other in self.processes
-                   if isinstance(other, Board) and other.board == board)
         return self._started(Board(
-            f"{board}.{same + 1}" if same else board, board,
-            parts.firmware(board, program),
+            self._name(board), board, parts.firmware(board, program),
             flat_device(server.socket) if device is None else device,
             self._news, paused=paused))
+
+    def linux(self, command: str, server: IvshmemServer,
+              **options: Any) -> LinuxGuest:
+        """A Linux guest that runs a command of guest/linux; options as of
+        LinuxGuest."""
+        return self._started(LinuxGuest(self._name(LINUX), command,
+                                        server.socket, self._news, **options))
 
     def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
         """A peer on bare eventfds."""
@@ -81,21 +87,27 @@ class Testbed:
         """Seconds until the bed's time is up."""
         return max(self._deadline - time.monotonic(), 0.0)
 
-    def wait(self, what: str, condition: Callable[[], T]) -> T:
+    def wait(self, what: str, condition: Callable[[], T],
+             seconds: float | None = None) -> T:
         """Waits until the condition holds and returns its value.
 
-        Raises when time is up, or at once when a process has died or firmware
-        has given up."""
+        Raises when time is up, the bed's or so many seconds, or at once when a
+        process has died or firmware has given up."""
+        end = self._deadline
+        if seconds is not None:
+            end = min(end, time.monotonic() + seconds)
         while not (value := condition()):
             for process in self.processes:
                 if trouble := process.trouble():
                     self._show_news()
                     raise TestbedError(f"waiting for {what}: {trouble}")
-            if self.remaining() == 0:
+            left = end - time.monotonic()
+            if left <= 0:
                 self._show_news()
+                allowed = (self._timeout if end == self._deadline else seconds)
                 raise TestbedError(f"waited in vain for {what}: the "
-                                   f"{self._timeout:g} s allowed are over")
-            self._show_news(min(self.remaining(), LOOK_SECONDS))
+                                   f"{allowed:g} s allowed are over")
+            self._show_news(min(left, LOOK_SECONDS))
         self._show_news()
         return value
 
@@ -111,6 +123,12 @@ class Testbed:
                 self._show(self._news.get_nowait())
         except Empty:
             pass
+
+    def _name(self, kind: str) -> str:
+        """Of the next machine of this kind."""
+        same = sum(1 for other in self.processes
+                   if isinstance(other, Machine) and other.kind == kind)
+        return f"{kind}.{same + 1}" if same else kind
 
     def _started(self, process: P) -> P:
         self._stack.callback(process.stop)

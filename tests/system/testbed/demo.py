@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo: boards that run guest/demo-member.c and what they must report."""
+"""The demo: guests that run guest/demo-member.c and what they must report."""
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .bed import Testbed
-from .board import Board
+from .linux import LINUX
+from .machine import Machine
 from .process import TestbedError
 from .server import MIB, IvshmemServer
 
@@ -72,7 +73,7 @@ def block(own_id: int, slot: int) -> bytes:
 
 @dataclass(frozen=True)
 class Result:
-    """What a board reports at its end, as counted by its firmware."""
+    """What a member reports at its end, as counted by itself."""
 
     id: int
     peers: int
@@ -81,40 +82,68 @@ class Result:
     bytes: int
 
 
-def start(bed: Testbed, server: IvshmemServer, boards: Sequence[str],
-          in_order: bool) -> list[Board]:
-    """Starts the boards, each once the one before sits in its slot if
-    in_order, else all at once."""
-    if len(boards) != MEMBERS_DEFAULT:
-        server.memory.set_words(Lobby.EXPECTED, len(boards))
-    running: list[Board] = []
-    for slot, name in enumerate(boards):
-        board = bed.board(name, "demo", server)
-        running.append(board)
+def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
+          in_order: bool) -> list[Machine]:
+    """Starts these members, boards or LINUX, each once the one before sits in
+    its slot if in_order, else all at once."""
+    if len(names) != MEMBERS_DEFAULT:
+        server.memory.set_words(Lobby.EXPECTED, len(names))
+    members: list[Machine] = []
+    for slot, name in enumerate(names):
+        member = (bed.linux("demo", server) if name == LINUX else
+                  bed.board(name, "demo", server))
+        members.append(member)
         if in_order:
-            bed.wait(f"{board.name} to take slot {slot}",
-                     lambda: board.said(f"sits in slot {slot} "))
-    return running
+            bed.wait(f"{member.name} to take slot {slot}",
+                     lambda: member.said(f"sits in slot {slot} "))
+    return members
 
 
-def finish(bed: Testbed, boards: Sequence[Board]) -> list[Result]:
-    """Returns the results when all boards have verified everything."""
+def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:
+    """Returns the results when all members have verified everything."""
     results = []
-    for board in boards:
-        match = bed.wait(f"{board.name} to finish", lambda: board.said(RESULT))
+    for member in members:
+        match = bed.wait(f"{member.name} to finish",
+                         lambda: member.said(RESULT))
         results.append(Result(*map(int, match.groups())))
     check(results)
     return results
 
 
 def check(results: Sequence[Result]) -> None:
-    """Raises where boards report success over less than the whole demo."""
+    """Raises where members report success over less than the whole demo."""
     peers = len(results) - 1
     if len({result.id for result in results}) != len(results):
-        raise TestbedError(f"two boards report the same ID: {results}")
+        raise TestbedError(f"two members report the same ID: {results}")
     for result in results:
         expected = Result(result.id, peers, peers * MESSAGES,
                           peers * MESSAGES, peers * BLOCK_BYTES)
         if result != expected:
-            raise TestbedError(f"a board reports {result}, should be "
+            raise TestbedError(f"a member reports {result}, should be "
                                f"{expected}")
+
+
+def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
+    """Raises where a member did not tell of every step with every other, or
+    the host finds another block than a member should have made."""
+    ids = {member: int(member.said(r"^id (\d+): .* is up$").group(1))
+           for member in members}
+    for member, own_id in ids.items():
+        slot = int(member.said(r"sits in slot (\d) of").group(1))
+        if server.memory.read(block_offset(slot),
+                              BLOCK_BYTES) != block(own_id, slot):
+            raise TestbedError(f"the block of {member.name} is wrong")
+        for other, peer in ids.items():
+            if other is member:
+                continue
+            for pattern, times in {
+                    f"meets id {peer}, {other.kind}, in slot \\d": 1,
+                    f"message \\d of 5 from id {peer}: \".+\"": MESSAGES,
+                    f"id {peer} has acknowledged all of 5 messages": 1,
+                    f"verified 1048576 bytes of id {peer}, answers": 1,
+                    f"id {peer} has verified the block of id {own_id}": 1,
+            }.items():
+                found = member.count(f"^id {own_id}: {pattern}$")
+                if found != times:
+                    raise TestbedError(f"{member.name} says '{pattern}' "
+                                       f"{found} times instead of {times}")

@@ -35,10 +35,6 @@ WARNINGS_MAX = 100
 SETTLE_SECONDS = 20.0
 LOOK_SECONDS = 0.01
 
-# An idle VM uses next to nothing of a CPU, a busy loop all that it gets.
-IDLE_WINDOW_SECONDS = 0.25
-IDLE_SHARE = 0.1
-
 
 @contextmanager
 def refused(bed: Testbed, server: HostileServer,
@@ -181,19 +177,6 @@ class Vm:
     def check_peers(self, expected: int) -> None:
         self._require("the number of its peers", self._property("peers"),
                       expected)
-
-    def check_idle(self) -> None:
-        """Nothing in QEMU goes round in circles."""
-        def share() -> float:
-            start, used = time.monotonic(), vitals.cpu_seconds(self.pid)
-            time.sleep(IDLE_WINDOW_SECONDS)
-            return ((vitals.cpu_seconds(self.pid) - used) /
-                    (time.monotonic() - start))
-
-        used = self.settle(share, lambda now: now < IDLE_SHARE)
-        if used >= IDLE_SHARE:
-            raise TestbedError(f"{self.board.name}, which has nothing to do, "
-                               f"uses {used:.0%} of a CPU")
 
     def check_end(self, warning: str | None = None) -> None:
         """QEMU ends well, has warned with this pattern, and not too often;

@@ -2,6 +2,7 @@
 """Where the programs and images come from."""
 
 import os
+import shutil
 from pathlib import Path
 
 from .process import TestbedError
@@ -10,11 +11,20 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def qemu_system_arm() -> Path:
-    return _program("QEMU_SYSTEM_ARM", "qemu-system-arm")
+    return _program("QEMU_SYSTEM_ARM", CHECKOUT / "build/qemu-system-arm",
+                    "run `make qemu`")
+
+
+def qemu_system_aarch64() -> Path:
+    """The system's own: of it all that is needed is the PCI device."""
+    name = "qemu-system-aarch64"
+    return _program("QEMU_SYSTEM_AARCH64", Path(shutil.which(name) or name),
+                    "run `make linux`")
 
 
 def ivshmem_server() -> Path:
-    return _program("IVSHMEM_SERVER", "ivshmem-server")
+    return _program("IVSHMEM_SERVER", CHECKOUT / "build/ivshmem-server",
+                    "run `make qemu`")
 
 
 def firmware(board: str, name: str) -> Path:
@@ -25,13 +35,20 @@ def firmware(board: str, name: str) -> Path:
     return image
 
 
-def _program(variable: str, name: str) -> Path:
+def linux(name: str) -> Path:
+    """A file of the Linux guest that scripts/build-linux makes."""
+    file = CHECKOUT / "build" / "linux" / name
+    if not file.is_file():
+        raise TestbedError(f"{file} is missing: run `make linux`")
+    return file
+
+
+def _program(variable: str, path: Path, remedy: str) -> Path:
     if override := os.environ.get(variable):
         path = Path(override).absolute()
         advice = f"{variable} names it: correct or unset {variable}"
     else:
-        path = CHECKOUT / "build" / name
-        advice = f"run `make qemu`, or set {variable} to one of your own"
+        advice = f"{remedy}, or set {variable} to one of your own"
     if not os.access(path, os.X_OK) or path.is_dir():
         raise TestbedError(f"{path} is missing or not a program: {advice}")
     return path

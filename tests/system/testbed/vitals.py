@@ -4,6 +4,7 @@
 import os
 import re
 import resource
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def anonymous_bytes(pid: int) -> int:
     """Memory that is in use and backed by no file."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"^RssAnon:\s*(\d+) kB$", status, re.M)[1]) * 1024
+
+
+def cpu_share(pid: int, seconds: float) -> float:
+    """Watches a process so long. Returns how many CPUs it kept busy."""
+    start, used = time.monotonic(), cpu_seconds(pid)
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - used) / (time.monotonic() - start)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boards and a Linux guest that has QEMU's PCI device, ivshmem-doorbell.
+
+Linux runs the programs of guest/linux, the demo and `ivshmem`, as a user does.
+It hears doorbells as MSI-X interrupts, through VFIO.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from testbed import Testbed, TestbedError, demo
+from testbed.board import BOARDS, Board
+from testbed.errands import Errands
+from testbed.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
+from testbed.server import IvshmemServer
+
+# Linux needs a few seconds to start, and many on a busy machine.
+TIMEOUT_SECONDS = 120.0
+
+# Once a machine is up, a doorbell takes it milliseconds, rarely seconds.
+RING_SECONDS = 15.0
+
+PINGS = 1000
+VECTORS = 4
+
+
+@pytest.fixture
+def bed() -> Iterator[Testbed]:
+    with Testbed(TIMEOUT_SECONDS) as testbed:
+        yield testbed
+        print(testbed.transcript())
+
+
+def start_board(bed: Testbed, server: IvshmemServer, board: str,
+                program: str) -> Board:
+    """Returns when it hears doorbells."""
+    running = bed.board(board, program, server)
+    bed.wait(f"{board} to be up", lambda: running.said(
+        rf"^{program}: (listening|ready) id=0$"))
+    return running
+
+
+def wait_listening(bed: Testbed, linux: LinuxGuest) -> int:
+    """Returns the own ID of Linux when it hears doorbells."""
+    return int(bed.wait("Linux to listen", lambda: linux.said(
+        r"^id (\d+): listens, vectors: ")).group(1))
+
+
+def vectors_rung(linux: LinuxGuest) -> list[int]:
+    return [int(line.split()[1]) for line in linux.output
+            if line.endswith("was rung")]
+
+
+def wait_off(bed: Testbed, linux: LinuxGuest) -> None:
+    """Raises where a program fails, also at the very end."""
+    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    if trouble := linux.trouble():
+        raise TestbedError(trouble)
+
+
+@pytest.mark.parametrize("first, second", [
+    (BOARDS[0], LINUX), (LINUX, BOARDS[1])])
+def test_linux_and_a_board_verify_each_other(bed: Testbed, first: str,
+                                             second: str) -> None:
+    """Text and a block of 1 MiB, both ways, whoever is there first."""
+    server = bed.server()
+
+    members = demo.start(bed, server, [first, second], in_order=True)
+    demo.finish(bed, members)
+
+    demo.check_course(server, members)
+    for member in members:
+        assert member.complaints() == []
+
+
+def test_a_thousand_doorbells_each_way(bed: Testbed) -> None:
+    """With one in flight: a lost one would be waited for in vain."""
+    server = bed.server()
+    board = start_board(bed, server, BOARDS[1], "echo")
+    server.memory.set_words(0, 1 << 16)
+
+    linux = bed.linux(f"ivshmem ping 0 {PINGS}", server)
+
+    wait_off(bed, linux)
+    assert linux.said(f"^peer 0 answered {PINGS} of {PINGS} doorbells, ")
+    assert server.memory.word(4) == PINGS, "what the board heard"
+    assert board.complaints() == []
+
+
+def test_board_rings_each_vector_of_linux(bed: Testbed) -> None:
+    server = bed.server(vectors=VECTORS)
+    board = start_board(bed, server, BOARDS[1], "errands")
+    caller = bed.peer(server, VECTORS)
+    linux = bed.linux("ivshmem listen", server, vectors=VECTORS)
+    linux_id = wait_listening(bed, linux)
+    errands = Errands(server.memory)
+
+    order = [2, 0, 3, 1]
+    for number, vector in enumerate(order, 1):
+        errands.order([(linux_id, vector)])
+        caller.ring(0)
+        bed.wait(f"{board.name} to ring vector {vector} of Linux",
+                 errands.done, RING_SECONDS)
+        bed.wait(f"Linux to hear vector {vector} of 0 to {VECTORS - 1}",
+                 lambda: len(vectors_rung(linux)) >= number, RING_SECONDS)
+        assert vectors_rung(linux) == order[:number], "what Linux heard"
+    assert board.complaints() == []
+
+
+def test_other_vectors_of_a_board_are_ignored(bed: Testbed) -> None:
+    """A board has vector 0 alone. The others interrupt nobody, nor do they
+    keep QEMU busy."""
+    server = bed.server(vectors=VECTORS)
+    board = start_board(bed, server, BOARDS[1], "first-ring")
+    caller = bed.peer(server, VECTORS)
+
+    linux = bed.linux("ivshmem ring 0 1 2 3", server, vectors=VECTORS,
+                      machine=WITHOUT_IOMMU)
+    wait_off(bed, linux)
+
+    board.check_idle()
+    assert board.count("doorbell") == 0
+    caller.ring(0)
+    bed.wait(f"{board.name} to hear its vector 0",
+             lambda: board.said("^first-ring: doorbell 1$"), RING_SECONDS)
+    assert board.count("doorbell") == 1
+    assert board.complaints() == []
+
+
+def test_hears_where_no_driver_was_tried_before(bed: Testbed) -> None:
+    """A PCI device joins its IOMMU group when a driver is tried, not before.
+    Debian 12's kernel tries none by itself. Debian 13's tries virtio_pci, and
+    is kept from it here."""
+    server = bed.server()
+
+    linux = bed.linux("ivshmem listen 0", server,
+                      kernel_options="initcall_blacklist="
+                      "virtio_pci_driver_init")
+
+    wait_off(bed, linux)
+    assert linux.said("^id 0: listens, vectors: 1$")
+
+
+def test_without_an_iommu(bed: Testbed) -> None:
+    """Memory and own ID work. Listening does not, and says what to do, as
+    other things do that are not possible."""
+    server = bed.server()
+    server.memory.write(0x100001, b"unaligned")
+
+    linux = bed.linux(" ; ".join([
+        "ivshmem info", "ivshmem read 0x100001 9",
+        "ivshmem write 0x3ffffb right", "ivshmem listen 1",
+        "ivshmem read 0x3fffff 2", "ivshmem ring 65536",
+        "ivshmem -d 0000:00:09.0 info"]), server, machine=WITHOUT_IOMMU)
+    linux.FAILURE = re.compile("panic")  # complaints are what is wanted
+    wait_off(bed, linux)
+
+    assert linux.said("^own ID 0$") and linux.said("^memory 4194304 bytes$")
+    assert linux.said("^unaligned")
+    assert server.memory.read(0x3ffffb, 5) == b"right"
+    assert [line for line in linux.output if line.startswith("ivshmem: ")] == [
+        "ivshmem: 0000:00:01.0 is behind no IOMMU, which VFIO needs for "
+        "interrupts: give QEMU one, for virt with -M virt,gic-version=3,"
+        "iommu=smmuv3",
+        "ivshmem: 2 bytes at 4194303 are not all within the 4194304 bytes of "
+        "shared memory",
+        "ivshmem: PEER '65536' must be a number from 0 to 65535",
+        "ivshmem: there is no PCI device 1af4:1110 at 0000:00:09.0"]
