@@ -5,8 +5,8 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware linux demo check check-qtest check-system check-soak check-sanitized \
-	clean distclean
+.PHONY: help qemu firmware linux demo demo-linux check check-qtest check-system check-soak \
+	check-sanitized clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
@@ -36,6 +36,9 @@ linux: ## build a tiny Linux guest for the PCI device: build/linux/
 
 demo: qemu firmware ## two boards share memory and ring each other's doorbells
 	@scripts/run-locked --shared scripts/demo
+
+demo-linux: qemu firmware linux ## the same, between a board and Linux with the PCI device
+	@scripts/run-locked --shared scripts/demo mps2-an385 linux
 
 check: qemu firmware linux ## run all tests: check-qtest, then check-system
 	@scripts/check qtest system

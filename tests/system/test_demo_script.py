@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from testbed import parts
+from testbed.board import BOARDS
 
 SECONDS = 60.0  # longest wait for anything here
 
@@ -106,16 +107,17 @@ def runs(pid: int) -> bool:
     return not stat.rpartition(")")[2].startswith(" Z")
 
 
-@pytest.mark.parametrize("boards", [
-    [], ["mps2-an385", "lm3s6965evb", "mps2-an385"]])
-def test_shows_and_verifies_everything(demo: Demo, boards: list[str]) -> None:
-    demo.start(*boards)
+@pytest.mark.parametrize("guests", [
+    [], ["mps2-an385", "lm3s6965evb", "mps2-an385"],
+    ["mps2-an385", "lm3s6965evb", "linux"]])
+def test_shows_and_verifies_everything(demo: Demo, guests: list[str]) -> None:
+    demo.start(*guests)
     status, output, errors = demo.finish()
 
     assert (status, errors) == (0, "")
-    peers = len(boards or [1, 2]) - 1
-    assert re.search(r" lm3s6965evb \| id \d: message 5 of 5 from", output)
-    assert re.search(r" mps2-an385 \| id \d: message 5 of 5 from", output)
+    peers = len(guests or BOARDS) - 1
+    for guest in guests or BOARDS:
+        assert re.search(rf" {guest} \| id \d: message 5 of 5 from", output)
     assert output.count("demo: ok") == peers + 1
     messages, mib = (peers + 1) * peers * 5, (peers + 1) * peers
     assert re.search(rf"^All verified in [\d.]+ s: {messages} messages .*,\n"
@@ -215,8 +217,8 @@ def test_qemu_without_the_device(
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    (["virt", "virt"], "no firmware for board 'virt'"),
-    (["mps2-an385"], "1 boards given"),
+    (["virt", "virt"], "no program for guest 'virt'"),
+    (["mps2-an385"], "1 guests given"),
     (["--timeout", "0"], "--timeout 0 is not above 0"),
 ])
 def test_bad_arguments(demo: Demo, arguments: list[str],
