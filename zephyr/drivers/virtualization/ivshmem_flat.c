@@ -1,0 +1,284 @@
+/*
+ * Inter-VM shared memory and doorbells without PCI: QEMU's ivshmem-flat
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The registers are those of docs/specs/ivshmem-spec.rst in QEMU's source tree.
+ * Interrupt Mask and Interrupt Status have no function in this device.
+ */
+
+#define DT_DRV_COMPAT qemu_ivshmem_flat
+
+#include <errno.h>
+
+#include <zephyr/device.h>
+#include <zephyr/drivers/virtualization/ivshmem.h>
+#include <zephyr/irq.h>
+#include <zephyr/kernel.h>
+#include <zephyr/logging/log.h>
+#include <zephyr/sys/barrier.h>
+#include <zephyr/sys/device_mmio.h>
+#include <zephyr/sys/sys_io.h>
+
+LOG_MODULE_REGISTER(ivshmem_flat, CONFIG_IVSHMEM_LOG_LEVEL);
+
+BUILD_ASSERT(!IS_ENABLED(CONFIG_IVSHMEM_V2), "ivshmem-flat is no ivshmem-v2 (CONFIG_IVSHMEM_V2)");
+
+#define INTRSTATUS 0x4
+#define IVPOSITION 0x8
+#define DOORBELL   0xc
+
+#define REGISTERS_SIZE 0x10
+
+/* IDs of peers and numbers of vectors have 16 bits in DOORBELL */
+#define ID_MAX UINT16_MAX
+
+struct ivshmem_flat_config {
+	DEVICE_MMIO_NAMED_ROM(registers);
+	DEVICE_MMIO_NAMED_ROM(memory);
+	size_t size;
+#ifdef CONFIG_IVSHMEM_DOORBELL
+	/* NULL without an interrupt */
+	void (*connect_irq)(void);
+	unsigned int irq;
+#endif
+};
+
+struct ivshmem_flat_data {
+	DEVICE_MMIO_NAMED_RAM(registers);
+	DEVICE_MMIO_NAMED_RAM(memory);
+#ifdef CONFIG_IVSHMEM_DOORBELL
+	struct k_spinlock lock;
+	struct k_poll_signal *signal;
+#endif
+};
+
+#define DEV_CFG(dev)  ((const struct ivshmem_flat_config *)(dev)->config)
+#define DEV_DATA(dev) ((struct ivshmem_flat_data *)(dev)->data)
+
+static mm_reg_t ivshmem_flat_register(const struct device *dev, uint32_t offset)
+{
+	return DEVICE_MMIO_NAMED_GET(dev, registers) + offset;
+}
+
+static size_t ivshmem_flat_get_mem(const struct device *dev, uintptr_t *memmap)
+{
+	*memmap = DEVICE_MMIO_NAMED_GET(dev, memory);
+
+	return DEV_CFG(dev)->size;
+}
+
+#ifdef CONFIG_IVSHMEM_DOORBELL
+
+/* The device takes doorbells on vector 0 only, and ignores others */
+static uint16_t ivshmem_flat_get_vectors(const struct device *dev)
+{
+	return DEV_CFG(dev)->connect_irq != NULL ? 1 : 0;
+}
+
+static uint32_t ivshmem_flat_get_id(const struct device *dev)
+{
+	return sys_read32(ivshmem_flat_register(dev, IVPOSITION));
+}
+
+/* Peers on PCI can have more vectors than this device: any can be rung */
+static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uint16_t vector)
+{
+	if (ivshmem_flat_get_vectors(dev) == 0) {
+		return -ENOSYS;
+	}
+	if (peer_id > ID_MAX) {
+		LOG_ERR("%s: peer %u: IDs are 0 to %u", dev->name, peer_id, ID_MAX);
+		return -EINVAL;
+	}
+
+	/* What was written to the memory is there for the peer when it wakes */
+	barrier_dmem_fence_full();
+	sys_write32(peer_id << 16 | vector, ivshmem_flat_register(dev, DOORBELL));
+	LOG_DBG("%s: rang vector %u of peer %u", dev->name, vector, peer_id);
+
+	return 0;
+}
+
+/*
+ * The line is enabled while there is someone to tell. Until then the interrupt
+ * controller keeps a doorbell: the first one may well come during start-up.
+ */
+static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll_signal *signal,
+					 uint16_t vector)
+{
+	const struct ivshmem_flat_config *config = dev->config;
+	struct ivshmem_flat_data *data = dev->data;
+	uint16_t vectors = ivshmem_flat_get_vectors(dev);
+
+	if (vectors == 0) {
+		return -ENOSYS;
+	}
+	if (vector >= vectors) {
+		LOG_ERR("%s: vector %u: there is vector 0 only", dev->name, vector);
+		return -EINVAL;
+	}
+
+	if (signal == NULL) {
+		irq_disable(config->irq);
+	}
+	K_SPINLOCK(&data->lock) {
+		data->signal = signal;
+	}
+	if (signal != NULL) {
+		irq_enable(config->irq);
+	}
+
+	return 0;
+}
+
+/* There is nothing to acknowledge: the device pulses its line */
+static void ivshmem_flat_isr(const struct device *dev)
+{
+	struct ivshmem_flat_data *data = dev->data;
+
+	LOG_DBG("%s: doorbell", dev->name);
+
+	barrier_dmem_fence_full();
+	K_SPINLOCK(&data->lock) {
+		if (data->signal != NULL) {
+			k_poll_signal_raise(data->signal, 0);
+		}
+	}
+}
+
+#else
+
+static uint16_t ivshmem_flat_get_vectors(const struct device *dev)
+{
+	ARG_UNUSED(dev);
+
+	return 0;
+}
+
+static uint32_t ivshmem_flat_get_id(const struct device *dev)
+{
+	ARG_UNUSED(dev);
+
+	return 0;
+}
+
+static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uint16_t vector)
+{
+	ARG_UNUSED(dev);
+	ARG_UNUSED(peer_id);
+	ARG_UNUSED(vector);
+
+	return -ENOSYS;
+}
+
+static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll_signal *signal,
+					 uint16_t vector)
+{
+	ARG_UNUSED(dev);
+	ARG_UNUSED(signal);
+	ARG_UNUSED(vector);
+
+	return -ENOSYS;
+}
+
+#endif /* CONFIG_IVSHMEM_DOORBELL */
+
+/*
+ * Whether it is this device that answers. Many a machine ignores accesses to
+ * nowhere, and IVPOSITION cannot tell: it reads all ones there, which is no ID,
+ * or zero, which is one. INTRSTATUS can. It has no function in this device, but
+ * keeps what is written until it is read, once; neither bus nor memory do that.
+ */
+static bool ivshmem_flat_is_there(const struct device *dev)
+{
+	const mm_reg_t status = ivshmem_flat_register(dev, INTRSTATUS);
+	const uint32_t pattern = 0x1f1a7;
+	uint32_t first, second;
+
+	sys_write32(pattern, status);
+	first = sys_read32(status);
+	second = sys_read32(status);
+
+	return first == pattern && second == 0;
+}
+
+static int ivshmem_flat_init(const struct device *dev)
+{
+	const struct ivshmem_flat_config *config = dev->config;
+	uintptr_t memory;
+
+	DEVICE_MMIO_NAMED_MAP(dev, registers, K_MEM_CACHE_NONE);
+	DEVICE_MMIO_NAMED_MAP(dev, memory, K_MEM_CACHE_WB | K_MEM_PERM_USER);
+
+	if (!ivshmem_flat_is_there(dev)) {
+		LOG_ERR("%s: no ivshmem-flat at 0x%lx, IVPOSITION reads 0x%x: give QEMU "
+			"'-device ivshmem-flat', with x-bus-address-mmr as in the devicetree",
+			dev->name, (unsigned long)ivshmem_flat_register(dev, 0),
+			sys_read32(ivshmem_flat_register(dev, IVPOSITION)));
+		return -ENODEV;
+	}
+
+	(void)ivshmem_flat_get_mem(dev, &memory);
+	LOG_INF("%s: ID %u, %zu bytes of shared memory at 0x%lx", dev->name,
+		sys_read32(ivshmem_flat_register(dev, IVPOSITION)), config->size,
+		(unsigned long)memory);
+
+#ifdef CONFIG_IVSHMEM_DOORBELL
+	if (config->connect_irq != NULL) {
+		config->connect_irq();
+	}
+#endif
+
+	return 0;
+}
+
+/* Zephyr later than 3.7 wants driver APIs in a section of their own */
+#ifdef DEVICE_API
+static DEVICE_API(ivshmem, ivshmem_flat_api) = {
+#else
+static const struct ivshmem_driver_api ivshmem_flat_api = {
+#endif
+	.get_mem = ivshmem_flat_get_mem,
+	.get_id = ivshmem_flat_get_id,
+	.get_vectors = ivshmem_flat_get_vectors,
+	.int_peer = ivshmem_flat_int_peer,
+	.register_handler = ivshmem_flat_register_handler,
+};
+
+#define IVSHMEM_FLAT_DEFINE_IRQ(n)                                                                 \
+	static void ivshmem_flat_connect_irq_##n(void)                                             \
+	{                                                                                          \
+		IRQ_CONNECT(DT_INST_IRQN(n), DT_INST_IRQ(n, priority), ivshmem_flat_isr,           \
+			    DEVICE_DT_INST_GET(n), 0);                                             \
+	}
+
+#define IVSHMEM_FLAT_IRQ(n) .connect_irq = ivshmem_flat_connect_irq_##n, .irq = DT_INST_IRQN(n),
+
+#define IVSHMEM_FLAT_IF_IRQ(n, code)                                                               \
+	IF_ENABLED(CONFIG_IVSHMEM_DOORBELL,                                                        \
+		   (IF_ENABLED(DT_INST_NODE_HAS_PROP(n, interrupts), code)))
+
+#define IVSHMEM_FLAT_DEFINE(n)                                                                     \
+	BUILD_ASSERT(DT_INST_REG_SIZE_BY_NAME(n, registers) == REGISTERS_SIZE,                     \
+		     "ivshmem-flat has 16 bytes of registers: correct the node's reg");            \
+	BUILD_ASSERT(DT_INST_REG_SIZE_BY_NAME(n, memory) > 0,                                      \
+		     "ivshmem-flat without shared memory: correct the node's reg");                \
+                                                                                                   \
+	IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_DEFINE_IRQ(n)))                                       \
+                                                                                                   \
+	static const struct ivshmem_flat_config ivshmem_flat_config_##n = {                        \
+		DEVICE_MMIO_NAMED_ROM_INIT_BY_NAME(registers, DT_DRV_INST(n)),                     \
+		DEVICE_MMIO_NAMED_ROM_INIT_BY_NAME(memory, DT_DRV_INST(n)),                        \
+		.size = DT_INST_REG_SIZE_BY_NAME(n, memory),                                       \
+		IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_IRQ(n)))                                      \
+	};                                                                                         \
+	static struct ivshmem_flat_data ivshmem_flat_data_##n;                                     \
+                                                                                                   \
+	DEVICE_DT_INST_DEFINE(n, ivshmem_flat_init, NULL, &ivshmem_flat_data_##n,                  \
+			      &ivshmem_flat_config_##n, POST_KERNEL,                               \
+			      CONFIG_KERNEL_INIT_PRIORITY_DEVICE, &ivshmem_flat_api);
+
+DT_INST_FOREACH_STATUS_OKAY(IVSHMEM_FLAT_DEFINE)

@@ -1,0 +1,190 @@
+/*
+ * The ivshmem-flat driver, with all its instances in one machine
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * The devices a, b and memory_only are clients of one server: peers with IDs 0,
+ * 1 and 2, and three windows on the same memory. The device absent is not
+ * there.
+ */
+
+#include <zephyr/drivers/virtualization/ivshmem.h>
+#include <zephyr/kernel.h>
+#include <zephyr/ztest.h>
+
+/* Longest time that a doorbell may take, on however busy a host */
+#define RINGS_WITHIN K_SECONDS(10)
+
+/* How long to listen for one that should not come */
+#define SILENCE K_MSEC(50)
+
+#define SIZE DT_REG_SIZE_BY_NAME(DT_NODELABEL(ivshmem_a), memory)
+
+static const struct device *const a = DEVICE_DT_GET(DT_NODELABEL(ivshmem_a));
+static const struct device *const b = DEVICE_DT_GET(DT_NODELABEL(ivshmem_b));
+static const struct device *const memory_only = DEVICE_DT_GET(DT_NODELABEL(ivshmem_memory_only));
+static const struct device *const absent = DEVICE_DT_GET(DT_NODELABEL(ivshmem_absent));
+
+static struct k_poll_signal doorbell_a, doorbell_b;
+
+/* Whether the signal is raised in time; resets it, and it must stay so. */
+static bool rings(struct k_poll_signal *doorbell, k_timeout_t patience)
+{
+	struct k_poll_event event = K_POLL_EVENT_INITIALIZER(K_POLL_TYPE_SIGNAL,
+							     K_POLL_MODE_NOTIFY_ONLY, doorbell);
+	unsigned int raised;
+	int vector;
+
+	if (k_poll(&event, 1, patience) != 0) {
+		return false;
+	}
+	k_poll_signal_check(doorbell, &raised, &vector);
+	zassert_equal(vector, 0, "vector %d was rung, not 0", vector);
+	k_poll_signal_reset(doorbell);
+
+	return true;
+}
+
+static void listen(const struct device *dev, struct k_poll_signal *doorbell)
+{
+	zassert_ok(ivshmem_register_handler(dev, doorbell, 0));
+}
+
+static void ring(const struct device *from, const struct device *to)
+{
+	zassert_ok(ivshmem_int_peer(from, ivshmem_get_id(to), 0));
+}
+
+static volatile uint32_t *word(const struct device *dev, size_t offset)
+{
+	uintptr_t memory;
+
+	zassert_equal(ivshmem_get_mem(dev, &memory), SIZE);
+
+	return (volatile uint32_t *)(memory + offset);
+}
+
+static void *all_there(void)
+{
+	zassert_true(device_is_ready(a), "%s is not ready", a->name);
+	zassert_true(device_is_ready(b), "%s is not ready", b->name);
+	zassert_true(device_is_ready(memory_only), "%s is not ready", memory_only->name);
+
+	return NULL;
+}
+
+/* No test starts with a doorbell that another has left */
+static void start_listening(void *fixture)
+{
+	ARG_UNUSED(fixture);
+
+	k_poll_signal_init(&doorbell_a);
+	k_poll_signal_init(&doorbell_b);
+	listen(a, &doorbell_a);
+	listen(b, &doorbell_b);
+	k_sleep(SILENCE);
+	k_poll_signal_reset(&doorbell_a);
+	k_poll_signal_reset(&doorbell_b);
+}
+
+ZTEST(ivshmem_flat, test_absent_device_is_not_ready)
+{
+	zassert_false(device_is_ready(absent), "%s is ready, but not there", absent->name);
+}
+
+ZTEST(ivshmem_flat, test_own_ids)
+{
+	zassert_equal(ivshmem_get_id(a), 0, "a has ID %u", ivshmem_get_id(a));
+	zassert_equal(ivshmem_get_id(b), 1, "b has ID %u", ivshmem_get_id(b));
+}
+
+ZTEST(ivshmem_flat, test_memory_is_shared_from_end_to_end)
+{
+	static const size_t offsets[] = {0, SIZE / 2, SIZE - sizeof(uint32_t)};
+
+	ARRAY_FOR_EACH(offsets, i) {
+		uint32_t value = 0xcafe0000 + i;
+
+		*word(a, offsets[i]) = value;
+		zassert_equal(*word(b, offsets[i]), value, "b reads 0x%x at offset 0x%zx",
+			      *word(b, offsets[i]), offsets[i]);
+		zassert_equal(*word(memory_only, offsets[i]), value,
+			      "memory_only reads 0x%x at offset 0x%zx",
+			      *word(memory_only, offsets[i]), offsets[i]);
+	}
+}
+
+ZTEST(ivshmem_flat, test_doorbell_reaches_the_one_that_is_rung)
+{
+	ring(a, b);
+	zassert_true(rings(&doorbell_b, RINGS_WITHIN), "a rang b, which has heard nothing");
+	zassert_false(rings(&doorbell_a, SILENCE), "a rang b, and a has heard it");
+
+	ring(b, a);
+	zassert_true(rings(&doorbell_a, RINGS_WITHIN), "b rang a, which has heard nothing");
+	zassert_false(rings(&doorbell_b, SILENCE), "b rang a, and b has heard it");
+}
+
+ZTEST(ivshmem_flat, test_doorbell_rings_once)
+{
+	for (int i = 0; i < 20; i++) {
+		ring(a, b);
+		zassert_true(rings(&doorbell_b, RINGS_WITHIN), "doorbell %d was not heard", i);
+	}
+	zassert_false(rings(&doorbell_b, SILENCE), "a doorbell was heard twice");
+}
+
+ZTEST(ivshmem_flat, test_rings_itself)
+{
+	ring(a, a);
+	zassert_true(rings(&doorbell_a, RINGS_WITHIN), "a rang itself and has heard nothing");
+}
+
+ZTEST(ivshmem_flat, test_one_signal_for_two_devices)
+{
+	listen(b, &doorbell_a);
+
+	ring(a, b);
+	zassert_true(rings(&doorbell_a, RINGS_WITHIN));
+	ring(b, a);
+	zassert_true(rings(&doorbell_a, RINGS_WITHIN));
+}
+
+ZTEST(ivshmem_flat, test_doorbell_waits_for_a_handler)
+{
+	listen(b, NULL);
+
+	ring(a, b);
+	zassert_false(rings(&doorbell_b, SILENCE), "a handler that is no longer set was called");
+
+	listen(b, &doorbell_b);
+	zassert_true(rings(&doorbell_b, RINGS_WITHIN),
+		     "a doorbell that came when there was no handler is lost");
+}
+
+ZTEST(ivshmem_flat, test_one_vector)
+{
+	zassert_equal(ivshmem_get_vectors(a), 1);
+	zassert_equal(ivshmem_register_handler(a, &doorbell_a, 1), -EINVAL);
+}
+
+ZTEST(ivshmem_flat, test_peers)
+{
+	/* Nobody can tell that these are not there */
+	zassert_ok(ivshmem_int_peer(a, 9, 0));
+	zassert_ok(ivshmem_int_peer(a, UINT16_MAX, UINT16_MAX));
+
+	zassert_equal(ivshmem_int_peer(a, UINT16_MAX + 1, 0), -EINVAL);
+	zassert_equal(ivshmem_int_peer(a, UINT32_MAX, 0), -EINVAL);
+}
+
+ZTEST(ivshmem_flat, test_without_interrupt)
+{
+	zassert_equal(ivshmem_get_vectors(memory_only), 0);
+	zassert_equal(ivshmem_int_peer(memory_only, 0, 0), -ENOSYS);
+	zassert_equal(ivshmem_register_handler(memory_only, &doorbell_a, 0), -ENOSYS);
+}
+
+ZTEST_SUITE(ivshmem_flat, NULL, all_there, start_listening, NULL, NULL);
