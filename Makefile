@@ -5,8 +5,8 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware linux demo demo-linux check check-qtest check-system check-soak \
-	check-sanitized clean distclean
+.PHONY: help qemu firmware linux zephyr demo demo-linux check check-qtest check-system \
+	check-zephyr check-soak check-sanitized clean distclean
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
@@ -16,6 +16,8 @@ help: ## list the targets
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"
+	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
 	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
@@ -34,20 +36,26 @@ firmware: ## build the demo's and the tests' firmware: build/firmware/
 linux: ## build a tiny Linux guest for the PCI device: build/linux/
 	@scripts/build-linux
 
+zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
+	@scripts/build-zephyr
+
 demo: qemu firmware ## two boards share memory and ring each other's doorbells
 	@scripts/run-locked --shared scripts/demo
 
 demo-linux: qemu firmware linux ## the same, between a board and Linux with the PCI device
 	@scripts/run-locked --shared scripts/demo mps2-an385 linux
 
-check: qemu firmware linux ## run all tests: check-qtest, then check-system
-	@scripts/check qtest system
+check: $(if $(ZEPHYR_BASE),zephyr) qemu firmware linux ## run all tests: check-qtest, check-system, check-zephyr
+	@scripts/check qtest system zephyr
 
 check-qtest: qemu ## test the device within QEMU's own test framework
 	@scripts/check qtest
 
 check-system: qemu firmware linux ## test whole virtual machines that run the firmware
 	@scripts/check system
+
+check-zephyr: zephyr qemu firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
+	@scripts/check zephyr
 
 check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
 	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

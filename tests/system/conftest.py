@@ -14,9 +14,11 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture
-def bed() -> Iterator[Testbed]:
+def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     """A bed of its own for each test. pytest shows its transcript, every
-    console and every stderr, where the test fails."""
-    with Testbed() as testbed:
+    console and every stderr, where the test fails. The mark bed_seconds gives
+    it another time limit than the usual one."""
+    mark = request.node.get_closest_marker("bed_seconds")
+    with Testbed(*mark.args if mark else ()) as testbed:
         yield testbed
         print(testbed.transcript())

@@ -6,7 +6,6 @@ It hears doorbells as MSI-X interrupts, through VFIO.
 """
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,20 +16,13 @@ from testbed.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
 from testbed.server import IvshmemServer
 
 # Linux needs a few seconds to start, and many on a busy machine.
-TIMEOUT_SECONDS = 120.0
+pytestmark = pytest.mark.bed_seconds(120.0)
 
 # Once a machine is up, a doorbell takes it milliseconds, rarely seconds.
 RING_SECONDS = 15.0
 
 PINGS = 1000
 VECTORS = 4
-
-
-@pytest.fixture
-def bed() -> Iterator[Testbed]:
-    with Testbed(TIMEOUT_SECONDS) as testbed:
-        yield testbed
-        print(testbed.transcript())
 
 
 def start_board(bed: Testbed, server: IvshmemServer, board: str,

@@ -7,6 +7,7 @@ process.py   a child process, its output kept line by line
 server.py    ivshmem-server and the shared memory it hands out
 machine.py   a QEMU machine whose guest writes to a console
 board.py     one with an ivshmem-flat device and firmware
+zephyr.py    one that runs Zephyr
 linux.py     one with Linux and the PCI device
 qmp.py       QEMU's monitor protocol
 peer.py      a peer on bare eventfds, speaking the server's protocol

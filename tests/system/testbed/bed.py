@@ -16,6 +16,7 @@ from .machine import Machine
 from .peer import Peer
 from .process import News, Process, TestbedError
 from .server import IvshmemServer
+from .zephyr import ZEPHYR, ZephyrBoard
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Process)
@@ -70,12 +71,26 @@ class Testbed:
             flat_device(server.socket) if device is None else device,
             self._news, paused=paused))
 
+    def zephyr(self, board: str, program: str, server: IvshmemServer,
+               device: Sequence[str] | None = None,
+               paused: bool = False) -> ZephyrBoard:
+        """A board that runs a program which scripts/build-zephyr builds; the
+        rest as for board()."""
+        return self._started(ZephyrBoard(
+            self._name(ZEPHYR), board, parts.zephyr(board, program),
+            flat_device(server.socket) if device is None else device,
+            self._news, paused=paused))
+
     def linux(self, command: str, server: IvshmemServer,
               **options: Any) -> LinuxGuest:
         """A Linux guest that runs a command of guest/linux; options as of
         LinuxGuest."""
         return self._started(LinuxGuest(self._name(LINUX), command,
                                         server.socket, self._news, **options))
+
+    def program(self, name: str, argv: Sequence[str]) -> Process:
+        """Any other program."""
+        return self._started(Process(name, argv, self._news))
 
     def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
         """A peer on bare eventfds."""

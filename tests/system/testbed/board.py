@@ -9,17 +9,22 @@ from queue import SimpleQueue
 from . import parts
 from .machine import Machine
 from .process import News
+from .server import MIB
 
 # The boards that guest/ is built for.
 BOARDS = ("lm3s6965evb", "mps2-an385")
 
 
-def flat_device(server_socket: Path) -> list[str]:
-    """The device where guest/boards/board.h expects it."""
-    return ["-chardev", f"socket,path={server_socket},id=iv",
-            "-device", "ivshmem-flat,x-bus-qompath=/sysbus,chardev=iv,"
-            "x-irq-qompath=nvic/unnamed-gpio-in[29],"
-            "x-bus-address-shmem=0x60000000,shmem-size=4M"]
+def flat_device(server_socket: Path, registers: int = 0x400FF000,
+                memory: int = 0x60000000, line: int | None = 29,
+                size: int = 4 * MIB) -> list[str]:
+    """A device, by default where guest/boards/board.h expects it. Addresses
+    and size are bytes; line is the interrupt's number, None for none."""
+    irq = "" if line is None else f"x-irq-qompath=nvic/unnamed-gpio-in[{line}],"
+    return ["-chardev", f"socket,path={server_socket},id=iv{registers:x}",
+            "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{irq}"
+            f"chardev=iv{registers:x},x-bus-address-mmr={registers:#x},"
+            f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
 
 
 class Board(Machine):
@@ -33,9 +38,9 @@ class Board(Machine):
 
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,
-                 paused: bool = False) -> None:
+                 kind: str | None = None, paused: bool = False) -> None:
         super().__init__(
-            name, board,
+            name, kind or board,
             [str(parts.qemu_system_arm()), "-M", board,
              "-kernel", str(image), "-d", "guest_errors",
              *(["-S"] if paused else []), *device],

@@ -10,11 +10,15 @@ from .linux import LINUX
 from .machine import Machine
 from .process import TestbedError
 from .server import MIB, IvshmemServer
+from .zephyr import ON_ZEPHYR
 
 # From guest/demo-protocol.h, which explains all of these.
 MEMBERS_DEFAULT = 2
 MEMBERS_MAX = 3
 MESSAGES = 5
+# From each member to each other: it joins; messages; acknowledgements; its
+# block; the other's.
+RINGS = 1 + MESSAGES + MESSAGES + 1 + 1
 TEXT_BYTES = 64
 BLOCK_BYTES = MIB
 ABSENT, PRESENT, DONE, FAILED = range(4)
@@ -84,14 +88,18 @@ class Result:
 
 def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
           in_order: bool) -> list[Machine]:
-    """Starts these members, boards or LINUX, each once the one before sits in
-    its slot if in_order, else all at once."""
+    """Starts these members, BOARD, zephyr:BOARD or LINUX, each once the one
+    before sits in its slot if in_order, else all at once."""
     if len(names) != MEMBERS_DEFAULT:
         server.memory.set_words(Lobby.EXPECTED, len(names))
     members: list[Machine] = []
     for slot, name in enumerate(names):
-        member = (bed.linux("demo", server) if name == LINUX else
-                  bed.board(name, "demo", server))
+        if name == LINUX:
+            member = bed.linux("demo", server)
+        elif name.startswith(ON_ZEPHYR):
+            member = bed.zephyr(name.removeprefix(ON_ZEPHYR), "demo", server)
+        else:
+            member = bed.board(name, "demo", server)
         members.append(member)
         if in_order:
             bed.wait(f"{member.name} to take slot {slot}",
@@ -125,7 +133,8 @@ def check(results: Sequence[Result]) -> None:
 
 def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
     """Raises where a member did not tell of every step with every other, or
-    the host finds another block than a member should have made."""
+    woke more often than it was rung, or the host finds another block than a
+    member should have made."""
     ids = {member: int(member.said(r"^id (\d+): .* is up$").group(1))
            for member in members}
     for member, own_id in ids.items():
@@ -133,6 +142,10 @@ def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
         if server.memory.read(block_offset(slot),
                               BLOCK_BYTES) != block(own_id, slot):
             raise TestbedError(f"the block of {member.name} is wrong")
+        heard = int(member.said(r"done, heard (\d+) doorbells$").group(1))
+        if heard > (rung := (len(members) - 1) * RINGS):
+            raise TestbedError(f"{member.name} heard {heard} doorbells, and "
+                               f"was rung {rung} times at most")
         for other, peer in ids.items():
             if other is member:
                 continue

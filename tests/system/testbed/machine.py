@@ -41,15 +41,6 @@ class Machine(Process):
                 news, pass_fds=[theirs.fileno()])
         self.qmp = QmpClient(ours)
 
-    def said(self, pattern: str) -> re.Match[str] | None:
-        """The first line on the console that holds the pattern."""
-        matches = (re.search(pattern, line) for line in list(self.output))
-        return next(filter(None, matches), None)
-
-    def count(self, pattern: str) -> int:
-        """How many lines on the console hold the pattern."""
-        return sum(1 for line in list(self.output) if re.search(pattern, line))
-
     def trouble(self) -> str | None:
         for line in list(self.output):
             if self.FAILURE.search(line):

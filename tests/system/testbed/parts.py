@@ -43,6 +43,16 @@ def linux(name: str) -> Path:
     return file
 
 
+def zephyr(board: str, program: str) -> Path:
+    """The image that scripts/build-zephyr builds of one program for a board."""
+    image = (CHECKOUT / "build" / "zephyr" / board / program / "zephyr" /
+             "zephyr.elf")
+    if not image.is_file():
+        raise TestbedError(f"{image} is missing: run `make zephyr "
+                           "ZEPHYR_BASE=/path/to/zephyr`")
+    return image
+
+
 def _program(variable: str, path: Path, remedy: str) -> Path:
     if override := os.environ.get(variable):
         path = Path(override).absolute()

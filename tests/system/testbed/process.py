@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A child process whose output is kept line by line."""
 
+import os
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -31,7 +33,8 @@ class News:
 
 
 class Process:
-    """Runs argv with no input. Each line goes to the lists and then to news.
+    """Runs argv. Each line that it writes goes to the lists and then to news;
+    what it reads is given to type().
 
     The process gets SIGTERM should this program die without stopping it. It
     has a session of its own, so that Ctrl-C reaches this program alone, which
@@ -50,7 +53,7 @@ class Process:
         try:
             self._popen = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *argv],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, start_new_session=True,
                 pass_fds=pass_fds)
         except FileNotFoundError as error:
@@ -74,6 +77,23 @@ class Process:
         self._read_all()
         return self._end()
 
+    def said(self, pattern: str) -> re.Match[str] | None:
+        """The first line of the output that holds the pattern."""
+        matches = (re.search(pattern, line) for line in list(self.output))
+        return next(filter(None, matches), None)
+
+    def count(self, pattern: str) -> int:
+        """How many lines of the output hold the pattern."""
+        return sum(1 for line in list(self.output) if re.search(pattern, line))
+
+    def type(self, line: str) -> None:
+        """Gives the process a line of input."""
+        try:
+            os.write(self._popen.stdin.fileno(), line.encode() + b"\n")
+        except BrokenPipeError as error:
+            raise TestbedError(f"{self.name} does not read '{line}': it has "
+                               "ended") from error
+
     def stop(self) -> None:
         """Ends the process: politely, then by force. May be called again.
         Raises if it has crashed, be it before or because of this."""
@@ -85,6 +105,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._popen.kill()
                 self._popen.wait()
+        self._popen.stdin.close()
         self._read_all()
         if self._popen.returncode in CRASHES:
             raise TestbedError(self._end())

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Zephyr with the module in zephyr/: its own programs and ours.
+
+The images are those of scripts/build-zephyr. Zephyr's programs are built from
+unmodified sources, with the snippet ivshmem-flat and nothing else.
+"""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from testbed import Testbed, TestbedError, demo, parts
+from testbed.board import BOARDS, flat_device
+from testbed.errands import Errands
+from testbed.linux import LINUX
+from testbed.machine import Machine
+from testbed.server import MIB
+from testbed.zephyr import ON_ZEPHYR
+
+# Linux needs many seconds to start on a busy machine.
+pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
+
+# The part of the shared memory that the snippet shows to programs.
+WINDOW_BYTES = {"mps2-an385": MIB, "lm3s6965evb": 8192}
+
+
+def wait_said(bed: Testbed, machine: Machine, pattern: str) -> None:
+    bed.wait(f"{machine.name} to say '{pattern}'",
+             lambda: machine.said(pattern))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_driver(bed: Testbed, board: str) -> None:
+    """zephyr/tests/ivshmem_flat, which needs three devices and lacks one."""
+    server = bed.server()
+    devices = [
+        *flat_device(server.socket),
+        *flat_device(server.socket, 0x400FF100, 0x61000000, 27),
+        *flat_device(server.socket, 0x400FF200, 0x62000000, None)]
+
+    running = bed.zephyr(board, "ivshmem_flat", server, devices)
+
+    wait_said(bed, running, "^PROJECT EXECUTION SUCCESSFUL$")
+    assert running.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
+    assert running.said("ivshmem@400ff300: no ivshmem-flat at 0x400ff300, "
+                        "IVPOSITION reads 0x0: ")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_plain(bed: Testbed, board: str) -> None:
+    """tests/drivers/virtualization/ivshmem/plain. It wants an ID of 0, as the
+    API has it without doorbells, also where the device has another."""
+    server = bed.server()
+    bed.peer(server)
+
+    running = bed.zephyr(board, "plain", server)
+
+    wait_said(bed, running, "^PROJECT EXECUTION SUCCESSFUL$")
+    assert running.said("ID 1, ")
+    assert server.memory.word(0) == 8108
+    assert running.complaints() == []
+
+
+class Doorbell:
+    """samples/drivers/virtualization/ivshmem/doorbell, which prints what is in
+    the shared memory whenever its doorbell rings."""
+
+    def __init__(self, bed: Testbed, board: str) -> None:
+        self.bed = bed
+        self.server = bed.server()
+        self.memory = self.server.memory
+        self.board = bed.zephyr(board, "doorbell", self.server)
+        wait_said(bed, self.board, "^Use write_shared_memory.sh")
+
+    def hears(self, ring: Callable[[], None], what: str) -> None:
+        before = self.board.count("^received IRQ")
+        ring()
+        self.bed.wait(f"the sample to receive {what}", lambda:
+                      self.board.count("^received IRQ") > before)
+        assert self.board.said(f"^received IRQ and {what}$")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
+                                               board: str) -> None:
+    sample = Doorbell(bed, board)
+    peer = bed.peer(sample.server)
+    last = WINDOW_BYTES[board] - 1
+
+    for number in range(1, 4):
+        sample.memory.write(0, f"hello {number}\0".encode())
+        sample.hears(lambda: peer.ring(0), f"full message: hello {number}")
+    sample.memory.write(last, b"\1")
+    sample.hears(lambda: peer.ring(0), "truncated message: hello 3")
+    sample.memory.write(last, b"\0\1")
+    sample.memory.write(0, b"bye\0")
+    sample.hears(lambda: peer.ring(0), "full message: bye")
+
+    assert sample.board.count("^received IRQ") == 5
+    sample.board.check_idle()
+    assert sample.board.complaints() == []
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_doorbell_sample_rung_before_it_listens(bed: Testbed,
+                                                board: str) -> None:
+    """The sample's README tells of lost doorbells. Here there are none."""
+    server = bed.server()
+    peer = bed.peer(server)
+    server.memory.write(0, b"early\0")
+    sample = bed.zephyr(board, "doorbell", server, paused=True)
+    peer.wait_for_peer(1, bed.remaining())
+
+    peer.ring(1)
+    sample.qmp.command("cont")
+
+    wait_said(bed, sample, "^received IRQ and full message: early$")
+
+
+@pytest.mark.parametrize("board, other", product(BOARDS, BOARDS))
+def test_bare_metal_rings_doorbell_sample(bed: Testbed, board: str,
+                                          other: str) -> None:
+    sample = Doorbell(bed, board)
+    bare_metal = bed.board(other, "errands", sample.server)
+    wait_said(bed, bare_metal, "^errands: ready id=1$")
+    host = bed.peer(sample.server)
+    errands = Errands(sample.memory)
+    host.wait_for_peer(1, bed.remaining())
+
+    errands.order([(0, 0)])
+    # The errand's number is what lies at the start of memory.
+    sample.hears(lambda: host.ring(1), "full message: \1")
+
+    bed.wait("the errand to be done", errands.done)
+    assert sample.board.count("^received IRQ") == 1
+
+
+@pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
+def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
+    """samples/drivers/ipm/ipm_ivshmem, with the ivshmem shell, on both."""
+    server = bed.server()
+    boards = [bed.zephyr(name, "ipm_ivshmem", server) for name in names]
+    for board in boards:
+        wait_said(bed, board, "Booting Zephyr")
+    server.memory.write(0, b"in plain sight\0")
+
+    for name, board in zip(names, boards):
+        board.type("ivshmem")
+        wait_said(bed, board, "Shared memory: 0x60000000 of size "
+                  f"{WINDOW_BYTES[name]} bytes")
+        wait_said(bed, board, "Notification vectors: 1")
+        board.type("ivshmem dump 0 16")
+        wait_said(bed, board, "69 6e 20 70 6c 61 69 6e")
+    ids = {int(board.said(r"Peer id: (\d+)").group(1)): board
+           for board in boards}
+    assert set(ids) == {0, 1}
+
+    for number, board in ids.items():
+        board.type(f"ivshmem_ipm_send {1 - number}")
+        wait_said(bed, ids[1 - number],
+                  "Received IPM notification over IVSHMEM")
+    for board in boards:
+        board.type("ivshmem get_notified 0")
+        wait_said(bed, board, "Notifications enabled for vector 0")
+    for number, board in ids.items():
+        board.type(f"ivshmem int_peer {1 - number} 0")
+        wait_said(bed, board, f"Notification sent to peer {1 - number}")
+        wait_said(bed, ids[1 - number],
+                  "Received a notification on vector 0")
+    for board in boards:
+        board.type("ivshmem get_notified 1")
+        wait_said(bed, board, "Could not get notifications on vector 1")
+        assert board.count("Received IPM notification") == 1
+        assert board.count("Received a notification") == 1
+        assert board.complaints() == []
+
+
+def play_demo(bed: Testbed, *names: str, in_order: bool = True) -> None:
+    server = bed.server()
+
+    members = demo.start(bed, server, names, in_order)
+    demo.finish(bed, members)
+
+    demo.check_course(server, members)
+    for member in members:
+        member.check_idle()
+        assert member.complaints() == []
+
+
+@pytest.mark.parametrize("first, second", product(BOARDS, BOARDS))
+def test_demo_between_zephyrs(bed: Testbed, first: str, second: str) -> None:
+    play_demo(bed, ON_ZEPHYR + first, ON_ZEPHYR + second)
+
+
+@pytest.mark.parametrize("zephyr_first", [True, False])
+@pytest.mark.parametrize("board, bare_metal", product(BOARDS, BOARDS))
+def test_demo_with_bare_metal(bed: Testbed, board: str, bare_metal: str,
+                              zephyr_first: bool) -> None:
+    pair = [ON_ZEPHYR + board, bare_metal]
+
+    play_demo(bed, *(pair if zephyr_first else pair[::-1]))
+
+
+def test_demo_of_three_at_once(bed: Testbed) -> None:
+    play_demo(bed, ON_ZEPHYR + BOARDS[0], BOARDS[1], ON_ZEPHYR + BOARDS[1],
+              in_order=False)
+
+
+@pytest.mark.parametrize("first, second", [
+    (ON_ZEPHYR + BOARDS[0], LINUX), (LINUX, ON_ZEPHYR + BOARDS[1])])
+def test_demo_with_linux(bed: Testbed, first: str, second: str) -> None:
+    """Linux has the PCI device and hears Zephyr as MSI-X interrupts."""
+    play_demo(bed, first, second)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_linux_rings_doorbell_sample(bed: Testbed, board: str) -> None:
+    sample = Doorbell(bed, board)
+
+    bed.linux("ivshmem write 0 greetings ; ivshmem ring 0",
+                      sample.server)
+
+    wait_said(bed, sample.board,
+              "^received IRQ and full message: greetings$")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_target_run(bed: Testbed, board: str) -> None:
+    """Zephyr's target "run" has the device on its command line, which here is
+    given this bed's server, and the QEMU that is tested."""
+    server = bed.server()
+    peer = bed.peer(server)
+    image = parts.zephyr(board, "doorbell")
+    commands = subprocess.run(
+        ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
+        check=True, capture_output=True, text=True).stdout
+    command, = re.findall(r"&& \S*qemu-system-arm (.*)$", commands,
+                          re.MULTILINE)
+    argv = shlex.split(command.replace("/tmp/ivshmem_socket",
+                                       str(server.socket)))
+
+    run = bed.program("run", [str(parts.qemu_system_arm()), *argv])
+
+    bed.wait("the sample to be up", lambda: run.said("^Use write_shared"))
+    server.memory.write(0, b"by icount\0")
+    peer.wait_for_peer(1, bed.remaining())
+    peer.ring(1)
+    bed.wait("the sample to receive a message", lambda: run.said(
+        "^received IRQ and full message: by icount$"))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_no_device(bed: Testbed, board: str) -> None:
+    bed.zephyr(board, "demo", bed.server(), device=[])
+
+    with pytest.raises(TestbedError, match="FAILED ivshmem@400ff000 is not "
+                       "ready: is it on QEMU's command line"):
+        bed.wait("the demo to complain", lambda: False)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("byte, reads", [(0x00, "0x0"), (0xFF, "0xffffffff")])
+def test_something_else_at_the_registers(bed: Testbed, board: str, byte: int,
+                                         reads: str) -> None:
+    """Memory that holds zeros is no device, and neither are bus lines that
+    float high."""
+    server = bed.server(size=4096)
+    server.memory.write(0, bytes([byte]) * 4096)
+    running = bed.zephyr(board, "demo", server, flat_device(
+        server.socket, 0x60000000, 0x400FF000, None, 4096))
+
+    with pytest.raises(TestbedError, match="is not ready"):
+        bed.wait("the demo to complain", lambda: False)
+    assert running.said("no ivshmem-flat at 0x400ff000, IVPOSITION reads "
+                        f"{reads}: give QEMU '-device ivshmem-flat'")
