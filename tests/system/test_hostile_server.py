@@ -505,7 +505,8 @@ def test_thousands_come_and_go(bed: Testbed, server: HostileServer) -> None:
             rung, used = vm.times_rung(), anonymous_bytes(vm.pid)
             generations(20)
             leaked = anonymous_bytes(vm.pid) - used
-            assert leaked < LEAK_BYTES
+            # AddressSanitizer keeps what was freed. It finds leaks itself.
+            assert leaked < LEAK_BYTES or "ASAN_OPTIONS" in os.environ
             assert vm.times_rung() > rung
 
 

@@ -159,10 +159,13 @@ class Vm:
                       self.settle(take, lambda now: now == expected), expected)
 
     def open_files(self) -> Counter[str]:
-        """As of vitals, without QEMU's displays, which come and go."""
-        files = vitals.open_files(self.pid)
-        del files["/memfd:displaysurface (deleted)"]
-        return files
+        """As of vitals, without QEMU's displays, which come and go, and what
+        bears its process ID, as a sanitizer's report does."""
+        return Counter({
+            file: number
+            for file, number in vitals.open_files(self.pid).items()
+            if file != "/memfd:displaysurface (deleted)" and
+            not file.endswith(f".{self.pid}")})
 
     def check_files(self, before: Counter[str],
                     more: Mapping[str, int] = {}) -> None:
