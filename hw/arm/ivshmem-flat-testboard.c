@@ -46,7 +46,8 @@ static void ivshmem_flat_testboard_init(MachineState *machine)
     sysbus_connect_irq(sbd, 0, qdev_get_gpio_in(armv7m, 29));
 }
 
-static void ivshmem_flat_testboard_class_init(ObjectClass *oc, void *data)
+static void ivshmem_flat_testboard_class_init(ObjectClass *oc,
+                                              const void *data)
 {
     MachineClass *mc = MACHINE_CLASS(oc);
 

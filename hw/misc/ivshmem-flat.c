@@ -28,7 +28,6 @@
 #include "qapi/visitor.h"
 #include "block/aio.h"
 #include "chardev/char-socket.h"
-#include "exec/address-spaces.h"
 #include "exec/translation-block.h"
 #include "hw/boards.h"
 #include "hw/core/cpu.h"
@@ -40,6 +39,7 @@
 #include "hw/registerfields.h"
 #include "io/task.h"
 #include "migration/blocker.h"
+#include "system/address-spaces.h"
 #include "system/system.h"
 #include "system/tcg.h"
 #include "trace.h"
@@ -1057,7 +1057,7 @@ static bool ivshmem_flat_check_window(const char *property, hwaddr addr,
     return true;
 }
 
-/* With 'reconnect' the chardev makes its first attempt in another thread */
+/* With 'reconnect-ms' the chardev makes its first attempt in another thread */
 static void ivshmem_flat_await_connection(SocketChardev *chr)
 {
     if (chr->connect_task) {
@@ -1331,7 +1331,7 @@ static void ivshmem_flat_allow_on_machine(ObjectClass *oc, void *opaque)
     }
 }
 
-static void ivshmem_flat_class_init(ObjectClass *oc, void *data)
+static void ivshmem_flat_class_init(ObjectClass *oc, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
     ResettableClass *rc = RESETTABLE_CLASS(oc);

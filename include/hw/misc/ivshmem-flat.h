@@ -32,6 +32,7 @@
 
 #include <linux/aio_abi.h>
 #include "chardev/char-fe.h"
+#include "hw/misc/ivshmem-flat-compat.h"
 #include "hw/sysbus.h"
 #include "qemu/event_notifier.h"
 #include "qemu/notify.h"
@@ -93,7 +94,7 @@ struct IvshmemFlatState {
     Error *migration_blocker;
 
     /* Properties */
-    CharBackend server;
+    CharFrontend server;
     uint64_t shmem_size;
     char *bus_qompath;
     char *irq_qompath;

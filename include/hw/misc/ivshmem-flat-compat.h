@@ -1,0 +1,252 @@
+/*
+ * ivshmem-flat: what older QEMUs have otherwise
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+/*
+ * The device, its test board and its qtests are written for the newest QEMU,
+ * 10.2.  This header lets them compile and do the same in 10.1, 10.0 and 7.2;
+ * scripts/merge-qemu finds the headers that have moved between them.  Without
+ * this file and the lines that include it, the rest is what the newest QEMU
+ * takes.
+ */
+
+#ifndef HW_MISC_IVSHMEM_FLAT_COMPAT_H
+#define HW_MISC_IVSHMEM_FLAT_COMPAT_H
+
+#define QEMU_OLDER_THAN(major, minor) \
+    (QEMU_VERSION_MAJOR < (major) || \
+     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR < (minor)))
+
+#ifndef TESTS_QTEST_IVSHMEM_FLAT_VM_H
+
+#if QEMU_OLDER_THAN(10, 2)
+
+#include "chardev/char-fe.h"
+
+typedef CharBackend CharFrontend;
+
+#endif
+
+#if QEMU_OLDER_THAN(10, 1)
+
+/* Class data was not const */
+#define ivshmem_flat_class_init(oc, data) \
+    ivshmem_flat_class_init(oc, void *unused)
+#define ivshmem_flat_testboard_class_init(oc, data) \
+    ivshmem_flat_testboard_class_init(oc, void *unused)
+
+#endif
+
+#if QEMU_OLDER_THAN(10, 0)
+
+#include "block/aio.h"
+#include "chardev/char-socket.h"
+#include "exec/memory.h"
+#include "hw/core/cpu.h"
+#include "hw/irq.h"
+#include "hw/qdev-properties.h"
+#include "hw/sysbus.h"
+#include "migration/blocker.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+
+/* The big lock went by another name */
+
+#define bql_lock()      qemu_mutex_lock_iothread()
+#define bql_unlock()    qemu_mutex_unlock_iothread()
+#define BQL_LOCK_GUARD() \
+    __attribute__((cleanup(ivshmem_flat_bql_release), unused)) \
+    bool ivshmem_flat_bql_taken = ivshmem_flat_bql_take()
+
+static inline bool ivshmem_flat_bql_take(void)
+{
+    if (qemu_mutex_iothread_locked()) {
+        return false;
+    }
+    qemu_mutex_lock_iothread();
+    return true;
+}
+
+static inline void ivshmem_flat_bql_release(bool *taken)
+{
+    if (*taken) {
+        qemu_mutex_unlock_iothread();
+    }
+}
+
+/* Blockers stayed the caller's */
+
+static inline int ivshmem_flat_add_blocker(Error **reason, Error **errp)
+{
+    int ret = migrate_add_blocker(*reason, errp);
+
+    if (ret < 0) {
+        error_free(*reason);
+        *reason = NULL;
+    }
+    return ret;
+}
+
+static inline void ivshmem_flat_del_blocker(Error **reason)
+{
+    if (*reason) {
+        migrate_del_blocker(*reason);
+        error_free(*reason);
+        *reason = NULL;
+    }
+}
+
+#define migrate_add_blocker(reason, errp) ivshmem_flat_add_blocker(reason, errp)
+#define migrate_del_blocker(reason)       ivshmem_flat_del_blocker(reason)
+
+/* Failed without telling, save for the error */
+
+static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
+                                         const char *name, uint64_t size,
+                                         uint32_t ram_flags, int fd,
+                                         ram_addr_t offset, Error **errp)
+{
+    ERRP_GUARD();
+
+    memory_region_init_ram_from_fd(mr, owner, name, size, ram_flags, fd,
+                                   offset, errp);
+    return !*errp;
+}
+
+#define memory_region_init_ram_from_fd(mr, owner, name, size, flags, fd, \
+                                       offset, errp) \
+    ivshmem_flat_init_ram(mr, owner, name, size, flags, fd, offset, errp)
+
+/*
+ * A hang-up was as urgent as what had come before it, and made the chardev
+ * throw that away.  It looks out for hang-ups anew with each connection, and
+ * whenever it is given handlers.
+ */
+
+static IOEventHandler *ivshmem_flat_heed;
+
+static inline void ivshmem_flat_put_hang_up_last(Chardev *chr)
+{
+    GSource *hang_up = SOCKET_CHARDEV(chr)->hup_source;
+
+    if (hang_up) {
+        g_source_set_priority(hang_up, G_PRIORITY_DEFAULT + 1);
+    }
+}
+
+static inline void ivshmem_flat_on_event(void *device, QEMUChrEvent event)
+{
+    g_autofree char *id = object_property_get_str(device, "chardev", NULL);
+
+    if (event == CHR_EVENT_OPENED) {
+        ivshmem_flat_put_hang_up_last(qemu_chr_find(id));
+    }
+    ivshmem_flat_heed(device, event);
+}
+
+static inline void ivshmem_flat_set_handlers(CharFrontend *server,
+                                             IOCanReadHandler *can_read,
+                                             IOReadHandler *read,
+                                             IOEventHandler *event,
+                                             BackendChangeHandler *change,
+                                             void *device,
+                                             GMainContext *context,
+                                             bool open, bool sync)
+{
+    ivshmem_flat_heed = event;
+    qemu_chr_fe_set_handlers_full(server, can_read, read, ivshmem_flat_on_event,
+                                  change, device, context, open, sync);
+    ivshmem_flat_put_hang_up_last(qemu_chr_fe_get_driver(server));
+}
+
+#define qemu_chr_fe_set_handlers_full(server, can_read, read, event, change, \
+                                      device, context, open, sync) \
+    ivshmem_flat_set_handlers(server, can_read, read, event, change, device, \
+                              context, open, sync)
+
+/* Event notifiers could be marked as external */
+#define aio_set_event_notifier(ctx, notifier, read, poll, poll_ready) \
+    aio_set_event_notifier(ctx, notifier, false, read, poll, poll_ready)
+
+/*
+ * Property arrays were neither const nor without a terminator.  Every sysbus
+ * device was one that a user may create, if its class said so.
+ */
+
+#define TYPE_DYNAMIC_SYS_BUS_DEVICE TYPE_SYS_BUS_DEVICE
+
+static inline void ivshmem_flat_set_props(DeviceClass *dc,
+                                          const Property *props, size_t n)
+{
+    Property *terminated = g_new0(Property, n + 1);
+
+    memcpy(terminated, props, n * sizeof(*props));
+    device_class_set_props(dc, terminated);
+    dc->user_creatable = true;
+}
+
+#define device_class_set_props(dc, props) \
+    ivshmem_flat_set_props(dc, props, ARRAY_SIZE(props))
+
+/* Resets had no type */
+#define ivshmem_flat_reset_hold(obj, type) ivshmem_flat_reset_hold(obj)
+
+/* What was private, or where only code for one target could include it */
+
+#define IRQ(obj) OBJECT_CHECK(struct IRQState, obj, TYPE_IRQ)
+#define CF_PARALLEL 0x00080000
+#define tcg_cflags_set(cpu, flags) ((cpu)->tcg_cflags |= (flags))
+
+#endif
+
+#else /* TESTS_QTEST_IVSHMEM_FLAT_VM_H */
+
+#if QEMU_OLDER_THAN(10, 0)
+
+#include "qapi/qmp/qdict.h"
+
+/* The option of old counted seconds */
+#undef RECONNECT
+#define RECONNECT "reconnect=1"
+
+/* In a test that has one VM running and no other child */
+static inline pid_t qtest_pid(QTestState *s)
+{
+    g_autofree char *children = NULL;
+    bool read = g_file_get_contents("/proc/thread-self/children", &children,
+                                    NULL, NULL);
+    pid_t pid, another;
+
+    g_assert(read && sscanf(children, "%d %d", &pid, &another) == 1);
+    return pid;
+}
+
+static inline void qtest_system_reset(QTestState *s)
+{
+    qtest_qmp_assert_success(s, "{'execute': 'system_reset'}");
+    qtest_qmp_eventwait(s, "RESET");
+}
+
+static inline QDict *qtest_qmp_assert_failure_ref(QTestState *s,
+                                                  const char *fmt, ...)
+{
+    QDict *response, *error;
+    va_list ap;
+
+    va_start(ap, fmt);
+    response = qtest_vqmp(s, fmt, ap);
+    va_end(ap);
+    error = qdict_get_qdict(response, "error");
+    g_assert(error);
+    qobject_ref(error);
+    qobject_unref(response);
+    return error;
+}
+
+#endif
+
+#endif /* TESTS_QTEST_IVSHMEM_FLAT_VM_H */
+
+#endif /* HW_MISC_IVSHMEM_FLAT_COMPAT_H */
