@@ -68,11 +68,10 @@ static void talk_offer(FakeServer *server, void *opaque)
     fake_server_announce(server, offer->own);
 }
 
-/* The VM tries to connect again after each second without a server */
 static QTestState *vm_start(FakeServer *server, Offer *offer,
                             const char *extra)
 {
-    g_autofree char *socket = g_strdup_printf("%s,reconnect=1",
+    g_autofree char *socket = g_strdup_printf("%s," RECONNECT,
                                               fake_server_socket(server));
     QTestState *vm;
 
@@ -271,6 +270,39 @@ static void test_server_back_after_bad_one(void)
     assert_taken(vm, second);
 }
 
+typedef struct Visit {
+    Offer *offer;
+    pid_t vm;
+} Visit;
+
+/* By the time that QEMU looks all is said and done */
+static void talk_and_leave(FakeServer *server, void *opaque)
+{
+    Visit *visit = opaque;
+
+    kill(visit->vm, SIGSTOP);
+    talk_offer(server, visit->offer);
+    fake_server_hang_up(server);
+    kill(visit->vm, SIGCONT);
+}
+
+static void test_server_back_for_a_moment(void)
+{
+    g_autoptr(Offer) first = first_offer();
+    g_autoptr(Offer) second = second_offer(fake_shm_new(SHM_SIZE));
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(QTestState) vm = vm_start(server, first, "");
+    Visit visit = { .offer = second, .vm = qtest_pid(vm) };
+
+    server_go(server, vm);
+    fake_server_expect(server, talk_and_leave, &visit);
+    WAIT_FOR(own_id(vm) == second->own->id);
+    WAIT_FOR(!connected(vm));
+    g_assert_cmpuint(qom_get_number(vm, "peers"), ==, 1);
+    ring(vm, second->peer->id, 0);
+    WAIT_FOR(fake_peer_rung(second->peer, 0));
+}
+
 /* Its end may be seen first by a guest that rings somebody absent */
 static void test_server_back_after_ring_of_absent(void)
 {
@@ -293,7 +325,7 @@ static void test_server_back_after_ring_of_absent(void)
 static void test_reconnect_needs_server(void)
 {
     g_autofree char *arguments =
-        g_strdup_printf("-chardev socket,path=%s/nobody,id=iv,reconnect=1 "
+        g_strdup_printf("-chardev socket,path=%s/nobody,id=iv," RECONNECT " "
                         "-device 'ivshmem-flat,chardev=iv," PLACED "'",
                         tmpdir);
 
@@ -429,6 +461,8 @@ int main(int argc, char **argv)
                    test_server_back_with_other_memory);
     qtest_add_func("ivshmem-flat/server/back-with-other-size",
                    test_server_back_with_other_size);
+    qtest_add_func("ivshmem-flat/server/back-for-a-moment",
+                   test_server_back_for_a_moment);
     qtest_add_func("ivshmem-flat/server/back-after-bad-one",
                    test_server_back_after_bad_one);
     qtest_add_func("ivshmem-flat/server/back-after-ring-of-absent",

@@ -746,18 +746,30 @@ static void test_irq_partial_path(void)
     WAIT_FOR(irq_pending(vm, 31));
 }
 
-/* Where QEMU once kept the lm3s6965evb's interrupt controller */
 static void test_irq_moved_path(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
-    g_autoptr(QTestState) vm = vm_start_listened(s, "lm3s6965evb",
+    g_autoptr(QTestState) vm = vm_start_listened(s, "mps2-an385",
         "x-bus-qompath=/sysbus,shmem-size=1M,"
-        "x-irq-qompath=/machine/unattached/device[1]/nvic/unnamed-gpio-in[0]");
+        "x-irq-qompath=/machine/elsewhere/nvic/unnamed-gpio-in[0]");
 
     ring(vm, own_id(vm), 0);
     WAIT_FOR(irq_pending(vm, 0));
-    assert_said("/machine/unattached/device[1]/nvic/unnamed-gpio-in[0]' names "
-                "nothing on this machine: using '/machine/soc/v7m/nvic/");
+    assert_said("/machine/elsewhere/nvic/unnamed-gpio-in[0]' names nothing on "
+                "this machine: using '/machine/armv7m/nvic/unnamed-gpio-in[0]'");
+}
+
+/* Where the lm3s6965evb's interrupt controller is, or was until QEMU 8 */
+static void test_irq_old_path(void)
+{
+    g_autoptr(Server) s = server_start(SHM_SIZE, 1);
+    g_autoptr(QTestState) vm = vm_start_options(s, "lm3s6965evb",
+        "x-bus-qompath=/sysbus,shmem-size=1M,"
+        "x-irq-qompath=/machine/unattached/device[1]/nvic/unnamed-gpio-in[0]",
+        "");
+
+    ring(vm, own_id(vm), 0);
+    WAIT_FOR(irq_pending(vm, 0));
 }
 
 static void test_irq_unknown_path(void)
@@ -1187,7 +1199,7 @@ static void test_server_back(const void *board)
 {
     Server *s = server_start(SHM_SIZE, 1);
     g_autofree char *socket = g_strdup(s->socket);
-    g_autofree char *chardev = g_strdup_printf("%s,reconnect=1", socket);
+    g_autofree char *chardev = g_strdup_printf("%s," RECONNECT, socket);
     TestPeer *p = peer_join(s);
     g_autoptr(QTestState) vm =
         vm_start_on(chardev, board, PLACED, "2>/dev/null");
@@ -1281,8 +1293,8 @@ int main(int argc, char **argv)
     add_for_each_board("options/no-irq-no-vectors", test_no_irq_no_vectors);
 
     if (qtest_has_machine("lm3s6965evb")) {
-        qtest_add_func("ivshmem-flat/options/irq-moved-path",
-                       test_irq_moved_path);
+        qtest_add_func("ivshmem-flat/options/irq-old-path",
+                       test_irq_old_path);
     }
 
     if (qtest_has_machine("mps2-an385")) {
@@ -1308,6 +1320,8 @@ int main(int argc, char **argv)
                        test_irq_absolute_path);
         qtest_add_func("ivshmem-flat/options/irq-partial-path",
                        test_irq_partial_path);
+        qtest_add_func("ivshmem-flat/options/irq-moved-path",
+                       test_irq_moved_path);
         qtest_add_func("ivshmem-flat/options/irq-unknown-path",
                        test_irq_unknown_path);
         qtest_add_func("ivshmem-flat/options/irq-unknown-partial-path",

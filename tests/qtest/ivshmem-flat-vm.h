@@ -30,6 +30,9 @@
                     stringify(IRQ_LINE) "]"
 #define AT_SHMEM    "x-bus-address-shmem=" stringify(SHMEM)
 
+/* Option of the chardev: tries again each second that there is no server */
+#define RECONNECT   "reconnect-ms=1000"
+
 #define DEVICE_PATH "/machine/peripheral/flat"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QTestState, qtest_quit)
@@ -94,5 +97,7 @@ extern char *tmpdir;
 
 /* g_test_run() with that directory, which must be empty again in the end */
 int run_tests(void);
+
+#include "hw/misc/ivshmem-flat-compat.h"
 
 #endif

@@ -41,6 +41,8 @@ class Process:
     then stops everything in order.
     """
 
+    NOISE: frozenset[str] = frozenset()  # lines that are nobody's news
+
     def __init__(self, name: str, argv: Sequence[str],
                  news: SimpleQueue[News],
                  pass_fds: Sequence[int] = ()) -> None:
@@ -146,6 +148,8 @@ class Process:
         with stream:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip("\r\n")
+                if line in self.NOISE:
+                    continue
                 lines.append(line)
                 self._news.put(News(self, line, is_error))
         self._news.put(News(self, None, is_error))
