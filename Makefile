@@ -13,7 +13,9 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  QEMU_SRC=DIR       a QEMU tree of yours, 10.0 or newer, instead of Debian's"
+	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, if"
+	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had)"
+	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"

@@ -32,8 +32,9 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# logged NAME COMMAND...: run COMMAND with its output in a log, whose end is
-# shown if it fails. With V=1 there is no log: the output is shown as it comes.
+# logged NAME COMMAND...: run COMMAND with its output in a log, whose end (20
+# lines, or $log_lines) is shown if it fails. With V=1 there is no log: the output
+# is shown as it comes.
 logged() {
     log=$cache/log/$1.log
     shift
@@ -43,7 +44,7 @@ logged() {
     fi
     mkdir -p "${log%/*}"
     "$@" </dev/null >"$log" 2>&1 || {
-        tail -n 20 "$log" >&2
+        tail -n "${log_lines:-20}" "$log" >&2
         say "(the whole log: $log)"
         return 1
     }
