@@ -6,7 +6,10 @@
 .NOTPARALLEL:
 
 .PHONY: help qemu firmware linux zephyr demo demo-linux check check-qtest check-system \
-	check-zephyr check-soak check-sanitized clean distclean
+	check-zephyr check-soak check-sanitized check-all clean distclean
+
+# Of Debian, for check-all
+RELEASES := bookworm trixie sid
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
@@ -64,6 +67,9 @@ check-soak: qemu firmware ## for a minute, boards ring each other at random and 
 
 check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad access, no leak
 	@scripts/check --sanitized qtest system
+
+check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
+	@scripts/check --all "$(RELEASES)" qtest system zephyr
 
 clean: ## remove build/
 	rm -rf build
