@@ -138,9 +138,9 @@ static inline void ivshmem_flat_put_hang_up_last(Chardev *chr)
 
 static inline void ivshmem_flat_on_event(void *device, QEMUChrEvent event)
 {
-    g_autofree char *id = object_property_get_str(device, "chardev", NULL);
-
     if (event == CHR_EVENT_OPENED) {
+        g_autofree char *id = object_property_get_str(device, "chardev", NULL);
+
         ivshmem_flat_put_hang_up_last(qemu_chr_find(id));
     }
     ivshmem_flat_heed(device, event);
