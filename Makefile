@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu firmware linux zephyr demo demo-linux check check-qtest check-system \
+.PHONY: help qemu stock firmware linux zephyr demo demo-linux check check-qtest check-system \
 	check-zephyr check-soak check-sanitized check-all clean distclean
 
 # Of Debian, for check-all
@@ -17,7 +17,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, if"
-	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had)"
+	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had);"
+	@echo "                     stock: the one that is installed, which has no qtests"
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
@@ -33,6 +34,9 @@ help: ## list the targets
 
 qemu: ## build QEMU with the device in it: build/qemu-system-arm
 	@scripts/build-qemu
+
+stock: ## make Debian's own qemu-system-arm load the device: build/stock-qemu-system-arm
+	@scripts/build-stock
 
 firmware: ## build the demo's and the tests' firmware: build/firmware/
 	@scripts/install-packages gcc-arm-none-eabi
@@ -51,7 +55,7 @@ demo-linux: qemu firmware linux ## the same, between a board and Linux with the 
 	@scripts/run-locked --shared scripts/demo mps2-an385 linux
 
 check: $(if $(ZEPHYR_BASE),zephyr) qemu firmware linux ## run all tests: check-qtest, check-system, check-zephyr
-	@scripts/check qtest system zephyr
+	@scripts/check $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-qtest: qemu ## test the device within QEMU's own test framework
 	@scripts/check qtest

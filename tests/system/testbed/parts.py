@@ -22,6 +22,12 @@ def qemu_system_aarch64() -> Path:
                     "run `make linux`")
 
 
+def runs_stock() -> bool:
+    """Whether that is Debian's QEMU, with the device preloaded."""
+    path = os.environ.get("QEMU_SYSTEM_ARM", CHECKOUT / "build/qemu-system-arm")
+    return Path(path).resolve().name == "stock-qemu-system-arm"
+
+
 def ivshmem_server() -> Path:
     return _program("IVSHMEM_SERVER", CHECKOUT / "build/ivshmem-server",
                     "run `make qemu`")

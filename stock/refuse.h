@@ -1,0 +1,29 @@
+/*
+ * How ivshmem-flat refuses to be loaded
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef STOCK_REFUSE_H
+#define STOCK_REFUSE_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Ends the process, which has not begun to do anything of its own */
+__attribute__((format(printf, 1, 2), noreturn))
+static inline void refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("ivshmem-flat.so: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    _exit(EXIT_FAILURE);
+}
+
+#endif /* STOCK_REFUSE_H */
