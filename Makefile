@@ -48,10 +48,12 @@ linux: ## build a tiny Linux guest for the PCI device: build/linux/
 zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
-demo: qemu firmware ## two boards share memory and ring each other's doorbells
+demo: firmware ## two boards share memory and ring each other's doorbells
+	@scripts/soonest-qemu
 	@scripts/run-locked --shared scripts/demo
 
-demo-linux: qemu firmware linux ## the same, between a board and Linux with the PCI device
+demo-linux: firmware linux ## the same, between a board and Linux with the PCI device
+	@scripts/soonest-qemu
 	@scripts/run-locked --shared scripts/demo mps2-an385 linux
 
 check: $(if $(ZEPHYR_BASE),zephyr) qemu firmware linux ## run all tests: check-qtest, check-system, check-zephyr
