@@ -39,14 +39,21 @@
 #include <stdint.h>
 
 /*
- * IVSHMEM_FLAT_FENCE() - a full memory barrier for CPU and compiler.  Define
- * it before including this header to use your platform's own.
+ * IVSHMEM_FLAT_FENCE() - a full barrier for CPU and compiler, between accesses
+ * to memory and to registers.  Define it before including this header to use
+ * your platform's own.
  */
 #ifndef IVSHMEM_FLAT_FENCE
 #if defined(__aarch64__) || (defined(__arm__) && \
     (__ARM_ARCH >= 7 || __ARM_ARCH_PROFILE == 'M'))
 /* Covers the register write too: a fence for Normal memory alone may not. */
 #define IVSHMEM_FLAT_FENCE() __asm__ volatile("dmb sy" : : : "memory")
+#elif defined(__riscv)
+#define IVSHMEM_FLAT_FENCE() __asm__ volatile("fence iorw, iorw" : : : "memory")
+#elif defined(__sparc__) && !defined(__arch64__)
+/* GCC's own for LEON is a mere store, which is not enough in QEMU. */
+#define IVSHMEM_FLAT_FENCE() \
+    __asm__ volatile("ldstub [%%sp - 1], %%g0" : : : "memory")
 #elif defined(__GNUC__)
 #define IVSHMEM_FLAT_FENCE() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #else
@@ -54,13 +61,25 @@
 #endif
 #endif
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the registers are little-endian, and so must the CPU be"
-#endif
+/*
+ * Returns a number of the CPU's as a little-endian one, and the other way
+ * round: on a little-endian CPU, the number itself.  Registers are
+ * little-endian whatever the CPU is.  So, better, is each number in shared
+ * memory that another VM is to understand: read it with
+ *
+ *     number = ivshmem_flat_le32(*word);
+ */
+static inline uint32_t ivshmem_flat_le32(uint32_t number)
+{
+    const unsigned char *bytes = (const unsigned char *)&number;
+
+    return (uint32_t)bytes[3] << 24 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[1] << 8 | bytes[0];
+}
 
 /*
- * The registers, Spec "PCI device registers".  All are 32 bits wide and take
- * aligned 32-bit accesses only.
+ * The registers, Spec "PCI device registers".  All are little-endian, 32 bits
+ * wide, and take aligned 32-bit accesses only.
  */
 struct ivshmem_flat_registers {
     uint32_t intrmask;   /* 0: reserved, masks nothing */
@@ -109,7 +128,7 @@ static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
  */
 static inline uint32_t ivshmem_flat_own_id(const struct ivshmem_flat *dev)
 {
-    return dev->registers->ivposition;
+    return ivshmem_flat_le32(dev->registers->ivposition);
 }
 
 /*
@@ -155,7 +174,7 @@ static inline void ivshmem_flat_ring(const struct ivshmem_flat *dev,
                                      uint16_t peer, uint16_t vector)
 {
     ivshmem_flat_barrier();
-    dev->registers->doorbell = (uint32_t)peer << 16 | vector;
+    dev->registers->doorbell = ivshmem_flat_le32((uint32_t)peer << 16 | vector);
 }
 
 /*

@@ -2,13 +2,15 @@
 /*
  * Increments a shared word atomically, against another VM doing the same.
  *
- * Shared memory, 32-bit words from its start, all zero at first:
+ * Shared memory, little-endian 32-bit words from its start, all zero at first:
  *
  *     0     counter  the word incremented
  *     1, 2  round    that the VM with ID 0, 1 has reached
  *
  * Says "atomics: ok added=N" when done.  The sum is for the host to check.
  */
+
+#include <stdbool.h>
 
 #include "board.h"
 #include "console.h"
@@ -17,6 +19,17 @@
 #define VMS 2u
 #define ROUNDS 100u
 #define INCREMENTS 1000u /* in each round */
+
+/* What an atomic addition is where the CPU has it in another byte order. */
+static void increment(volatile uint32_t *word)
+{
+    uint32_t before = *word, after;
+
+    do {
+        after = ivshmem_flat_le32(ivshmem_flat_le32(before) + 1);
+    } while (!__atomic_compare_exchange_n(word, &before, after, false,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
 
 int main(void)
 {
@@ -40,11 +53,11 @@ int main(void)
          * spinning, as waking up would part them.  Words with one writer each
          * do it without the atomicity that is being tested.
          */
-        rounds[id] = round;
-        while (rounds[1 - id] < round) {
+        rounds[id] = ivshmem_flat_le32(round);
+        while (ivshmem_flat_le32(rounds[1 - id]) < round) {
         }
         for (unsigned i = 0; i < INCREMENTS; i++) {
-            __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+            increment(counter);
         }
     }
     ivshmem_flat_barrier();

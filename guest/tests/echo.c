@@ -2,7 +2,7 @@
 /*
  * Answers every doorbell with one.
  *
- * Shared memory, 32-bit words from its start:
+ * Shared memory, little-endian 32-bit words from its start:
  *
  *     0       the value to write to DOORBELL (peer << 16 | vector), from the
  *             host
@@ -42,9 +42,9 @@ int main(void)
 
     for (;;) {
         while (answered != doorbells) {
-            uint32_t answer = words[0];
+            uint32_t answer = ivshmem_flat_le32(words[0]);
 
-            words[1] = ++answered;
+            words[1] = ivshmem_flat_le32(++answered);
             ivshmem_flat_ring(&shm, answer >> 16, answer & 0xFFFF);
         }
         sleep_while(&doorbells, answered);

@@ -2,7 +2,8 @@
 /*
  * Rings before it does anything else, then reports every doorbell it hears.
  *
- * Shared memory, 32-bit words from its start, written by the host beforehand:
+ * Shared memory, little-endian 32-bit words from its start, written by the host
+ * beforehand:
  *
  *     0       how many doorbells to ring at start, 0 to 15
  *     1...    the values to write to DOORBELL (peer << 16 | vector)
@@ -26,12 +27,14 @@ void reset_handler(void)
     const volatile uint32_t *orders = (const volatile uint32_t *)
                                       BOARD_SHM_MEMORY;
     struct ivshmem_flat early;
-    uint32_t rings = orders[0];
+    uint32_t rings = ivshmem_flat_le32(orders[0]);
 
     ivshmem_flat_map(&early, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
                      BOARD_SHM_BYTES);
     for (uint32_t i = 1; i <= rings && i <= RINGS_MAX; i++) {
-        ivshmem_flat_ring(&early, orders[i] >> 16, orders[i] & 0xFFFF);
+        uint32_t order = ivshmem_flat_le32(orders[i]);
+
+        ivshmem_flat_ring(&early, order >> 16, order & 0xFFFF);
     }
     board_start();
 }

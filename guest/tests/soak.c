@@ -3,7 +3,7 @@
  * Plays ball with another VM until the host ends the game.  The two ring each
  * other and sleep at random moments, and check every message.
  *
- * Shared memory, 32-bit words, each with one writer:
+ * Shared memory, little-endian 32-bit words, each with one writer:
  *
  *     0x0000  struct orders   from the host, before the VMs start
  *     0x1000  struct side     of the VM with ID 0
@@ -97,6 +97,22 @@ static volatile uint32_t doorbells; /* heard */
 /* The burst that is being read, or was read last. */
 static uint32_t burst_first, burst_last;
 
+static uint32_t get(const volatile uint32_t *word)
+{
+    return ivshmem_flat_le32(*word);
+}
+
+static void put(volatile uint32_t *word, uint32_t number)
+{
+    *word = ivshmem_flat_le32(number);
+}
+
+/* To a word of this side's own. */
+static void add(volatile uint32_t *word, uint32_t number)
+{
+    put(word, get(word) + number);
+}
+
 __attribute__((format(printf, 1, 2), noreturn)) static void
 failed(const char *format, ...)
 {
@@ -164,18 +180,20 @@ static uint32_t sum_up(uint32_t number, const struct message *message)
     return sum;
 }
 
-/* Leaves the words of the payload that are not used as they are. */
+/*
+ * Between the shared memory and the CPU's, either way.  Leaves the words of the
+ * payload that are not used as they are.
+ */
 static void copy_message(volatile struct message *to,
-                         const volatile struct message *from)
+                         const volatile struct message *from, uint32_t length)
 {
     volatile uint32_t *to_words = (volatile uint32_t *)to;
     const volatile uint32_t *from_words = (const volatile uint32_t *)from;
-    uint32_t length = from->length;
     uint32_t words = offsetof(struct message, payload) / 4 +
                      (length < PAYLOAD_MAX ? length : PAYLOAD_MAX);
 
     for (uint32_t i = 0; i < words; i++) {
-        to_words[i] = from_words[i];
+        to_words[i] = ivshmem_flat_le32(from_words[i]);
     }
 }
 
@@ -190,11 +208,11 @@ static void fill_message(uint32_t number, struct message *message)
 
 static void write_message(uint32_t number, const struct message *message)
 {
-    me->begun = number;
+    put(&me->begun, number);
     ivshmem_flat_barrier();
-    copy_message(&me->message, message);
+    copy_message(&me->message, message, message->length);
     ivshmem_flat_barrier();
-    me->complete = number;
+    put(&me->complete, number);
 }
 
 /*
@@ -204,7 +222,7 @@ static void write_message(uint32_t number, const struct message *message)
 static void catch_reader(void)
 {
     for (unsigned patience = 1u << 14; patience > 0; patience--) {
-        if (other->read == me->complete) {
+        if (get(&other->read) == get(&me->complete)) {
             return;
         }
     }
@@ -212,19 +230,19 @@ static void catch_reader(void)
 
 static void ring(void)
 {
-    me->rung++;
+    add(&me->rung, 1);
     ivshmem_flat_ring(&shm, other_id, 0);
 }
 
 static void throw_balls(void)
 {
     static struct message message;
-    uint32_t number = me->complete;
+    uint32_t number = get(&me->complete);
 
     message.burst_first = number + 1;
     message.burst_last = number + draw_number(draw_number(BURST_MAX));
-    message.balls = draw_number(me->balls);
-    me->balls -= message.balls;
+    message.balls = draw_number(get(&me->balls));
+    add(&me->balls, -message.balls);
 
     while (number != message.burst_last) {
         bool in_any_case = draw() % 2;
@@ -236,7 +254,7 @@ static void throw_balls(void)
         dawdle();
         write_message(number, &message);
         ivshmem_flat_barrier();
-        if (in_any_case || other->may_sleep) {
+        if (in_any_case || get(&other->may_sleep)) {
             ring();
         }
     }
@@ -244,7 +262,7 @@ static void throw_balls(void)
 
 static void check_message(unsigned number, const struct message *message)
 {
-    bool between_bursts = me->read == burst_last;
+    bool between_bursts = get(&me->read) == burst_last;
     unsigned expected = between_bursts ? burst_last + 1 : burst_first;
     unsigned first = message->burst_first, last = message->burst_last;
     unsigned length = message->length, checksum = message->checksum, sum;
@@ -282,15 +300,15 @@ static void check_message(unsigned number, const struct message *message)
 static void look(void)
 {
     static struct message message;
-    uint32_t number = other->complete;
+    uint32_t number = get(&other->complete);
 
-    if (number == me->read) {
+    if (number == get(&me->read)) {
         return;
     }
     ivshmem_flat_barrier();
-    copy_message(&message, &other->message);
+    copy_message(&message, &other->message, get(&other->message.length));
     ivshmem_flat_barrier();
-    if (other->begun != number) {
+    if (get(&other->begun) != number) {
         return; /* overwritten meanwhile: there will be a newer one */
     }
 
@@ -298,11 +316,11 @@ static void look(void)
     burst_first = message.burst_first;
     burst_last = message.burst_last;
     if (number == burst_last) {
-        me->balls += message.balls;
+        add(&me->balls, message.balls);
     }
-    me->messages++;
-    me->skipped += number - me->read - 1;
-    me->read = number;
+    add(&me->messages, 1);
+    add(&me->skipped, number - get(&me->read) - 1);
+    put(&me->read, number);
 }
 
 /*
@@ -313,8 +331,8 @@ static void on_doorbell(void *context)
 {
     (void)context;
     doorbells++;
-    me->interrupts++;
-    me->heard = other->rung;
+    add(&me->interrupts, 1);
+    put(&me->heard, get(&other->rung));
 }
 
 static void shm_vector(void)
@@ -324,7 +342,8 @@ static void shm_vector(void)
 
 static bool last_throw_has_arrived(void)
 {
-    return other->read == me->complete && other->heard == me->rung;
+    return get(&other->read) == get(&me->complete) &&
+           get(&other->heard) == get(&me->rung);
 }
 
 /* Sleeps until the doorbell rings; seen is doorbells before the last look. */
@@ -332,15 +351,15 @@ static void wait_for_doorbell(uint32_t seen)
 {
     bool slept;
 
-    me->may_sleep = 1;
+    put(&me->may_sleep, 1);
     ivshmem_flat_barrier();
-    if (other->complete == me->read) {
+    if (get(&other->complete) == get(&me->read)) {
         dawdle(); /* a doorbell that comes now must not be slept through */
         slept = doorbells == seen;
         sleep_while(&doorbells, seen);
-        me->wake_ups += slept;
+        add(&me->wake_ups, slept);
     }
-    me->may_sleep = 0;
+    put(&me->may_sleep, 0);
 }
 
 __attribute__((noreturn)) static void play(void)
@@ -350,7 +369,7 @@ __attribute__((noreturn)) static void play(void)
 
         look();
         dawdle();
-        if (me->balls == 0 || orders->hold) {
+        if (get(&me->balls) == 0 || get(&orders->hold)) {
             wait_for_doorbell(seen);
         } else if (last_throw_has_arrived()) {
             throw_balls();
@@ -377,15 +396,15 @@ int main(void)
     orders = ivshmem_flat_at(&shm, 0, sizeof(*orders));
     me = side_of(own_id);
     other = side_of(other_id);
-    chance = (orders->seed + own_id) * 2 + 1;
+    chance = (get(&orders->seed) + own_id) * 2 + 1;
 
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
     irq_enable(BOARD_SHM_IRQ, shm_vector);
     print("soak: plays as id=%u\n", own_id);
-    me->balls = BALLS;
+    put(&me->balls, BALLS);
     ivshmem_flat_barrier();
-    me->present = 1;
-    while (!other->present) {
+    put(&me->present, 1);
+    while (!get(&other->present)) {
     }
     play();
 }
