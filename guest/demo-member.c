@@ -32,7 +32,12 @@ static struct {
 /* Orders accesses to the memory, as the other members see them. */
 static void barrier(void)
 {
+#if defined(__sparc__) && !defined(__arch64__)
+    /* GCC's own for LEON is a mere store, which is not enough in QEMU. */
+    __asm__ volatile("ldstub [%%sp - 1], %%g0" : : : "memory");
+#else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
@@ -54,7 +59,7 @@ failed(const char *format, ...)
     va_list arguments;
 
     if (members != 0) {
-        memory->seats[own_slot].state = DEMO_FAILED;
+        demo_store(&memory->seats[own_slot].state, DEMO_FAILED);
     }
     print("demo: FAILED ");
     va_start(arguments, format);
@@ -78,16 +83,17 @@ static void until(bool (*step)(void))
     }
 }
 
-static void copy_words(volatile uint32_t *to, const volatile uint32_t *from,
+static void copy_words(volatile demo_word *to, const volatile demo_word *from,
                        unsigned bytes)
 {
     for (unsigned word = 0; word < bytes / 4; word++) {
-        to[word] = from[word];
+        to[word].le = from[word].le;
     }
 }
 
 /* Copies a string into words, filling up with zeros. Returns its length. */
-static unsigned copy_string(uint32_t *words, unsigned bytes, const char *string)
+static unsigned copy_string(demo_word *words, unsigned bytes,
+                            const char *string)
 {
     char *text = (char *)words;
     unsigned length = 0;
@@ -102,6 +108,19 @@ static unsigned copy_string(uint32_t *words, unsigned bytes, const char *string)
     return length;
 }
 
+/* Increments lobby.claimed. Returns what it was. */
+static unsigned claim_slot(void)
+{
+    volatile demo_word *claimed = &memory->lobby.claimed;
+    uint32_t before = claimed->le, after;
+
+    do {
+        after = demo_le32(demo_le32(before) + 1);
+    } while (!__atomic_compare_exchange_n(&claimed->le, &before, after, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return demo_le32(before);
+}
+
 /*
  * Claims a slot and rings those who are there.  The barrier between saying "I
  * am here" and looking makes sure that of two who join at once, one at least
@@ -110,8 +129,8 @@ static unsigned copy_string(uint32_t *words, unsigned bytes, const char *string)
 static void join(const char *own_name)
 {
     volatile struct demo_seat *seat;
-    uint32_t name[DEMO_NAME_BYTES / 4];
-    unsigned expected = memory->lobby.expected;
+    demo_word name[DEMO_NAME_BYTES / 4];
+    unsigned expected = demo_load(&memory->lobby.expected);
 
     if (expected == 0) {
         expected = DEMO_MEMBERS_DEFAULT;
@@ -121,12 +140,12 @@ static void join(const char *own_name)
                DEMO_MEMBERS_MAX);
     }
 
-    own_slot = __atomic_fetch_add(&memory->lobby.claimed, 1, __ATOMIC_SEQ_CST);
+    own_slot = claim_slot();
     if (own_slot >= expected) {
         failed("the lobby is full, %u of %u slots were taken: restart the "
                "server for fresh memory", own_slot, expected);
     }
-    if (memory->lobby.claimed <= own_slot) {
+    if (demo_load(&memory->lobby.claimed) <= own_slot) {
         failed("memory does not keep what is written to it: no shared memory "
                "at 0x%x", (unsigned)(uintptr_t)memory);
     }
@@ -135,15 +154,16 @@ static void join(const char *own_name)
     seat = &memory->seats[own_slot];
     copy_string(name, sizeof(name), own_name);
     copy_words(seat->name, name, sizeof(name));
-    seat->id = own_id;
+    demo_store(&seat->id, own_id);
     print("id %u: sits in slot %u of %u\n", own_id, own_slot, members);
     barrier();
-    seat->state = DEMO_PRESENT;
+    demo_store(&seat->state, DEMO_PRESENT);
     barrier();
     for (unsigned slot = 0; slot < members; slot++) {
-        if (slot != own_slot && memory->seats[slot].state != DEMO_ABSENT) {
+        seat = &memory->seats[slot];
+        if (slot != own_slot && demo_load(&seat->state) != DEMO_ABSENT) {
             barrier();
-            demo_ring(memory->seats[slot].id);
+            demo_ring(demo_load(&seat->id));
         }
     }
 }
@@ -152,8 +172,8 @@ static void join(const char *own_name)
 static void meet(unsigned slot)
 {
     const volatile struct demo_seat *seat = &memory->seats[slot];
-    char name[DEMO_NAME_BYTES + 1];
-    unsigned id = seat->id;
+    demo_word name[DEMO_NAME_BYTES / 4 + 1];
+    unsigned id = demo_load(&seat->id);
 
     if (id > 0xFFFF) {
         failed("slot %u says that its ID is %u", slot, id);
@@ -165,20 +185,19 @@ static void meet(unsigned slot)
                    id);
         }
     }
-    for (unsigned i = 0; i < DEMO_NAME_BYTES; i++) {
-        name[i] = (char)(seat->name[i / 4] >> i % 4 * 8);
-    }
-    name[DEMO_NAME_BYTES] = '\0';
+    copy_words(name, seat->name, DEMO_NAME_BYTES);
+    ((char *)name)[DEMO_NAME_BYTES] = '\0';
     with[slot].met = true;
     with[slot].id = id;
-    print("id %u: meets id %u, %s, in slot %u\n", own_id, id, name, slot);
+    print("id %u: meets id %u, %s, in slot %u\n", own_id, id,
+          (const char *)name, slot);
 }
 
 /* The lobby must still say what it said, and nobody may have given up. */
 static void check_seat(unsigned slot)
 {
-    unsigned state = memory->seats[slot].state;
-    unsigned id = memory->seats[slot].id;
+    unsigned state = demo_load(&memory->seats[slot].state);
+    unsigned id = demo_load(&memory->seats[slot].id);
 
     if (state == DEMO_FAILED) {
         failed("id %u gave up", with[slot].id);
@@ -198,7 +217,7 @@ static bool everyone_is_here(void)
             continue;
         }
         if (!with[slot].met) {
-            if (memory->seats[slot].state == DEMO_ABSENT) {
+            if (demo_load(&memory->seats[slot].state) == DEMO_ABSENT) {
                 complete = false;
                 continue;
             }
@@ -221,8 +240,8 @@ static bool send_next(unsigned slot)
         "Last one. A megabyte follows, count its bytes.",
     };
     volatile struct demo_mailbox *box = &memory->mailboxes[own_slot][slot];
-    uint32_t text[DEMO_TEXT_BYTES / 4];
-    unsigned acknowledged = box->acknowledged;
+    demo_word text[DEMO_TEXT_BYTES / 4];
+    unsigned acknowledged = demo_load(&box->acknowledged);
     unsigned length;
 
     if (with[slot].acknowledged) {
@@ -244,11 +263,11 @@ static bool send_next(unsigned slot)
 
     length = copy_string(text, sizeof(text), texts[with[slot].sent]);
     copy_words(box->text, text, sizeof(text));
-    box->length = length;
-    box->checksum = demo_checksum(text, length);
+    demo_store(&box->length, length);
+    demo_store(&box->checksum, demo_checksum(text, length));
     with[slot].sent++;
     barrier();
-    box->sequence = with[slot].sent;
+    demo_store(&box->sequence, with[slot].sent);
     demo_ring(with[slot].id);
     return false;
 }
@@ -257,8 +276,8 @@ static bool send_next(unsigned slot)
 static bool receive_next(unsigned slot)
 {
     volatile struct demo_mailbox *box = &memory->mailboxes[slot][own_slot];
-    uint32_t text[DEMO_TEXT_BYTES / 4 + 1];
-    unsigned sequence = box->sequence;
+    demo_word text[DEMO_TEXT_BYTES / 4 + 1];
+    unsigned sequence = demo_load(&box->sequence);
     unsigned length, checksum, computed;
 
     if (sequence == with[slot].received) {
@@ -269,13 +288,13 @@ static bool receive_next(unsigned slot)
                with[slot].id, with[slot].received + 1);
     }
     barrier();
-    length = box->length;
+    length = demo_load(&box->length);
     if (length < 1 || length > DEMO_TEXT_BYTES) {
         failed("message %u from id %u is %u bytes long, possible are 1 to %u",
                sequence, with[slot].id, length, DEMO_TEXT_BYTES);
     }
     copy_words(text, box->text, DEMO_TEXT_BYTES);
-    checksum = box->checksum;
+    checksum = demo_load(&box->checksum);
     computed = demo_checksum(text, length);
     if (checksum != computed) {
         failed("message %u from id %u has checksum 0x%x, its text has 0x%x",
@@ -287,7 +306,7 @@ static bool receive_next(unsigned slot)
 
     with[slot].received++;
     barrier();
-    box->acknowledged = sequence;
+    demo_store(&box->acknowledged, sequence);
     demo_ring(with[slot].id);
     return sequence == DEMO_MESSAGES;
 }
@@ -308,17 +327,17 @@ static bool all_messages_exchanged(void)
 
 static void fill_own_block(void)
 {
-    volatile uint32_t *block = memory->blocks[own_slot];
+    volatile demo_word *block = memory->blocks[own_slot];
     uint32_t word = demo_pattern_start(own_id, own_slot);
 
     for (unsigned i = 0; i < DEMO_BLOCK_BYTES / 4; i++) {
         word = demo_pattern_next(word);
-        block[i] = word;
+        demo_store(&block[i], word);
     }
     print("id %u: filled a block of %u bytes, rings\n", own_id,
           DEMO_BLOCK_BYTES);
     barrier();
-    memory->seats[own_slot].filled = DEMO_BLOCK_BYTES;
+    demo_store(&memory->seats[own_slot].filled, DEMO_BLOCK_BYTES);
     for (unsigned slot = 0; slot < members; slot++) {
         if (slot != own_slot) {
             demo_ring(with[slot].id);
@@ -329,11 +348,11 @@ static void fill_own_block(void)
 /* Compares a block of another member with what its generator gives. */
 static void verify_block(unsigned slot)
 {
-    const volatile uint32_t *block = memory->blocks[slot];
+    const volatile demo_word *block = memory->blocks[slot];
     uint32_t word = demo_pattern_start(with[slot].id, slot);
 
     for (unsigned i = 0; i < DEMO_BLOCK_BYTES / 4; i++) {
-        unsigned found = block[i];
+        unsigned found = demo_load(&block[i]);
 
         word = demo_pattern_next(word);
         if (found != word) {
@@ -357,15 +376,16 @@ static bool all_blocks_verified(void)
             continue;
         }
         check_seat(slot);
-        if (!with[slot].verified && seat->filled == DEMO_BLOCK_BYTES) {
+        if (!with[slot].verified &&
+            demo_load(&seat->filled) == DEMO_BLOCK_BYTES) {
             barrier();
             verify_block(slot);
             with[slot].verified = true;
-            own_seat->verified[slot] = DEMO_BLOCK_BYTES;
+            demo_store(&own_seat->verified[slot], DEMO_BLOCK_BYTES);
             demo_ring(with[slot].id);
         }
         if (!with[slot].verified_us &&
-            seat->verified[own_slot] == DEMO_BLOCK_BYTES) {
+            demo_load(&seat->verified[own_slot]) == DEMO_BLOCK_BYTES) {
             with[slot].verified_us = true;
             print("id %u: id %u has verified the block of id %u\n", own_id,
                   with[slot].id, own_id);
@@ -380,7 +400,7 @@ static void report(void)
 {
     unsigned peers = 0, sent = 0, received = 0, bytes = 0;
     unsigned id_now = demo_own_id();
-    unsigned id_seat = memory->seats[own_slot].id;
+    unsigned id_seat = demo_load(&memory->seats[own_slot].id);
 
     if (id_now != own_id || id_seat != own_id) {
         failed("own ID was %u; now IVPOSITION reads %u and the lobby says %u",
@@ -393,7 +413,7 @@ static void report(void)
         bytes += with[slot].verified ? DEMO_BLOCK_BYTES : 0;
     }
     barrier();
-    memory->seats[own_slot].state = DEMO_DONE;
+    demo_store(&memory->seats[own_slot].state, DEMO_DONE);
     print("id %u: done, heard %u doorbells\n", own_id, doorbells);
     print("demo: ok id=%u peers=%u sent=%u received=%u bytes=%u\n", own_id,
           peers, sent, received, bytes);

@@ -12,10 +12,12 @@
  *     0x001000  mailboxes [from slot][to slot], 256 bytes each
  *     0x100000  three blocks of 1 MiB (block n is filled by slot n)
  *
- * Every field is a little-endian 32-bit word at a multiple of 4, and is read
- * and written as such, never in smaller or larger pieces: that works on any
- * kind of memory.  Text stands in words too, first character lowest.  Each word
- * has one writer, save lobby.claimed, which is incremented atomically.
+ * Every field is a 32-bit word at a multiple of 4, and is read and written as
+ * such, never in smaller or larger pieces: that works on any kind of memory.
+ * Words are little-endian whatever the CPU is: demo_load() and demo_store()
+ * see to it.  Text stands in words too, first character at the lowest address.
+ * Each word has one writer, save lobby.claimed, which is incremented
+ * atomically.
  *
  * DOORBELLS (vector 0) mean "look again", nothing more.  Several may become
  * one, so what happened is always told by words in memory: a member writes its
@@ -63,42 +65,66 @@ enum demo_state {
     DEMO_FAILED,  /* gave up; its console says why */
 };
 
+/* One word of the memory, in its byte order. */
+typedef struct {
+    uint32_t le;
+} demo_word;
+
+/* Between the byte order of the memory and the CPU's, either way. */
+static inline uint32_t demo_le32(uint32_t number)
+{
+    const unsigned char *bytes = (const unsigned char *)&number;
+
+    return (uint32_t)bytes[3] << 24 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[1] << 8 | bytes[0];
+}
+
+static inline uint32_t demo_load(const volatile demo_word *word)
+{
+    return demo_le32(word->le);
+}
+
+static inline void demo_store(volatile demo_word *word, uint32_t number)
+{
+    word->le = demo_le32(number);
+}
+
 struct demo_lobby {
     /* Members to wait for, 2 to 3.  The host may set it before any member
      * starts; 0 stands for DEMO_MEMBERS_DEFAULT. */
-    uint32_t expected;
+    demo_word expected;
     /* Slots claimed so far.  Incremented atomically. */
-    uint32_t claimed;
-    uint32_t reserved[62];
+    demo_word claimed;
+    demo_word reserved[62];
 };
 
 /* Written by the member in this slot alone. */
 struct demo_seat {
-    uint32_t state;                      /* enum demo_state; written last */
-    uint32_t id;                         /* own ID, 0 to 65535 */
-    uint32_t name[DEMO_NAME_BYTES / 4];  /* of board or program, zero-padded */
-    uint32_t filled;                     /* bytes in own block: 0 or all */
-    uint32_t verified[DEMO_MEMBERS_MAX]; /* bytes of slot n's block verified */
-    uint32_t reserved[6];
+    demo_word state;                      /* enum demo_state; written last */
+    demo_word id;                         /* own ID, 0 to 65535 */
+    demo_word name[DEMO_NAME_BYTES / 4];  /* of board or program, then zeros */
+    demo_word filled;                     /* bytes in own block: 0 or all */
+    demo_word verified[DEMO_MEMBERS_MAX]; /* bytes of slot n's block verified */
+    demo_word reserved[6];
 };
 
 /* One direction between two slots.  The sender writes all but acknowledged. */
 struct demo_mailbox {
-    uint32_t sequence;     /* 1 to DEMO_MESSAGES; 0 as yet none; written last */
-    uint32_t acknowledged; /* by the receiver: the sequence it has taken */
-    uint32_t length;       /* bytes of text, 1 to DEMO_TEXT_BYTES */
-    uint32_t checksum;     /* demo_checksum(text, length) */
-    uint32_t text[DEMO_TEXT_BYTES / 4]; /* not terminated */
-    uint32_t reserved[44];
+    demo_word sequence;     /* 1 to DEMO_MESSAGES; 0: none yet; written last */
+    demo_word acknowledged; /* by the receiver: the sequence it has taken */
+    demo_word length;       /* bytes of text, 1 to DEMO_TEXT_BYTES */
+    demo_word checksum;     /* demo_checksum(text, length) */
+    demo_word text[DEMO_TEXT_BYTES / 4]; /* not terminated */
+    demo_word reserved[44];
 };
 
 struct demo_memory {
     struct demo_lobby lobby;
     struct demo_seat seats[DEMO_MEMBERS_MAX];
-    uint32_t reserved[912];
+    demo_word reserved[912];
     struct demo_mailbox mailboxes[DEMO_MEMBERS_MAX][DEMO_MEMBERS_MAX];
-    uint32_t reserved_too[260544];
-    uint32_t blocks[DEMO_MEMBERS_MAX][DEMO_BLOCK_BYTES / 4];
+    demo_word reserved_too[260544];
+    demo_word blocks[DEMO_MEMBERS_MAX][DEMO_BLOCK_BYTES / 4];
 };
 
 /* CRC-32 of the given number of bytes, as in IEEE 802.3 and zlib. */
