@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the programs here use of the board they run on.  Both boards have a
- * Cortex-M3 and a UART; cortex-m3.c serves the first, BOARD.c the second.
+ * What the programs here use of the board they run on: a CPU with its interrupt
+ * controller, which cortex-m3.c, sifive-e31.c or leon3.c serves, and a UART,
+ * which BOARD.c serves.
  */
 
 #ifndef BOARD_H
@@ -10,21 +11,39 @@
 #include <stdint.h>
 
 /*
- * Where the device is.  These addresses and this line are free on both boards,
- * and 0x60000000 is Normal memory, on which any access works.  In QEMU's words:
+ * Where the device is, and its interrupt line: free on each board.  In QEMU's
+ * words:
  *
  *   -chardev socket,path=SOCKET,id=iv
  *   -device ivshmem-flat,x-bus-qompath=/sysbus,chardev=iv,shmem-size=4M,
- *           x-irq-qompath=nvic/unnamed-gpio-in[29],
- *           x-bus-address-shmem=0x60000000
+ *           x-irq-qompath=CONTROLLER/unnamed-gpio-in[BOARD_SHM_IRQ],
+ *           x-bus-address-mmr=BOARD_SHM_REGISTERS,
+ *           x-bus-address-shmem=BOARD_SHM_MEMORY
+ *
+ * On a Cortex-M 0x60000000 is Normal memory, on which any access works.
  */
-#define BOARD_SHM_REGISTERS 0x400FF000u
 #define BOARD_SHM_MEMORY 0x60000000u
 #define BOARD_SHM_BYTES (4u * 1024 * 1024)
-#define BOARD_SHM_IRQ 29u
 
-/* Interrupt lines that have a vector here: 0 to BOARD_IRQS - 1. */
+/* Interrupt lines are numbered from 0 to BOARD_IRQS - 1. */
+#if defined(__arm__)
+/* lm3s6965evb, mps2-an385: the NVIC, "nvic" */
+#define BOARD_SHM_REGISTERS 0x400FF000u
+#define BOARD_SHM_IRQ 29u
 #define BOARD_IRQS 32u
+#elif defined(__riscv)
+/* sifive_e: the PLIC, "unattached/device[0]" */
+#define BOARD_SHM_REGISTERS 0x400FF000u
+#define BOARD_SHM_IRQ 52u
+#define BOARD_IRQS 53u
+#elif defined(__sparc__)
+/* leon3_generic: the IRQMP, "unattached/device[3]".  RAM is at 0x400FF000. */
+#define BOARD_SHM_REGISTERS 0x200FF000u
+#define BOARD_SHM_IRQ 10u
+#define BOARD_IRQS 16u
+#else
+#error "no board here has this CPU"
+#endif
 
 /* BOARD.c: the machine's name in QEMU, and its first UART, sending only. */
 extern const char board_name[];
@@ -32,10 +51,10 @@ void uart_init(void);
 void uart_put(char c);
 
 /*
- * Where the CPU starts.  A program may define its own, to do something before
- * anything else; neither static data nor the UART is ready then.  It ends with
- * board_start(), which prepares both, calls main() and sleeps when that
- * returns.
+ * Where the CPU starts, once it has a stack.  A program may define its own, to
+ * do something before anything else; neither static data nor the UART is ready
+ * then.  It ends with board_start(), which prepares both, calls main() and
+ * sleeps when that returns.
  */
 void reset_handler(void);
 void board_start(void) __attribute__((noreturn));

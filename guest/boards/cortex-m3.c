@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start-up, vector table, interrupts and sleep of a Cortex-M3. */
-
-#include <stddef.h>
+/* Vector table, interrupts and sleep of a Cortex-M3. */
 
 #include "board.h"
 #include "console.h"
+#include "cpu.h"
 
 #define NVIC_ISER ((volatile uint32_t *)0xE000E100)
 #define SCB_CFSR (*(volatile uint32_t *)0xE000ED28)
@@ -12,36 +11,11 @@
 
 /* From the linker script. */
 extern uint32_t stack_top[];
-extern uint32_t data_start[], data_end[], data_load[];
-extern uint32_t bss_start[], bss_end[];
-
-static void (*irq_handlers[BOARD_IRQS])(void);
 
 /* The registers that the CPU pushes when it takes an exception. */
 struct exception_frame {
     uint32_t r0, r1, r2, r3, r12, lr, pc, psr;
 };
-
-void board_start(void)
-{
-    volatile uint32_t *to;
-    const volatile uint32_t *from = data_load;
-
-    for (to = data_start; to < data_end; to++) {
-        *to = *from++;
-    }
-    for (to = bss_start; to < bss_end; to++) {
-        *to = 0;
-    }
-    uart_init();
-    main();
-    halt();
-}
-
-__attribute__((weak)) void reset_handler(void)
-{
-    board_start();
-}
 
 void halt(void)
 {
@@ -80,16 +54,10 @@ __attribute__((naked)) static void fault_vector(void)
 
 static void irq_vector(void)
 {
-    unsigned line = active_exception() - 16;
-
-    if (irq_handlers[line] == NULL) {
-        print("FAULT: interrupt line %u has no handler\n", line);
-        halt();
-    }
-    irq_handlers[line]();
+    cpu_interrupted(active_exception() - 16);
 }
 
-__attribute__((section(".vectors"), used)) static const struct {
+__attribute__((section(".start"), used)) static const struct {
     uint32_t *initial_stack;
     void (*exceptions[15])(void);
     void (*irqs[BOARD_IRQS])(void);
@@ -99,10 +67,8 @@ __attribute__((section(".vectors"), used)) static const struct {
     .irqs = { [0 ... BOARD_IRQS - 1] = irq_vector },
 };
 
-void irq_enable(unsigned line, void (*handler)(void))
+void cpu_unmask(unsigned line)
 {
-    irq_handlers[line] = handler;
-    __asm__ volatile("dmb" : : : "memory");
     NVIC_ISER[line / 32] = 1u << (line % 32);
 }
 
