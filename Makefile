@@ -16,6 +16,8 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
+	@echo "  TARGETS=\"NAME...\"  QEMU's targets to build and test: arm, if none is named; riscv32 and"
+	@echo "                     sparc have firmware, too, others QEMU alone"
 	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, if"
 	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had);"
 	@echo "                     stock: the one that is installed, which has no qtests"
@@ -39,7 +41,7 @@ stock: ## make Debian's own qemu-system-arm load the device: build/stock-qemu-sy
 	@scripts/build-stock
 
 firmware: ## build the demo's and the tests' firmware: build/firmware/
-	@scripts/install-packages gcc-arm-none-eabi
+	@scripts/install-packages $$($(MAKE) --silent --no-print-directory -C guest packages)
 	@$(MAKE) --silent -C guest
 
 linux: ## build a tiny Linux guest for the PCI device: build/linux/
