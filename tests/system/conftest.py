@@ -2,7 +2,9 @@
 """What every test here is given."""
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,3 +26,12 @@ def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     with Testbed(*mark.args if mark else ()) as testbed:
         yield testbed
         print(testbed.transcript())
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says why tests were skipped, each reason once."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, count in Counter(
+            report.longrepr[2] for report in skipped).items():
+        terminalreporter.write_line(
+            f"{count} skipped: {reason.removeprefix('Skipped: ')}")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Exclusive loads and stores of two guests are atomic to each other.
+"""Atomic instructions of two guests are atomic to each other.
 
 The boards run guest/tests/atomics.c.
 """
 
 import pytest
 
+from boards import OTHER_PAIRS
 from testbed import Testbed
 from testbed.board import BOARDS
 
@@ -14,7 +15,7 @@ COUNTER = 0           # offset of the shared word
 
 
 @pytest.mark.parametrize("first, second", [
-    BOARDS, (BOARDS[0], BOARDS[0]), (BOARDS[1], BOARDS[1])])
+    BOARDS, (BOARDS[0], BOARDS[0]), (BOARDS[1], BOARDS[1]), *OTHER_PAIRS])
 def test_no_increment_is_lost(bed: Testbed, first: str, second: str) -> None:
     server = bed.server()
 

@@ -4,14 +4,18 @@
 import os
 import signal
 from collections.abc import Sequence
+from itertools import product
 
 import pytest
 
+from boards import EVERY_BOARD, OTHER_PAIRS, if_built
 from testbed import Testbed, TestbedError, demo
-from testbed.board import BOARDS
+from testbed.board import BOARDS, OTHER_BOARDS
 from testbed.machine import Machine
 from testbed.peer import Peer
 from testbed.server import IvshmemServer
+
+RINGS_AT_ONCE = 1000
 
 
 def assert_whole_course(server: IvshmemServer,
@@ -21,8 +25,8 @@ def assert_whole_course(server: IvshmemServer,
         assert board.complaints() == []
 
 
-@pytest.mark.parametrize("second", BOARDS)
-@pytest.mark.parametrize("first", BOARDS)
+@pytest.mark.parametrize("first, second", [
+    *product(BOARDS, BOARDS), *OTHER_PAIRS])
 def test_two_boards_verify_each_other(bed: Testbed, first: str,
                                       second: str) -> None:
     server = bed.server()
@@ -34,14 +38,42 @@ def test_two_boards_verify_each_other(bed: Testbed, first: str,
     assert_whole_course(server, boards)
 
 
-def test_three_boards_at_once(bed: Testbed) -> None:
+@pytest.mark.parametrize("first, second, third", [
+    (*BOARDS, BOARDS[0]), if_built(*OTHER_BOARDS, BOARDS[1])])
+def test_three_boards_at_once(bed: Testbed, first: str, second: str,
+                              third: str) -> None:
     server = bed.server()
 
-    boards = demo.start(bed, server, [*BOARDS, BOARDS[0]], in_order=False)
+    boards = demo.start(bed, server, [first, second, third], in_order=False)
     results = demo.finish(bed, boards)
 
     assert sorted(result.id for result in results) == [0, 1, 2]
     assert_whole_course(server, boards)
+
+
+@pytest.mark.parametrize("board", EVERY_BOARD)
+def test_doorbells_at_any_moment_do_no_harm(bed: Testbed, board: str) -> None:
+    """A doorbell means "look again". Interrupts wherever the CPU happens to
+    be leave its work as it was."""
+    server = bed.server()
+    peer = bed.peer(server)
+    members = demo.start(bed, server, [board, BOARDS[1]], in_order=True)
+    ids = [peer.id + 1, peer.id + 2]
+    for own_id in ids:
+        peer.wait_for_peer(own_id, bed.remaining())
+
+    def done_while_rung() -> bool:
+        for _ in range(RINGS_AT_ONCE):
+            for own_id in ids:
+                peer.ring(own_id)
+        return all(member.said(demo.RESULT) for member in members)
+
+    bed.wait("the demo to end", done_while_rung)
+    demo.finish(bed, members)
+    for slot, own_id in enumerate(ids):
+        assert server.memory.read(
+            demo.block_offset(slot),
+            demo.BLOCK_BYTES) == demo.block(own_id, slot)
 
 
 def test_one_board_too_many_is_turned_away(bed: Testbed) -> None:

@@ -81,7 +81,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def stuck(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A QEMU whose guests do not run, so that the demo waits until stopped."""
     return program(tmp_path_factory,
-                   f"exec '{parts.qemu_system_arm()}' -S \"$@\"")
+                   f"exec '{parts.qemu_system('arm')}' -S \"$@\"")
 
 
 def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:

@@ -7,12 +7,13 @@ memory and what it prints.
 
 import pytest
 
+from boards import EVERY_BOARD, OTHER_PAIRS
 from testbed import Testbed
 from testbed.board import BOARDS, Board
 from testbed.server import IvshmemServer
 
 ROUNDS = 10
-PAIRS = [BOARDS, BOARDS[::-1]]
+PAIRS = [BOARDS, BOARDS[::-1], *OTHER_PAIRS]
 
 
 def order_rings(server: IvshmemServer, *peers: int) -> None:
@@ -55,7 +56,7 @@ def test_first_instruction_rings_everyone(bed: Testbed, listening: str,
     assert listener.complaints() == []
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rung_while_starting(bed: Testbed, board: str) -> None:
     """A doorbell that comes while QEMU still sets up the machine waits for
     the guest."""
@@ -74,7 +75,7 @@ def test_rung_while_starting(bed: Testbed, board: str) -> None:
         starting.stop()
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rung_before_the_first_instruction(bed: Testbed, board: str) -> None:
     """A doorbell to a machine that is set up but does not run yet (-S) is
     there when it does."""
@@ -90,7 +91,7 @@ def test_rung_before_the_first_instruction(bed: Testbed, board: str) -> None:
     wait_doorbell(bed, paused, 1)
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rings_itself_with_its_first_instruction(bed: Testbed,
                                                  board: str) -> None:
     server = bed.server()

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from boards import if_target
 from testbed import parts
 
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
@@ -21,6 +22,10 @@ BARE = ["-ffreestanding", "-nostdlib"]
     ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-a7", *BARE],
     ["arm-none-eabi-g++", "-std=c++11", "-mcpu=cortex-m3", *BARE],
     ["cc", "-std=c99"],
+    if_target("riscv32", ["riscv64-unknown-elf-gcc", "-std=c99",
+                          "-march=rv32imac", "-mabi=ilp32", *BARE]),
+    if_target("sparc", ["sparc64-linux-gnu-gcc", "-std=c99", "-m32",
+                        "-mcpu=leon3", *BARE]),
 ], ids=" ".join)
 def test_compiles_alone(header: str, compiler: list[str]) -> None:
     compile_strictly(header, compiler)

@@ -243,7 +243,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
     argv = shlex.split(command.replace("/tmp/ivshmem_socket",
                                        str(server.socket)))
 
-    run = bed.program("run", [str(parts.qemu_system_arm()), *argv])
+    run = bed.program("run", [str(parts.qemu_system("arm")), *argv])
 
     bed.wait("the sample to be up", lambda: run.said("^Use write_shared"))
     server.memory.write(0, b"by icount\0")

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from . import parts
-from .board import Board, flat_device
+from .board import Board, flat_device, usual_device
 from .linux import LINUX, LinuxGuest
 from .machine import Machine
 from .peer import Peer
@@ -68,7 +68,7 @@ class Testbed:
         `device` replaces the usual command line of the device."""
         return self._started(Board(
             self._name(board), board, parts.firmware(board, program),
-            flat_device(server.socket) if device is None else device,
+            usual_device(board, server.socket) if device is None else device,
             self._news, paused=paused))
 
     def zephyr(self, board: str, program: str, server: IvshmemServer,

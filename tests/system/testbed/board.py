@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -11,20 +12,51 @@ from .machine import Machine
 from .process import News
 from .server import MIB
 
-# The boards that guest/ is built for.
+# The boards that guest/ is built for, those of TARGETS=arm.
 BOARDS = ("lm3s6965evb", "mps2-an385")
 
 
-def flat_device(server_socket: Path, registers: int = 0x400FF000,
-                memory: int = 0x60000000, line: int | None = 29,
-                size: int = 4 * MIB) -> list[str]:
-    """A device, by default where guest/boards/board.h expects it. Addresses
-    and size are bytes; line is the interrupt's number, None for none."""
-    irq = "" if line is None else f"x-irq-qompath=nvic/unnamed-gpio-in[{line}],"
+@dataclass(frozen=True)
+class Wiring:
+    """Where a board has its device, as guest/boards/board.h says. `target` is
+    whose QEMU the board takes, `controller` the end of its QOM path."""
+
+    target: str
+    registers: int
+    controller: str
+    line: int
+
+
+CORTEX_M = Wiring("arm", 0x400FF000, "nvic", 29)
+OTHER_BOARDS = {
+    "sifive_e": Wiring("riscv32", 0x400FF000, "unattached/device[0]", 52),
+    "leon3_generic": Wiring("sparc", 0x200FF000, "unattached/device[3]", 10),
+}
+
+
+def wiring(board: str) -> Wiring:
+    return OTHER_BOARDS.get(board, CORTEX_M)
+
+
+def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
+                memory: int = 0x60000000, line: int | None = CORTEX_M.line,
+                size: int = 4 * MIB,
+                controller: str = CORTEX_M.controller) -> list[str]:
+    """A device, by default where a Cortex-M board has it. Addresses and size
+    are bytes; line is the interrupt's number, None for none."""
+    irq = ("" if line is None else
+           f"x-irq-qompath={controller}/unnamed-gpio-in[{line}],")
     return ["-chardev", f"socket,path={server_socket},id=iv{registers:x}",
             "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{irq}"
             f"chardev=iv{registers:x},x-bus-address-mmr={registers:#x},"
             f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
+
+
+def usual_device(board: str, server_socket: Path) -> list[str]:
+    """A device where the firmware of this board expects it."""
+    where = wiring(board)
+    return flat_device(server_socket, where.registers, line=where.line,
+                       controller=where.controller)
 
 
 class Board(Machine):
@@ -43,7 +75,7 @@ class Board(Machine):
                  kind: str | None = None, paused: bool = False) -> None:
         super().__init__(
             name, kind or board,
-            [str(parts.qemu_system_arm()), "-M", board,
+            [str(parts.qemu_system(wiring(board).target)), "-M", board,
              "-kernel", str(image), "-d", "guest_errors",
              *(["-S"] if paused else []), *device],
             news)

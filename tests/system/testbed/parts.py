@@ -10,9 +10,16 @@ from .process import TestbedError
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-def qemu_system_arm() -> Path:
-    return _program("QEMU_SYSTEM_ARM", CHECKOUT / "build/qemu-system-arm",
-                    "run `make qemu`")
+def qemu_system(target: str) -> Path:
+    """The QEMU that was built for one of QEMU's targets."""
+    targets = "" if target == "arm" else f' TARGETS="arm {target}"'
+    return _program(*_qemu_system(target), f"run `make qemu{targets}`")
+
+
+def is_built(target: str) -> bool:
+    """Whether there is a QEMU for this target of QEMU's."""
+    variable, path = _qemu_system(target)
+    return Path(os.environ.get(variable) or path).exists()
 
 
 def qemu_system_aarch64() -> Path:
@@ -37,7 +44,8 @@ def firmware(board: str, name: str) -> Path:
     """The image that guest/Makefile builds of one program for one board."""
     image = CHECKOUT / "build" / "firmware" / board / f"{name}.elf"
     if not image.is_file():
-        raise TestbedError(f"{image} is missing: run `make firmware`")
+        raise TestbedError(f"{image} is missing: run `make firmware`, with the"
+                           " TARGETS that `make qemu` was given")
     return image
 
 
@@ -57,6 +65,12 @@ def zephyr(board: str, program: str) -> Path:
         raise TestbedError(f"{image} is missing: run `make zephyr "
                            "ZEPHYR_BASE=/path/to/zephyr`")
     return image
+
+
+def _qemu_system(target: str) -> tuple[str, Path]:
+    """The variable that names it, and where it is if that is not set."""
+    return (f"QEMU_SYSTEM_{target.upper()}",
+            CHECKOUT / f"build/qemu-system-{target}")
 
 
 def _program(variable: str, path: Path, remedy: str) -> Path:

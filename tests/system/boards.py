@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boards as parameters of tests. Those with another CPU than an Arm are tested
+where their QEMU was built."""
+
+from typing import Any
+
+import pytest
+
+from testbed import parts
+from testbed.board import BOARDS, OTHER_BOARDS
+
+TARGETS = {name: board.target for name, board in OTHER_BOARDS.items()}
+MISSING = [target for target in TARGETS.values()
+           if not parts.is_built(target)]
+REASON = (f"no QEMU for {' and '.join(MISSING)}: `make check "
+          f"TARGETS=\"arm {' '.join(TARGETS.values())}\"` builds and tests them")
+
+
+def if_target(target: str, *values: Any) -> Any:
+    """Parameters of a test that takes the QEMU for this target, or what is
+    installed with it."""
+    return pytest.param(*values, marks=pytest.mark.skipif(target in MISSING,
+                                                          reason=REASON))
+
+
+def if_built(*names: str) -> Any:
+    """Boards as parameters of a test."""
+    targets = (TARGETS.get(name, "arm") for name in names)
+    return if_target(next((target for target in targets if target in MISSING),
+                          "arm"), *names)
+
+
+EVERY_BOARD = [if_built(name) for name in (*BOARDS, *OTHER_BOARDS)]
+
+# Each of the others with the one and the other Cortex-M
+OTHER_PAIRS = [if_built(*pair) for name in OTHER_BOARDS
+               for pair in ((name, BOARDS[1]), (BOARDS[0], name))]

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A board that sleeps hears each doorbell, and answers it with one.
+
+The boards run guest/tests/echo.c, which says what it reads from shared memory
+and what it writes there.
+"""
+
+import pytest
+
+from boards import EVERY_BOARD
+from testbed import Testbed
+from testbed.board import Board
+from testbed.peer import Peer
+from testbed.server import IvshmemServer
+
+DOORBELLS = 1000
+VECTORS = 4
+
+
+def start(bed: Testbed, server: IvshmemServer, board: str,
+          answer: int) -> Board:
+    """Returns when it hears doorbells, to write this value to DOORBELL."""
+    server.memory.set_words(0, answer)
+    running = bed.board(board, "echo", server)
+    bed.wait(f"{board} to listen",
+             lambda: running.said(r"^echo: listening id=\d+$"))
+    return running
+
+
+def answered(server: IvshmemServer) -> int:
+    return server.memory.word(4)
+
+
+@pytest.mark.parametrize("board", EVERY_BOARD)
+def test_a_thousand_doorbells_each_way(bed: Testbed, board: str) -> None:
+    """With one in flight: a lost one would be waited for in vain."""
+    server = bed.server()
+    peer = bed.peer(server)
+    running = start(bed, server, board, answer=peer.id << 16)
+    peer.wait_for_peer(peer.id + 1, bed.remaining())
+
+    for number in range(1, DOORBELLS + 1):
+        peer.ring(peer.id + 1)
+        assert peer.wait_for_doorbells(bed.remaining()) == 1
+        assert answered(server) == number
+
+    running.check_idle()
+    assert running.complaints() == []
+
+
+@pytest.mark.parametrize("board", EVERY_BOARD)
+def test_numbers_of_several_bytes(bed: Testbed, board: str) -> None:
+    """The own ID and the value for DOORBELL are right in each byte, whatever
+    the byte order of the CPU is."""
+    server = bed.server(vectors=VECTORS)
+    for _ in range(0x0102):
+        Peer(server.socket, VECTORS).close()
+    peer = bed.peer(server, VECTORS)
+    assert peer.id == 0x0102
+
+    running = start(bed, server, board, answer=0x01020003)
+    peer.wait_for_peer(0x0103, bed.remaining())
+    peer.ring(0x0103)
+
+    assert peer.wait_for_doorbells(bed.remaining(), vector=3) == 1
+    assert running.said(f"^echo: listening id={0x0103}$")
+    assert answered(server) == 1
+    assert running.complaints() == []
