@@ -87,54 +87,6 @@ static const char *ivshmem_flat_server_name(IvshmemFlatState *s)
 }
 
 /*
- * Own doorbell
- */
-
-static bool ivshmem_flat_interrupts_enabled(IvshmemFlatState *s)
-{
-    return s->irq && s->has_interrupts;
-}
-
-/* Runs in the IOThread */
-static void ivshmem_flat_doorbell_rung(EventNotifier *notifier)
-{
-    IvshmemFlatVector *doorbell = container_of(notifier, IvshmemFlatVector,
-                                               notifier);
-    IvshmemFlatState *s = doorbell->device;
-
-    if (!event_notifier_test_and_clear(notifier)) {
-        return;
-    }
-    trace_ivshmem_flat_interrupt(s->own_id);
-
-    BQL_LOCK_GUARD();
-    qemu_irq_pulse(s->irq);
-}
-
-static void ivshmem_flat_serve_doorbell(IvshmemFlatState *s, bool serve)
-{
-    if (s->doorbell && ivshmem_flat_interrupts_enabled(s)) {
-        aio_set_event_notifier(iothread_get_aio_context(s->iothread),
-                               &s->doorbell->notifier,
-                               serve ? ivshmem_flat_doorbell_rung : NULL,
-                               NULL, NULL);
-    }
-}
-
-/*
- * While the VM does not run, rings wait in the eventfd.  Until it first runs
- * that is vital: the reset that ends machine creation would take a pending
- * interrupt away again.
- */
-static void ivshmem_flat_vm_change(void *opaque, bool running, RunState state)
-{
-    IvshmemFlatState *s = opaque;
-
-    s->running = running;
-    ivshmem_flat_serve_doorbell(s, running);
-}
-
-/*
  * Peers' doorbells
  *
  * A write to an eventfd that is full waits, unless O_NONBLOCK is set, which
@@ -214,6 +166,80 @@ static bool ivshmem_flat_is_eventfd(IvshmemFlatState *s, int fd)
 }
 
 /*
+ * Own doorbell
+ */
+
+static bool ivshmem_flat_interrupts_enabled(IvshmemFlatState *s)
+{
+    return s->irq && s->has_interrupts;
+}
+
+/* Runs in the IOThread */
+static void ivshmem_flat_doorbell_rung(EventNotifier *notifier)
+{
+    IvshmemFlatVector *doorbell = container_of(notifier, IvshmemFlatVector,
+                                               notifier);
+    IvshmemFlatState *s = doorbell->device;
+
+    if (!event_notifier_test_and_clear(notifier)) {
+        return;
+    }
+
+    BQL_LOCK_GUARD();
+    if (!s->running) {
+        /* The VM was stopped while this waited for the lock */
+        ivshmem_flat_signal(s, event_notifier_get_fd(notifier));
+        return;
+    }
+    trace_ivshmem_flat_interrupt(s->own_id);
+    qemu_irq_pulse(s->irq);
+}
+
+static void ivshmem_flat_serve_doorbell(IvshmemFlatState *s, bool serve)
+{
+    if (s->doorbell && ivshmem_flat_interrupts_enabled(s)) {
+        aio_set_event_notifier(s->context, &s->doorbell->notifier,
+                               serve ? ivshmem_flat_doorbell_rung : NULL,
+                               NULL, NULL);
+    }
+}
+
+static void ivshmem_flat_quiesced(void *quiesced)
+{
+    qemu_event_set(quiesced);
+}
+
+/* Returns when the IOThread has nothing of the device in hand any more */
+static void ivshmem_flat_quiesce(IvshmemFlatState *s)
+{
+    QemuEvent quiesced;
+
+    ivshmem_flat_serve_doorbell(s, false);
+    s->has_interrupts = false;
+
+    qemu_event_init(&quiesced, false);
+    aio_bh_schedule_oneshot(s->context, ivshmem_flat_quiesced, &quiesced);
+    /* The IOThread may be waiting for the lock that we hold */
+    bql_unlock();
+    qemu_event_wait(&quiesced);
+    bql_lock();
+    qemu_event_destroy(&quiesced);
+}
+
+/*
+ * While the VM does not run, rings wait in the eventfd.  Until it first runs
+ * that is vital: the reset that ends machine creation would take a pending
+ * interrupt away again.
+ */
+static void ivshmem_flat_vm_change(void *opaque, bool running, RunState state)
+{
+    IvshmemFlatState *s = opaque;
+
+    s->running = running;
+    ivshmem_flat_serve_doorbell(s, running);
+}
+
+/*
  * What the server says
  */
 
@@ -278,12 +304,11 @@ static void ivshmem_flat_forget_peers(IvshmemFlatState *s)
 {
     GPtrArray *own;
 
-    if (s->iothread && s->doorbell) {
+    if (s->context && s->doorbell) {
         ivshmem_flat_serve_doorbell(s, false);
         own = g_ptr_array_ref(g_hash_table_lookup(s->peers,
                                             GUINT_TO_POINTER(s->own_id)));
-        aio_bh_schedule_oneshot(iothread_get_aio_context(s->iothread),
-                                ivshmem_flat_vectors_free, own);
+        aio_bh_schedule_oneshot(s->context, ivshmem_flat_vectors_free, own);
     }
     s->doorbell = NULL;
     g_hash_table_remove_all(s->peers);
@@ -1157,10 +1182,11 @@ static void ivshmem_flat_release(IvshmemFlatState *s)
     }
     s->doorbell = NULL;
     g_hash_table_remove_all(s->peers);
-    if (s->iothread) {
-        iothread_destroy(s->iothread);
-        s->iothread = NULL;
+    if (s->own_iothread) {
+        iothread_destroy(s->own_iothread);
+        s->own_iothread = NULL;
     }
+    s->context = NULL;
     ivshmem_flat_release_requests(s);
     migrate_del_blocker(&s->migration_blocker);
     g_clear_pointer(&s->server_context, g_main_context_unref);
@@ -1193,10 +1219,13 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
     sysbus_init_mmio(sbd, &s->shmem);
     s->server_context = g_main_context_new();
     if (may_interrupt) {
-        s->iothread = iothread_create("ivshmem-flat[*]", errp);
         if (!s->iothread) {
-            goto fail;
+            s->own_iothread = iothread_create("ivshmem[*]", errp);
+            if (!s->own_iothread) {
+                goto fail;
+            }
         }
+        s->context = iothread_get_aio_context(s->iothread ?: s->own_iothread);
     }
     if (!ivshmem_flat_init_requests(s, errp) ||
         !ivshmem_flat_handshake(s, may_interrupt, errp)) {
@@ -1230,12 +1259,7 @@ static void ivshmem_flat_unrealize(DeviceState *dev)
     qemu_del_vm_change_state_handler(s->vm_change);
     qemu_remove_machine_init_done_notifier(&s->machine_done);
     if (ivshmem_flat_interrupts_enabled(s)) {
-        ivshmem_flat_serve_doorbell(s, false);
-        s->has_interrupts = false;
-        /* The IOThread may be waiting for the lock that we hold */
-        bql_unlock();
-        iothread_stop(s->iothread);
-        bql_lock();
+        ivshmem_flat_quiesce(s);
     }
     ivshmem_flat_release(s);
 }
@@ -1296,6 +1320,8 @@ static const Property ivshmem_flat_properties[] = {
                        0x400ff000),
     DEFINE_PROP_UINT64("x-bus-address-shmem", IvshmemFlatState, shmem_addr,
                        0x40100000),
+    DEFINE_PROP_LINK("iothread", IvshmemFlatState, iothread, TYPE_IOTHREAD,
+                     IOThread *),
 };
 
 static void ivshmem_flat_describe_properties(ObjectClass *oc)
@@ -1311,6 +1337,8 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
           "one; without it there are no interrupts" },
         { "x-bus-address-mmr", "Where the guest finds the registers" },
         { "x-bus-address-shmem", "Where the guest finds the shared memory" },
+        { "iothread", "Thread that serves the doorbell, instead of one of the "
+          "device's own" },
         { "own-id", "This VM's ID at the server (read-only)" },
         { "connected", "Whether the server is there (read-only)" },
         { "peers", "Number of other VMs connected (read-only)" },

@@ -12,6 +12,8 @@
  * QEMU interface:
  *  + QOM property "chardev": UNIX socket, connected to an ivshmem server
  *  + QOM property "shmem-size": bytes of shared memory, the server's size
+ *  + QOM property "iothread": the IOThread that serves the device's doorbell;
+ *    without it the device makes one
  *  + QOM properties "own-id", "connected" and "peers" (read-only): what the
  *    server said
  *  + sysbus MMIO region 0: registers, 16 bytes
@@ -84,9 +86,10 @@ struct IvshmemFlatState {
     aio_context_t requests;
     int null_fd;
 
-    /* Doorbells of ours: served by the IOThread while the VM runs */
+    /* Doorbells of ours: served by an IOThread while the VM runs */
     IvshmemFlatVector *doorbell;    /* own vector 0, held in peers */
-    IOThread *iothread;
+    IOThread *own_iothread;         /* where the user gives none */
+    AioContext *context;            /* of the one or the other */
     bool running;
     VMChangeStateEntry *vm_change;
 
@@ -100,6 +103,7 @@ struct IvshmemFlatState {
     char *irq_qompath;
     uint64_t mmr_addr;
     uint64_t shmem_addr;
+    IOThread *iothread;
 };
 
 #endif /* HW_MISC_IVSHMEM_FLAT_H */
