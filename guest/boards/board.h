@@ -51,6 +51,13 @@ void uart_init(void);
 void uart_put(char c);
 
 /*
+ * The time, in ticks of BOARD_TICKS_HZ since some moment, modulo 2^32: of the
+ * machine, whose time is that of the host while it runs.  mps2-an385 only.
+ */
+#define BOARD_TICKS_HZ 25000000u
+uint32_t board_ticks(void);
+
+/*
  * Where the CPU starts, once it has a stack.  A program may define its own, to
  * do something before anything else; neither static data nor the UART is ready
  * then.  It ends with board_start(), which prepares both, calls main() and

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arm MPS2 with the AN385 image: UART0, a CMSDK APB UART. */
+/*
+ * Arm MPS2 with the AN385 image: UART0, a CMSDK APB UART, and the counter of the
+ * FPGA's I/O block.
+ */
 
 #include "board.h"
 
@@ -15,6 +18,9 @@ struct cmsdk_uart {
 #define STATE_TXFULL (1u << 0)
 #define CTRL_TX_EN (1u << 0)
 
+/* Counts cycles of the board's 25 MHz from the start. */
+#define FPGAIO_COUNTER (*(const volatile uint32_t *)0x40028018)
+
 const char board_name[] = "mps2-an385";
 
 void uart_init(void)
@@ -28,4 +34,9 @@ void uart_put(char c)
     while (UART0->state & STATE_TXFULL) {
     }
     UART0->data = (unsigned char)c;
+}
+
+uint32_t board_ticks(void)
+{
+    return FPGAIO_COUNTER;
 }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measures the way of a doorbell to another board and back.
+ *
+ * Shared memory, 32-bit words from its start, written by the host:
+ *
+ *     0       caller    the ID that calls, and takes the time
+ *     1       answerer  the ID that answers each doorbell with one
+ *     2       sleeps    whether to wait for a doorbell asleep, or busy
+ *     3       ticks     how long to measure, in ticks of BOARD_TICKS_HZ
+ *     4       go        written last, when the answerer has said that it is
+ *                       ready
+ *
+ * Says "round-trip: ready id=ID" once it is up; the caller says "round-trip:
+ * trips=N ticks=T" at the end.
+ */
+
+#include "board.h"
+#include "console.h"
+#include "ivshmem-flat.h"
+
+struct orders {
+    uint32_t caller;
+    uint32_t answerer;
+    uint32_t sleeps;
+    uint32_t ticks;
+    uint32_t go;
+};
+
+/* Between two looks at the time. */
+#define TRIPS 16u
+
+#define CALL_AGAIN_TICKS (BOARD_TICKS_HZ / 50)
+#define WARM_UP_TICKS (BOARD_TICKS_HZ / 20)
+
+static struct ivshmem_flat shm;
+static volatile uint32_t doorbells;
+
+static void on_doorbell(void *context)
+{
+    (void)context;
+    doorbells++;
+}
+
+static void shm_vector(void)
+{
+    ivshmem_flat_isr(&shm);
+}
+
+/* Waits for doorbells after so many, and returns how many there are. */
+static uint32_t wait_for_doorbell(uint32_t seen, uint32_t sleeps)
+{
+    while (doorbells == seen) {
+        if (sleeps) {
+            sleep_while(&doorbells, seen);
+        }
+    }
+    return doorbells;
+}
+
+static void answer(uint16_t caller, uint32_t sleeps)
+{
+    uint32_t seen = 0;
+
+    for (;;) {
+        seen = wait_for_doorbell(seen, sleeps);
+        ivshmem_flat_ring(&shm, caller, 0);
+    }
+}
+
+/*
+ * Calls until there is an answer, since one of the two may not know the other
+ * yet, and then until no further answer comes.
+ */
+static void find(uint16_t answerer)
+{
+    uint32_t seen, start;
+
+    do {
+        seen = doorbells;
+        ivshmem_flat_ring(&shm, answerer, 0);
+        start = board_ticks();
+        while (doorbells == seen && board_ticks() - start < CALL_AGAIN_TICKS) {
+        }
+    } while (doorbells == seen);
+
+    do {
+        seen = doorbells;
+        start = board_ticks();
+        while (board_ticks() - start < CALL_AGAIN_TICKS) {
+        }
+    } while (doorbells != seen);
+}
+
+/* Returns how many trips there were in at least so many ticks, and in how many. */
+static uint32_t call(uint16_t answerer, uint32_t sleeps, uint32_t least,
+                     uint32_t *ticks)
+{
+    uint32_t start = board_ticks(), seen = doorbells, trips = 0;
+
+    do {
+        for (unsigned i = 0; i < TRIPS; i++) {
+            ivshmem_flat_ring(&shm, answerer, 0);
+            seen = wait_for_doorbell(seen, sleeps);
+        }
+        trips += TRIPS;
+        *ticks = board_ticks() - start;
+    } while (*ticks < least);
+    return trips;
+}
+
+int main(void)
+{
+    volatile struct orders *host = (volatile struct orders *)BOARD_SHM_MEMORY;
+    uint32_t id, sleeps, trips, ticks;
+
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
+    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    id = ivshmem_flat_own_id(&shm);
+    print("round-trip: ready id=%u\n", (unsigned)id);
+
+    sleeps = host->sleeps;
+    if (id == host->answerer) {
+        answer(host->caller, sleeps);
+    }
+    while (!host->go) {
+    }
+    find(host->answerer);
+    call(host->answerer, sleeps, WARM_UP_TICKS, &ticks);
+    trips = call(host->answerer, sleeps, host->ticks, &ticks);
+    print("round-trip: trips=%u ticks=%u\n", (unsigned)trips, (unsigned)ticks);
+    return 0;
+}
