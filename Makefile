@@ -6,7 +6,7 @@
 .NOTPARALLEL:
 
 .PHONY: help qemu stock firmware linux zephyr demo demo-linux check check-qtest check-system \
-	check-zephyr check-soak check-sanitized check-all clean distclean
+	check-zephyr check-soak check-sanitized check-all bench clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
@@ -28,6 +28,8 @@ help: ## list the targets
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
+	@echo "  BENCH=\"NAME...\"    what bench measures, of the names that bench/bench --list tells"
+	@echo "  ROUNDS=N           how many samples bench takes of each, instead of its own numbers"
 	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
 	@echo "  FUZZ_SEED=SEED     do what a fuzzer did that printed this random seed"
 	@echo "  V=1                show all that each step prints"
@@ -78,6 +80,10 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
 	@scripts/check --all "$(RELEASES)" qtest system zephyr
+
+bench: qemu firmware linux ## measure the device beside what else there is: bench/README.md
+	@scripts/install-packages gcc libc6-dev python3-matplotlib
+	@scripts/run-locked --shared bench/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
 
 clean: ## remove build/
 	rm -rf build

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a measurement is, and how it is run.
+
+On a noisy machine a time means little by itself, and a ratio of two times
+little if they were taken minutes apart. So the subjects of a measurement take
+turns: in each round each of them gives one sample, in an order that rotates.
+They are compared within each round, and of the rounds the median is taken.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from testbed import TestbedError
+
+Sample = float | None  # None: it failed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to measure. `sample` measures it once, in the unit of the
+    measurement; it has an end, come what may."""
+
+    name: str
+    sample: Callable[[], float]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def samples(self) -> Mapping[str, float]:
+        return {self.name: self.sample()}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Subjects that are measured together, by one run of `samples`, which
+    gives a number to each of these names."""
+
+    names: tuple[str, ...]
+    samples: Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One subject by another. The goal is the most that it may be, or the
+    least where more is better."""
+
+    of: str
+    to: str
+    goal: float | None = None
+
+    SIGN = "/"
+
+    def compare(self, of: float, to: float) -> float:
+        return of / to
+
+
+@dataclass(frozen=True)
+class Difference(Ratio):
+    """One subject less another, in the unit of the measurement."""
+
+    SIGN = "-"
+
+    def compare(self, of: float, to: float) -> float:
+        return of - to
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`name` is one word. A comparison's subjects are among the subjects."""
+
+    name: str
+    title: str
+    unit: str
+    subjects: Sequence[Subject | Group]
+    comparisons: Sequence[Ratio] = ()
+    better: str = "less"  # or "more"
+    rounds: int = 7
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of several numbers."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[Sample]) -> Spread | None:
+        """Missing ones do not count; None where all are missing."""
+        there = [number for number in numbers if number is not None]
+        if not there:
+            return None
+        return cls(statistics.median(there), min(there), max(there))
+
+
+@dataclass
+class Result:
+    """What the rounds gave: the n-th sample of each subject is of round n."""
+
+    measurement: Measurement
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def compare(self, comparison: Ratio) -> list[Sample]:
+        """The comparison in each round."""
+        return [None if of is None or to is None else
+                comparison.compare(of, to)
+                for of, to in zip(self.samples[comparison.of],
+                                  self.samples[comparison.to])]
+
+    def is_met(self, comparison: Ratio) -> bool | None:
+        """Whether the median reaches the goal; None if there is no goal.
+        What could not be measured does not."""
+        if comparison.goal is None:
+            return None
+        spread = Spread.of(self.compare(comparison))
+        if spread is None:
+            return False
+        if self.measurement.better == "more":
+            return spread.median >= comparison.goal
+        return spread.median <= comparison.goal
+
+
+def run(measurement: Measurement, rounds: int | None = None,
+        show: Callable[[str], None] = lambda text: None) -> Result:
+    """Runs a measurement, with its own number of rounds if none is given.
+    `show` is told what comes next."""
+    subjects = list(measurement.subjects)
+    result = Result(measurement, {name: [] for subject in subjects
+                                  for name in subject.names})
+    rounds = rounds or measurement.rounds
+    for number in range(rounds):
+        for turn in range(len(subjects)):
+            subject = subjects[(number + turn) % len(subjects)]
+            show(f"{measurement.name}, round {number + 1} of {rounds}: "
+                 f"{', '.join(subject.names)}")
+            try:
+                samples = subject.samples()
+            except (TestbedError, OSError) as error:
+                samples = {}
+                result.failures.append(f"{', '.join(subject.names)}, round "
+                                       f"{number + 1}: {error}")
+            for name in subject.names:
+                result.samples[name].append(samples.get(name))
+    return result

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run of the benchmark leaves: tables on the terminal, JSON in a file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from measure import Measurement, Result, Sample, Spread
+from testbed import parts
+
+
+def table(result: Result) -> str:
+    """For people."""
+    measurement = result.measurement
+    lines = [f"{measurement.name}: {measurement.title} [{measurement.unit}; "
+             f"{measurement.better} is better]",
+             f"    {'':46}{'median':>10}{'min':>10}{'max':>10}"]
+    for name, samples in result.samples.items():
+        lines.append(_row(name, samples))
+    for comparison in measurement.comparisons:
+        goal = ""
+        if comparison.goal is not None:
+            sign = ">=" if measurement.better == "more" else "<="
+            met = "met" if result.is_met(comparison) else "NOT MET"
+            goal = f"   goal {sign} {comparison.goal:g}: {met}"
+        lines.append(_row(f"  {comparison.of} {comparison.SIGN} "
+                          f"{comparison.to}", result.compare(comparison))
+                     + goal)
+    lines += [f"    failed: {failure}" for failure in result.failures]
+    return "\n".join(lines)
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """For machines."""
+    measurement = result.measurement
+    return {
+        "name": measurement.name,
+        "title": measurement.title,
+        "unit": measurement.unit,
+        "better": measurement.better,
+        "subjects": [
+            {"name": name, "samples": samples, **_spread(samples)}
+            for name, samples in result.samples.items()],
+        "comparisons": [
+            {"of": comparison.of, "sign": comparison.SIGN,
+             "to": comparison.to, "goal": comparison.goal,
+             "met": result.is_met(comparison),
+             **_spread(result.compare(comparison))}
+            for comparison in measurement.comparisons],
+        "failures": result.failures,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on, and of."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "qemu": _first_line(str(parts.qemu_system("arm")), "--version"),
+        "ivshmem-flat": _first_line("git", "-C", str(parts.CHECKOUT),
+                                    "describe", "--always", "--dirty"),
+    }
+
+
+def load() -> str:
+    """The load averages of 1, 5 and 15 minutes."""
+    return " ".join(f"{average:.2f}" for average in os.getloadavg())
+
+
+def _row(name: str, samples: list[Sample]) -> str:
+    spread = Spread.of(samples)
+    if spread is None:
+        return f"    {name:46}   nothing: it failed each time"
+    return f"    {name:46}" + "".join(
+        f"{_short(number):>10}"
+        for number in (spread.median, spread.least, spread.most))
+
+
+def _short(number: float) -> str:
+    """Three digits that matter."""
+    if abs(number) >= 100:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
+
+
+def _spread(samples: list[Sample]) -> dict[str, Sample]:
+    spread = Spread.of(samples)
+    return {"median": spread and spread.median, "min": spread and spread.least,
+            "max": spread and spread.most}
+
+
+def _cpu() -> str:
+    model = re.search(r"^model name\s*:\s*(.*)$",
+                      Path("/proc/cpuinfo").read_text(), re.M)
+    return model[1] if model else platform.machine()
+
+
+def _first_line(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True,
+                              timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown ({error})"
+    return (done.stdout.splitlines() or ["unknown"])[0]
