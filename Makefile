@@ -83,6 +83,7 @@ check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU o
 
 bench: qemu firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages gcc libc6-dev python3-matplotlib
+	@scripts/run-locked --shared bench/build-reference
 	@scripts/run-locked --shared bench/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
 
 clean: ## remove build/

@@ -1,55 +1,125 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a doorbell takes to another machine and back.
 
-The boards run guest/bench/round-trip.c, which explains the words in shared
-memory. The floor is what the host's kernel takes for the same between two
-processes.
+Boards run guest/bench/round-trip.c, which explains the words in shared memory,
+Linux runs guest/linux/ivshmem.c. The floor is what the host's kernel takes for
+the same between two processes.
 """
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from measure import Measurement, Ratio, Subject
+from measure import Group, Measurement, Ratio, Subject
 from testbed import Testbed, TestbedError, parts
+from testbed.board import Board
+from testbed.server import MIB, IvshmemServer
 
 BOARD = "mps2-an385"
 TICKS_PER_US = 25  # BOARD_TICKS_HZ
+ANSWERER, CALLER = 0, 1
+GO = 16
 
-SECONDS = 0.3       # of each sample
+SECONDS = 0.3  # of the trips that make a sample
 PATIENCE_SECONDS = 10.0
 
-OURS = "ivshmem-flat"
+# Linux takes a while to start.
+LINUX_TRIPS = 1000
+LINUX_PATIENCE_SECONDS = 60.0
+
 FLOOR = "floor: eventfd and poll"
+OURS = "ivshmem-flat"
+THEIRS = "QEMU's own ivshmem-flat"
+LINUX = "ivshmem-flat, PCI device in Linux"
+
+# QEMU's own, see build-reference; hw/arm/ivshmem-flat-testboard.c wires it.
+REFERENCE = parts.CHECKOUT / "build/bench/qemu-system-arm"
+REFERENCE_BYTES = 1 * MIB
+
+StartBoard = Callable[[Testbed, IvshmemServer], Board]
 
 
-def floor() -> float:
+@dataclass(frozen=True)
+class Trip:
+    """There and back, in microseconds: on average, and at best, which is what
+    a busy host leaves as it is."""
+
+    mean: float
+    best: float
+
+
+def floor() -> Trip:
     """Two host processes; see floor.c."""
-    done = subprocess.run([_floor_program(), str(round(SECONDS * 1000))],
-                          capture_output=True, text=True,
-                          timeout=PATIENCE_SECONDS)
-    if done.returncode != 0:
-        raise TestbedError(done.stderr.strip())
-    return float(done.stdout)
+    try:
+        done = subprocess.run([_floor_program(), str(round(SECONDS * 1000))],
+                              check=True, capture_output=True, text=True,
+                              timeout=PATIENCE_SECONDS)
+    except subprocess.SubprocessError as error:
+        raise TestbedError(f"{error}: {error.stderr}") from error
+    return Trip(*map(float, done.stdout.split()))
 
 
-def boards(sleep: bool) -> float:
+def ours(sleep: bool) -> Trip:
     """Two boards that wait for each other, asleep or busy."""
-    with Testbed(timeout=PATIENCE_SECONDS) as bed:
+    with Testbed(PATIENCE_SECONDS) as bed:
+        return _between_boards(bed, bed.server(), _our_board, sleep)
+
+
+def theirs(sleep: bool) -> Trip:
+    """The same with the device that QEMU has without us."""
+    with Testbed(PATIENCE_SECONDS) as bed:
+        return _between_boards(bed, bed.server(size=REFERENCE_BYTES),
+                               _their_board, sleep)
+
+
+def with_linux() -> float:
+    """Our board answers, Linux has the PCI device; both sleep."""
+    with Testbed(LINUX_PATIENCE_SECONDS) as bed:
         server = bed.server()
-        answerer, caller = 0, 1
-        server.memory.set_words(0, caller, answerer, sleep,
-                                round(SECONDS * 1e6 * TICKS_PER_US))
-        for expected in (answerer, caller):
-            board = bed.board(BOARD, "round-trip", server)
-            bed.wait(f"{board.name} to be ready",
-                     lambda: board.said(f"ready id={expected}$"))
-        server.memory.set_words(16, 1)
-        trips, ticks = map(int, bed.wait(
-            "the trips to be made", lambda: board.said(
-                r"trips=(\d+) ticks=(\d+)$")).groups())
-    return ticks / TICKS_PER_US / trips
+        _order(server, sleep=True)
+        _start(bed, server, _our_board, ANSWERER)
+        linux = bed.linux(f"ivshmem ping {ANSWERER} {LINUX_TRIPS}", server)
+        return float(bed.wait("Linux to make its trips", lambda: linux.said(
+            r"^peer \d+ answered .*, ([\d.]+) us each$")).group(1))
+
+
+def _between_boards(bed: Testbed, server: IvshmemServer, start: StartBoard,
+                    sleep: bool) -> Trip:
+    _order(server, sleep)
+    _start(bed, server, start, ANSWERER)
+    caller = _start(bed, server, start, CALLER)
+    server.memory.set_words(GO, 1)
+    bed.wait("the trips to be made", lambda: caller.said("fastest"))
+    return Trip(*(int(ticks) / TICKS_PER_US / int(trips)
+                  for trips, ticks in (caller.said(
+                      rf"^round-trip: {which}trips=(\d+) ticks=(\d+)$").groups()
+                      for which in ("", "fastest "))))
+
+
+def _order(server: IvshmemServer, sleep: bool) -> None:
+    server.memory.set_words(0, CALLER, ANSWERER, sleep,
+                            round(SECONDS * 1e6 * TICKS_PER_US))
+
+
+def _start(bed: Testbed, server: IvshmemServer, start: StartBoard,
+           expected_id: int) -> Board:
+    board = start(bed, server)
+    bed.wait(f"{board.name} to be ready as id={expected_id}", lambda:
+             board.said(f"^round-trip: ready id={expected_id}$"))
+    return board
+
+
+def _our_board(bed: Testbed, server: IvshmemServer) -> Board:
+    return bed.board(BOARD, "round-trip", server)
+
+
+def _their_board(bed: Testbed, server: IvshmemServer) -> Board:
+    return bed.board(BOARD, "round-trip", server, qemu=REFERENCE, device=[
+        "-M", "ivshmem-flat-testboard",
+        "-chardev", f"socket,path={server.socket},id=ivshmem"])
 
 
 def _floor_program() -> Path:
@@ -60,17 +130,40 @@ def _floor_program() -> Path:
             program.stat().st_mtime < source.stat().st_mtime):
         program.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror",
-                        "-o", program, source], check=True)
+                        "-o", program, source], check=True,
+                       capture_output=True, text=True)
     return program
 
 
+def _best(name: str) -> str:
+    return f"{name}, at best"
+
+
+def _group(name: str, trip: Callable[[], Trip]) -> Group:
+    return Group((name, _best(name)),
+                 lambda: dict(zip((name, _best(name)), astuple(trip()))))
+
+
+def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
+                 of_floor: float) -> Measurement:
+    subjects = [_group(FLOOR, floor), _group(OURS, lambda: ours(sleep))]
+    ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR))]
+    if REFERENCE.exists():
+        subjects.append(_group(THEIRS, lambda: theirs(sleep)))
+        ratios += [Ratio(OURS, THEIRS, of_theirs),
+                   Ratio(_best(OURS), _best(THEIRS))]
+    return Measurement(
+        name, f"a doorbell and its answer, both guests wait {how}", "us",
+        subjects, ratios)
+
+
 MEASUREMENTS = [
+    _measurement("doorbell-busy", "busily", False, 0.25, 1.0),
+    _measurement("doorbell-sleep", "asleep (WFI)", True, 0.9, 1.5),
     Measurement(
-        "doorbell-busy", "doorbell and answer, both guests wait busily", "us",
-        [Subject(FLOOR, floor), Subject(OURS, lambda: boards(sleep=False))],
-        [Ratio(OURS, FLOOR, goal=1.0)]),
-    Measurement(
-        "doorbell-sleep", "doorbell and answer, both guests sleep (WFI)", "us",
-        [Subject(FLOOR, floor), Subject(OURS, lambda: boards(sleep=True))],
-        [Ratio(OURS, FLOOR, goal=1.5)]),
+        "doorbell-linux",
+        "a doorbell and its answer, a board and Linux wait asleep", "us",
+        [Subject(OURS, lambda: ours(sleep=True).mean),
+         Subject(LINUX, with_linux)],
+        [Ratio(OURS, LINUX)], rounds=3),
 ]

@@ -104,7 +104,7 @@ class Result:
 
     measurement: Measurement
     samples: dict[str, list[Sample]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # whose, and why
 
     def compare(self, comparison: Ratio) -> list[Sample]:
         """The comparison in each round."""
@@ -143,8 +143,7 @@ def run(measurement: Measurement, rounds: int | None = None,
                 samples = subject.samples()
             except (TestbedError, OSError) as error:
                 samples = {}
-                result.failures.append(f"{', '.join(subject.names)}, round "
-                                       f"{number + 1}: {error}")
+                result.failures.append(f"{', '.join(subject.names)}: {error}")
             for name in subject.names:
                 result.samples[name].append(samples.get(name))
     return result

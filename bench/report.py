@@ -7,11 +7,15 @@ import os
 import platform
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from measure import Measurement, Result, Sample, Spread
+from measure import Result, Sample, Spread
 from testbed import parts
+
+
+NAMES = 58  # columns
 
 
 def table(result: Result) -> str:
@@ -19,7 +23,7 @@ def table(result: Result) -> str:
     measurement = result.measurement
     lines = [f"{measurement.name}: {measurement.title} [{measurement.unit}; "
              f"{measurement.better} is better]",
-             f"    {'':46}{'median':>10}{'min':>10}{'max':>10}"]
+             f"    {'':{NAMES}}{'median':>10}{'min':>10}{'max':>10}"]
     for name, samples in result.samples.items():
         lines.append(_row(name, samples))
     for comparison in measurement.comparisons:
@@ -31,7 +35,8 @@ def table(result: Result) -> str:
         lines.append(_row(f"  {comparison.of} {comparison.SIGN} "
                           f"{comparison.to}", result.compare(comparison))
                      + goal)
-    lines += [f"    failed: {failure}" for failure in result.failures]
+    for failure, times in Counter(result.failures).items():
+        lines.append(f"    failed {times} times: {failure}")
     return "\n".join(lines)
 
 
@@ -76,8 +81,8 @@ def load() -> str:
 def _row(name: str, samples: list[Sample]) -> str:
     spread = Spread.of(samples)
     if spread is None:
-        return f"    {name:46}   nothing: it failed each time"
-    return f"    {name:46}" + "".join(
+        return f"    {name:{NAMES}}   nothing: it failed each time"
+    return f"    {name:{NAMES}}" + "".join(
         f"{_short(number):>10}"
         for number in (spread.median, spread.least, spread.most))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arm MPS2 with the AN385 image: UART0, a CMSDK APB UART, and the counter of the
- * FPGA's I/O block.
+ * Arm MPS2 with the AN385 image: UART0, a CMSDK APB UART, and the counter of
+ * the FPGA's I/O block.
  */
 
 #include "board.h"

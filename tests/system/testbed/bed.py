@@ -62,14 +62,15 @@ class Testbed:
 
     def board(self, board: str, program: str, server: IvshmemServer,
               device: Sequence[str] | None = None,
-              paused: bool = False) -> Board:
+              **options: Any) -> Board:
         """A board that runs PROGRAM.elf of guest/ on a client of the server.
 
-        `device` replaces the usual command line of the device."""
+        `device` replaces the usual command line of the device; further options
+        as of Board."""
         return self._started(Board(
             self._name(board), board, parts.firmware(board, program),
             usual_device(board, server.socket) if device is None else device,
-            self._news, paused=paused))
+            self._news, **options))
 
     def zephyr(self, board: str, program: str, server: IvshmemServer,
                device: Sequence[str] | None = None,

@@ -62,7 +62,8 @@ def usual_device(board: str, server_socket: Path) -> list[str]:
 class Board(Machine):
     """A running board. Its console is its UART.
 
-    What the guest does wrong (-d guest_errors) is among the errors.
+    What the guest does wrong (-d guest_errors) is among the errors. `qemu` is
+    another QEMU than the one with the device.
     """
 
     # See guest/.
@@ -72,10 +73,11 @@ class Board(Machine):
 
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,
-                 kind: str | None = None, paused: bool = False) -> None:
+                 kind: str | None = None, paused: bool = False,
+                 qemu: Path | None = None) -> None:
         super().__init__(
             name, kind or board,
-            [str(parts.qemu_system(wiring(board).target)), "-M", board,
+            [str(qemu or parts.qemu_system(wiring(board).target)), "-M", board,
              "-kernel", str(image), "-d", "guest_errors",
              *(["-S"] if paused else []), *device],
             news)
