@@ -51,6 +51,13 @@ void uart_init(void);
 void uart_put(char c);
 
 /*
+ * BOARD.c: a second UART, for what is no text.  received is called for each
+ * byte that comes, in interrupt context.  lm3s6965evb and mps2-an385 only.
+ */
+void link_init(void (*received)(unsigned char byte));
+void link_put(unsigned char byte);
+
+/*
  * The time, in ticks of BOARD_TICKS_HZ since some moment, modulo 2^32: of the
  * machine, whose time is that of the host while it runs.  mps2-an385 only.
  */
