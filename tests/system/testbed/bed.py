@@ -44,9 +44,6 @@ class Testbed:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Testbed":
-        # The server's shared memory object bears the directory's name.
-        self._directory = Path(self._stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -55,18 +52,19 @@ class Testbed:
     def server(self, **options: Any) -> IvshmemServer:
         """A server that accepts clients; options as of IvshmemServer."""
         server = self._started(
-            IvshmemServer(self._directory, self._news, **options))
+            IvshmemServer(self.directory(), self._news, **options))
         self.wait("ivshmem-server to listen", server.listening)
         server.map_memory()
         return server
 
-    def board(self, board: str, program: str, server: IvshmemServer,
+    def board(self, board: str, program: str,
+              server: IvshmemServer | None = None,
               device: Sequence[str] | None = None,
               **options: Any) -> Board:
         """A board that runs PROGRAM.elf of guest/ on a client of the server.
 
-        `device` replaces the usual command line of the device; further options
-        as of Board."""
+        `device` replaces the usual command line of the device, and then no
+        server is needed; further options as of Board."""
         return self._started(Board(
             self._name(board), board, parts.firmware(board, program),
             usual_device(board, server.socket) if device is None else device,
@@ -98,6 +96,11 @@ class Testbed:
         peer = Peer(server.socket, vectors, self.remaining())
         self._stack.callback(peer.close)
         return peer
+
+    def directory(self) -> Path:
+        """A new one, which ends with the bed, too."""
+        return Path(self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
 
     def remaining(self) -> float:
         """Seconds until the bed's time is up."""

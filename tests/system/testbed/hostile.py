@@ -162,12 +162,11 @@ class HostileServer:
         self.hang_up()
         self._stack.close()
 
-    def accept(self) -> bool:
-        """Takes a client in, if there is one by now."""
-        try:
-            self._connection, _ = self._listener.accept()
-        except BlockingIOError:
+    def accept(self, seconds: float = 0.0) -> bool:
+        """Takes a client in, if there is one by now, or within so long."""
+        if not select.select([self._listener], [], [], seconds)[0]:
             return False
+        self._connection, _ = self._listener.accept()
         self._connection.settimeout(SAY_SECONDS)
         return True
 

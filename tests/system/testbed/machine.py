@@ -34,8 +34,9 @@ class Machine(Process):
         with theirs:
             super().__init__(
                 name,
-                [*argv, "-display", "none", "-monitor", "none",
-                 "-serial", "stdio",
+                # First, as the first serial line is the guest's console.
+                [argv[0], "-serial", "stdio", *argv[1:],
+                 "-display", "none", "-monitor", "none",
                  "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                  "-mon", "chardev=qmp,mode=control"],
                 news, pass_fds=[theirs.fileno()])

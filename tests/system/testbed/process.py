@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
@@ -81,12 +81,16 @@ class Process:
 
     def said(self, pattern: str) -> re.Match[str] | None:
         """The first line of the output that holds the pattern."""
-        matches = (re.search(pattern, line) for line in list(self.output))
-        return next(filter(None, matches), None)
+        return next(self.matches(pattern), None)
 
     def count(self, pattern: str) -> int:
         """How many lines of the output hold the pattern."""
-        return sum(1 for line in list(self.output) if re.search(pattern, line))
+        return sum(1 for _ in self.matches(pattern))
+
+    def matches(self, pattern: str) -> Iterator[re.Match[str]]:
+        """All lines of the output so far that hold the pattern."""
+        return filter(None, (re.search(pattern, line)
+                             for line in list(self.output)))
 
     def type(self, line: str) -> None:
         """Gives the process a line of input."""
