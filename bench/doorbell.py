@@ -13,13 +13,12 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from board import BOARD, TICKS_PER_US, microseconds
 from measure import Group, Measurement, Ratio, Subject
 from testbed import Testbed, TestbedError, parts
 from testbed.board import Board
 from testbed.server import MIB, IvshmemServer
 
-BOARD = "mps2-an385"
-TICKS_PER_US = 25  # BOARD_TICKS_HZ
 ANSWERER, CALLER = 0, 1
 GO = 16
 
@@ -93,7 +92,7 @@ def _between_boards(bed: Testbed, server: IvshmemServer, start: StartBoard,
     caller = _start(bed, server, start, CALLER)
     server.memory.set_words(GO, 1)
     bed.wait("the trips to be made", lambda: caller.said("fastest"))
-    return Trip(*(int(ticks) / TICKS_PER_US / int(trips)
+    return Trip(*(microseconds(ticks) / int(trips)
                   for trips, ticks in (caller.said(
                       rf"^round-trip: {which}trips=(\d+) ticks=(\d+)$").groups()
                       for which in ("", "fastest "))))
