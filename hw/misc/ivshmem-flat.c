@@ -195,12 +195,23 @@ static void ivshmem_flat_doorbell_rung(EventNotifier *notifier)
     qemu_irq_pulse(s->irq);
 }
 
+static bool ivshmem_flat_poll_doorbell(void *notifier)
+{
+    GPollFD fd = {
+        .fd = event_notifier_get_fd(notifier),
+        .events = G_IO_IN,
+    };
+
+    return g_poll(&fd, 1, 0) == 1;
+}
+
 static void ivshmem_flat_serve_doorbell(IvshmemFlatState *s, bool serve)
 {
     if (s->doorbell && ivshmem_flat_interrupts_enabled(s)) {
         aio_set_event_notifier(s->context, &s->doorbell->notifier,
                                serve ? ivshmem_flat_doorbell_rung : NULL,
-                               NULL, NULL);
+                               serve ? ivshmem_flat_poll_doorbell : NULL,
+                               serve ? ivshmem_flat_doorbell_rung : NULL);
     }
 }
 
@@ -1224,6 +1235,9 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
             if (!s->own_iothread) {
                 goto fail;
             }
+            /* A guest that is busy needs the CPU itself */
+            object_property_set_int(OBJECT(s->own_iothread), "poll-max-ns", 0,
+                                    &error_abort);
         }
         s->context = iothread_get_aio_context(s->iothread ?: s->own_iothread);
     }

@@ -7,7 +7,8 @@
 /*
  * A doorbell that never stops ringing, while the main loop takes the device
  * and its VM through all that can happen to them.  Each test runs with an
- * IOThread of the device's own and with one that the user has made.
+ * IOThread of the device's own, with one that the user has made, and with one
+ * that polls.
  */
 
 #include "qemu/osdep.h"
@@ -34,7 +35,8 @@ typedef struct Variant {
 
 static const Variant variants[] = {
     { "own", "IO ivshmem[0]\n", "", PLACED },
-    { "given", "IO io\n", IOTHREAD, PLACED USES_IT },
+    { "given", "IO io\n", IOTHREAD ",poll-max-ns=0", PLACED USES_IT },
+    { "polling", "IO io\n", IOTHREAD ",poll-max-ns=1000000", PLACED USES_IT },
 };
 
 /*
