@@ -5,8 +5,8 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu stock firmware linux zephyr demo demo-linux check check-qtest check-system \
-	check-zephyr check-soak check-sanitized check-all bench clean distclean
+.PHONY: help qemu stock patches firmware linux zephyr demo demo-linux check check-qtest \
+	check-system check-zephyr check-soak check-sanitized check-all bench clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
@@ -21,7 +21,8 @@ help: ## list the targets
 	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, if"
 	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had);"
 	@echo "                     stock: the one that is installed, which has no qtests"
-	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer"
+	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer; for patches a"
+	@echo "                     git checkout"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"
@@ -41,6 +42,9 @@ qemu: ## build QEMU with the device in it: build/qemu-system-arm
 
 stock: ## make Debian's own qemu-system-arm load the device: build/stock-qemu-system-arm
 	@scripts/build-stock
+
+patches: ## make the device a patch series for the source of a QEMU: build/patches/
+	@scripts/make-patches
 
 firmware: ## build the demo's and the tests' firmware: build/firmware/
 	@scripts/install-packages $$($(MAKE) --silent --no-print-directory -C guest packages)

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `make patches` makes can be applied, and gives what the merge gives.
+
+The QEMU is the one that `make qemu` has built, as it was before the merge.
+Not collected for Debian's own QEMU, which has no tree: see conftest.py.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from testbed import parts
+
+SCRIPTS = parts.CHECKOUT / "scripts"
+COMPAT = "include/hw/misc/ivshmem-flat-compat.h"
+INCLUDE_COMPAT = f'#include "{COMPAT.removeprefix("include/")}"\n'
+NAME, EMAIL = "Ada Example", "ada@example.org"
+# What a user may have set up, and what the series must not depend on
+HABITS = """
+[color]
+    ui = always
+[commit]
+    gpgSign = true
+[core]
+    hooksPath = /nonexistent
+[diff]
+    noprefix = true
+    renames = copies
+[format]
+    attach
+    coverLetter = false
+    outputDirectory = /nonexistent
+"""
+
+
+class Pristine:
+    """A QEMU tree as it was before the merge, in git."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "qemu"
+        source = (parts.CHECKOUT / "build/qemu-source").resolve()
+        kept = source / "before-merge.tar.gz"
+        # What tells make-patches to take that tree
+        if (source / ".git").exists():
+            self.choice = {"QEMU_SRC": str(source)}
+        elif kept.exists():
+            self.choice = {"QEMU": source.parent.name,
+                           "XDG_CACHE_HOME": str(source.parents[2])}
+        else:
+            pytest.skip(f"{source} is no git checkout, and not Debian's: "
+                        f"what it was before the merge is not known")
+        self.environment = {
+            **os.environ,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": NAME, "GIT_AUTHOR_EMAIL": EMAIL,
+            "GIT_COMMITTER_NAME": NAME, "GIT_COMMITTER_EMAIL": EMAIL,
+        }
+        self.habits = folder / "gitconfig"
+        self.habits.write_text(HABITS)
+        if "QEMU" in self.choice:
+            self.path.mkdir()
+            self.succeed("tar", "-C", self.path, "-xf", kept)
+            self.git("init")
+            self.commit("QEMU")
+        else:
+            self.succeed("git", "clone", "--shared", source, self.path)
+        self.git("tag", "pristine")
+        self.git("checkout", "-B", "ivshmem-flat")  # as many would name it
+
+    def run(self, *command: str | Path,
+            **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env={**self.environment, **environment},
+                              capture_output=True, text=True, timeout=300)
+
+    def succeed(self, *command: str | Path, **environment: str) -> str:
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def git(self, *arguments: str | Path) -> str:
+        return self.succeed("git", "-C", self.path, *arguments)
+
+    def go_back_to(self, commit: str) -> None:
+        self.git("reset", "--hard", commit)
+        self.git("clean", "-dfx")
+
+    def commit(self, message: str) -> None:
+        self.git("add", "--all", "--force")
+        self.git("commit", "--message", message)
+
+    def make_patches(self, folder: Path,
+                     **environment: str) -> subprocess.CompletedProcess[str]:
+        """For this tree, if the environment does not say otherwise."""
+        if not {"QEMU", "QEMU_SRC"} & environment.keys():
+            environment["QEMU_SRC"] = str(self.path)
+        usual = {"QEMU": "", "QEMU_SRC": "",
+                 "GIT_CONFIG_GLOBAL": str(self.habits)}
+        return self.run(SCRIPTS / "make-patches", folder,
+                        **{**usual, **environment})
+
+    def changes(self, since: str) -> dict[str, str]:
+        """The files that are not as in that commit, and what is in them."""
+        self.git("add", "--all", "--intent-to-add")
+        names = self.git("diff", "--name-only", since).splitlines()
+        return {name: (self.path / name).read_text() for name in names}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pristine]:
+    tree = Pristine(tmp_path_factory.mktemp("pristine"))
+    yield tree
+    shutil.rmtree(tree.path)
+
+
+@pytest.fixture
+def pristine(whole: Pristine) -> Pristine:
+    whole.go_back_to("pristine")
+    return whole
+
+
+def newest_version() -> tuple[int, ...]:
+    """The one that our files are written for."""
+    return max((int(major), int(minor)) for major, minor in
+               re.findall(r"QEMU_OLDER_THAN\((\d+), (\d+)\)",
+                          (parts.CHECKOUT / COMPAT).read_text()))
+
+
+class Series:
+    """One that has been made, and what it is to lead to."""
+
+    def __init__(self, tree: Pristine, folder: Path,
+                 **choice: str) -> None:
+        self.tree = tree
+        self.base = tree.git("rev-parse", "HEAD").strip()
+        major, minor = (tree.path / "VERSION").read_text().split(".")[:2]
+        self.version = (int(major), int(minor))
+        tree.succeed(SCRIPTS / "merge-qemu", tree.path)
+        self.merged = tree.changes(self.base)
+        # What is not committed is not the series' business.
+        stray = tree.path / "hw/misc/stray.c"
+        stray.touch()
+        made = tree.make_patches(folder, **choice)
+        assert made.returncode == 0, f"{made.stdout}{made.stderr}"
+        stray.unlink()
+        assert tree.changes(self.base) == self.merged
+        self.letter, *self.patches = sorted(folder.iterdir())
+
+    def apply(self) -> dict[str, str]:
+        self.tree.go_back_to(self.base)
+        self.tree.git("am", *self.patches)
+        return self.tree.changes(self.base)
+
+
+@pytest.fixture(scope="module")
+def series(whole: Pristine,
+           tmp_path_factory: pytest.TempPathFactory) -> Series:
+    whole.go_back_to("pristine")
+    return Series(whole, tmp_path_factory.mktemp("series"), **whole.choice)
+
+
+@pytest.fixture(scope="module")
+def newest_series(whole: Pristine,
+                  tmp_path_factory: pytest.TempPathFactory) -> Series:
+    """For the same tree, as if it were the newest that our files know."""
+    whole.go_back_to("pristine")
+    (whole.path / "VERSION").write_text("{}.{}.0\n".format(*newest_version()))
+    whole.commit("newest")
+    return Series(whole, tmp_path_factory.mktemp("newest"))
+
+
+def relevant(changes: dict[str, str]) -> dict[str, str]:
+    """What is left without the header for older QEMUs."""
+    return {name: re.sub(r"\n+", "\n", text.replace(INCLUDE_COMPAT, ""))
+            for name, text in changes.items() if name != COMPAT}
+
+
+def test_gives_what_the_merge_gives(series: Series) -> None:
+    applied = series.apply()
+    del applied["MAINTAINERS"]
+
+    if series.version < newest_version():
+        assert applied == series.merged
+    else:
+        assert applied.keys() == series.merged.keys() - {COMPAT}
+        assert relevant(applied) == relevant(series.merged)
+
+
+def test_newest_does_without_what_older_ones_need(
+        newest_series: Series) -> None:
+    applied = newest_series.apply()
+    del applied["MAINTAINERS"]
+
+    assert COMPAT not in applied
+    assert INCLUDE_COMPAT not in "".join(applied.values())
+    assert "\n\n\n" not in applied["tests/qtest/ivshmem-flat-vm.h"]
+    assert relevant(applied) == relevant(newest_series.merged)
+
+
+def test_manual_is_of_qemu(series: Series) -> None:
+    page = series.apply()["docs/system/devices/ivshmem-flat.rst"]
+
+    assert "Quick start" in page and "Restrictions" in page
+    assert "make stock" not in page and "repository only" not in page
+
+
+def test_has_maintainers(series: Series) -> None:
+    applied = series.apply()
+    maintainers = applied.pop("MAINTAINERS")
+
+    entry = next(entry for entry in maintainers.split("\n\n")
+                 if entry.startswith("ivshmem-flat\n"))
+    assert f"\nM: {NAME} <{EMAIL}>\n" in entry
+    for file in applied:
+        if "ivshmem-flat" in file:
+            assert any(fnmatchcase(file, line.removeprefix("F: "))
+                       for line in entry.splitlines()), file
+
+
+def test_says_what_it_is_for(newest_series: Series) -> None:
+    assert (f"\nbase-commit: {newest_series.base}\n"
+            in newest_series.letter.read_text())
+
+
+def test_can_be_sent(series: Series) -> None:
+    letter = series.letter.read_text()
+
+    assert "***" not in letter and "@" not in letter.replace(EMAIL, "")
+    for number, patch in enumerate(series.patches, 1):
+        message = patch.read_text().split("\n---\n")[0]
+        assert f"Subject: [PATCH {number}/{len(series.patches)}] " in message
+        assert len(message.split("\n\n")) >= 3, "it does not say why"
+        assert message.endswith(f"\nSigned-off-by: {NAME} <{EMAIL}>")
+
+
+def refused(made: subprocess.CompletedProcess[str], reason: str) -> None:
+    assert (made.returncode, made.stdout) == (1, "")
+    assert reason in made.stderr
+
+
+def test_nobody_to_sign_off(pristine: Pristine, tmp_path: Path) -> None:
+    nobody = {f"GIT_{role}_{key}": "" for role in ("AUTHOR", "COMMITTER")
+              for key in ("NAME", "EMAIL")}
+    refused(pristine.make_patches(tmp_path, **nobody),
+            "git config --global user.name")
+
+
+def test_no_qemu(pristine: Pristine, tmp_path: Path) -> None:
+    refused(pristine.make_patches(tmp_path, QEMU_SRC=str(tmp_path)),
+            f"QEMU_SRC={tmp_path} is not a QEMU source tree")
+
+
+def test_no_git_checkout(pristine: Pristine, tmp_path: Path) -> None:
+    (tmp_path / "VERSION").touch()
+    refused(pristine.make_patches(tmp_path, QEMU_SRC=str(tmp_path)),
+            f"QEMU_SRC={tmp_path} is not a git checkout")
+
+
+def test_unknown_release(pristine: Pristine, tmp_path: Path) -> None:
+    refused(pristine.make_patches(tmp_path, QEMU="stock"),
+            "QEMU=stock: must be one of Debian's releases")
+
+
+def test_two_choices(pristine: Pristine, tmp_path: Path) -> None:
+    refused(pristine.make_patches(tmp_path, QEMU="sid", QEMU_SRC="/tmp"),
+            "QEMU=sid and QEMU_SRC=/tmp are both given: leave one out")
+
+
+def test_objections(pristine: Pristine, tmp_path: Path) -> None:
+    (pristine.path / "scripts/checkpatch.pl").write_text(
+        "#!/usr/bin/perl\nprint 'WARNING: I do not like it'; exit 1\n")
+    pristine.commit("other tastes")
+
+    made = pristine.make_patches(tmp_path)
+    assert made.returncode == 1
+    assert made.stderr.endswith(" objects:\nWARNING: I do not like it\n")
+
+
+def test_nothing_to_send(pristine: Pristine, tmp_path: Path) -> None:
+    pristine.succeed(SCRIPTS / "merge-qemu", pristine.path)
+    pristine.commit("merged")
+
+    refused(pristine.make_patches(tmp_path), "there is nothing to send")
