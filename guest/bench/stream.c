@@ -23,6 +23,7 @@
 
 #include "board.h"
 #include "console.h"
+#include "doorbells.h"
 #include "ivshmem-flat.h"
 #include "stream.h"
 
@@ -42,19 +43,6 @@ struct shared {
 };
 
 static struct shared *const shared = (struct shared *)BOARD_SHM_MEMORY;
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells;
-
-static void on_doorbell(void *context)
-{
-    (void)context;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm);
-}
 
 /* Of a word that the other VM reads or writes while this one runs. */
 static uint32_t get(const uint32_t *word)
@@ -157,10 +145,7 @@ int main(void)
     uint32_t words = get(&shared->words);
     unsigned id;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    count_doorbells();
     id = ivshmem_flat_own_id(&shm);
     if (words == 0 || words % CHUNK_WORDS != 0) {
         print("stream: FAILED %u words to send, not a multiple of %u\n",

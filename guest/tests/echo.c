@@ -13,31 +13,15 @@
 
 #include "board.h"
 #include "console.h"
+#include "doorbells.h"
 #include "ivshmem-flat.h"
-
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells;
-
-static void on_doorbell(void *context)
-{
-    (void)context;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm);
-}
 
 int main(void)
 {
     volatile uint32_t *words = (volatile uint32_t *)BOARD_SHM_MEMORY;
     uint32_t answered = 0;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    count_doorbells();
     print("echo: listening id=%u\n", (unsigned)ivshmem_flat_own_id(&shm));
 
     for (;;) {

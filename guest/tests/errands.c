@@ -19,6 +19,7 @@
 
 #include "board.h"
 #include "console.h"
+#include "doorbells.h"
 #include "ivshmem-flat.h"
 
 struct errands {
@@ -31,20 +32,6 @@ struct errands {
     uint32_t rings;
     uint32_t doorbell[];
 };
-
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells;
-
-static void on_doorbell(void *context)
-{
-    (void)context;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm);
-}
 
 static void run(volatile struct errands *host)
 {
@@ -64,10 +51,7 @@ int main(void)
     volatile struct errands *host = (volatile struct errands *)BOARD_SHM_MEMORY;
     uint32_t last = 0;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    count_doorbells();
     print("errands: ready id=%u\n", (unsigned)ivshmem_flat_own_id(&shm));
 
     for (;;) {

@@ -14,12 +14,10 @@
 
 #include "board.h"
 #include "console.h"
+#include "doorbells.h"
 #include "ivshmem-flat.h"
 
 #define RINGS_MAX 15u
-
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells;
 
 /* The CPU's first instructions: no data, no UART, nothing but the doorbells. */
 void reset_handler(void)
@@ -39,25 +37,11 @@ void reset_handler(void)
     board_start();
 }
 
-static void on_doorbell(void *context)
-{
-    (void)context;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm);
-}
-
 int main(void)
 {
     unsigned told = 0;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    count_doorbells();
     print("first-ring: listening id=%u\n",
           (unsigned)ivshmem_flat_own_id(&shm));
 
