@@ -16,7 +16,7 @@ from pathlib import Path
 from board import BOARD, TICKS_PER_US, microseconds
 from measure import Group, Measurement, Ratio, Subject
 from testbed import Testbed, TestbedError, parts
-from testbed.board import Board
+from testbed.board import Board, usual_device
 from testbed.server import MIB, IvshmemServer
 
 ANSWERER, CALLER = 0, 1
@@ -31,12 +31,16 @@ LINUX_PATIENCE_SECONDS = 60.0
 
 FLOOR = "floor: eventfd and poll"
 OURS = "ivshmem-flat"
+POLLING = "ivshmem-flat, polling iothread"
 THEIRS = "QEMU's own ivshmem-flat"
 LINUX = "ivshmem-flat, PCI device in Linux"
 
 # QEMU's own, see build-reference; hw/arm/ivshmem-flat-testboard.c wires it.
 REFERENCE = parts.CHECKOUT / "build/bench/qemu-system-arm"
 REFERENCE_BYTES = 1 * MIB
+
+# Longer than a trip takes, or QEMU would soon cease to.
+POLL_MAX_NS = 400_000
 
 StartBoard = Callable[[Testbed, IvshmemServer], Board]
 
@@ -65,6 +69,14 @@ def ours(sleep: bool) -> Trip:
     """Two boards that wait for each other, asleep or busy."""
     with Testbed(PATIENCE_SECONDS) as bed:
         return _between_boards(bed, bed.server(), _our_board, sleep)
+
+
+def polling() -> float:
+    """The same, asleep; each device's IOThread looks for a while before it
+    sleeps, too."""
+    with Testbed(PATIENCE_SECONDS) as bed:
+        return _between_boards(bed, bed.server(), _polling_board,
+                               sleep=True).mean
 
 
 def theirs(sleep: bool) -> Trip:
@@ -115,6 +127,13 @@ def _our_board(bed: Testbed, server: IvshmemServer) -> Board:
     return bed.board(BOARD, "round-trip", server)
 
 
+def _polling_board(bed: Testbed, server: IvshmemServer) -> Board:
+    *others, device = usual_device(BOARD, server.socket)
+    return bed.board(BOARD, "round-trip", server, device=[
+        "-object", f"iothread,id=io,poll-max-ns={POLL_MAX_NS}",
+        *others, f"{device},iothread=io"])
+
+
 def _their_board(bed: Testbed, server: IvshmemServer) -> Board:
     return bed.board(BOARD, "round-trip", server, qemu=REFERENCE, device=[
         "-M", "ivshmem-flat-testboard",
@@ -151,6 +170,11 @@ def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
         subjects.append(_group(THEIRS, lambda: theirs(sleep)))
         ratios += [Ratio(OURS, THEIRS, of_theirs),
                    Ratio(_best(OURS), _best(THEIRS))]
+    if sleep:
+        # A busy guest needs the CPU that it would take.
+        subjects.append(Subject(POLLING, polling))
+        ratios += [Ratio(POLLING, ratio.to, ratio.goal) for ratio in ratios
+                   if ratio.goal]
     return Measurement(
         name, f"a doorbell and its answer, both guests wait {how}", "us",
         subjects, ratios)

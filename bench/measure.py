@@ -77,8 +77,14 @@ class Measurement:
     unit: str
     subjects: Sequence[Subject | Group]
     comparisons: Sequence[Ratio] = ()
-    better: str = "less"  # or "more"
+    better: str = "less"  # or "more", or "" where neither is
     rounds: int = 7
+
+    @property
+    def scale(self) -> str:
+        """For people."""
+        better = f"; {self.better} is better" if self.better else ""
+        return f"[{self.unit}{better}]"
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,7 @@ def draw(data: dict[str, Any], file: Path) -> None:
 
 def _draw_panel(panel: Any, measurement: dict[str, Any]) -> None:
     subjects = measurement["subjects"]
-    panel.set_title(f"{measurement['title']} [{measurement['unit']}; "
-                    f"{measurement['better']} is better]",
+    panel.set_title(f"{measurement['title']} {measurement['scale']}",
                     fontsize="medium", loc="left")
     panel.set_yticks(range(len(subjects)),
                      [subject["name"] for subject in subjects])

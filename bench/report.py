@@ -21,8 +21,7 @@ NAMES = 58  # columns
 def table(result: Result) -> str:
     """For people."""
     measurement = result.measurement
-    lines = [f"{measurement.name}: {measurement.title} [{measurement.unit}; "
-             f"{measurement.better} is better]",
+    lines = [f"{measurement.name}: {measurement.title} {measurement.scale}",
              f"    {'':{NAMES}}{'median':>10}{'min':>10}{'max':>10}"]
     for name, samples in result.samples.items():
         lines.append(_row(name, samples))
@@ -48,6 +47,7 @@ def as_data(result: Result) -> dict[str, Any]:
         "title": measurement.title,
         "unit": measurement.unit,
         "better": measurement.better,
+        "scale": measurement.scale,
         "subjects": [
             {"name": name, "samples": samples, **_spread(samples)}
             for name, samples in result.samples.items()],
