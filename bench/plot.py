@@ -29,13 +29,12 @@ def draw(data: dict[str, Any], file: Path) -> None:
                for measurement in measurements]
     figure, panels = pyplot.subplots(
         len(measurements), squeeze=False, figsize=(10, sum(heights) + 0.5),
-        height_ratios=heights)
+        height_ratios=heights, layout="constrained")
     for measurement, panel in zip(measurements, panels[:, 0]):
         _draw_panel(panel, measurement)
     machine = data["machine"]
     figure.suptitle(f"ivshmem-flat {machine['ivshmem-flat']} on {machine['cpu']}, "
                     f"{machine['cores']} cores", fontsize="medium")
-    figure.tight_layout()
     figure.savefig(file)
     pyplot.close(figure)
 
