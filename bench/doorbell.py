@@ -8,6 +8,7 @@ the same between two processes.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -67,23 +68,18 @@ def floor() -> Trip:
 
 def ours(sleep: bool) -> Trip:
     """Two boards that wait for each other, asleep or busy."""
-    with Testbed(PATIENCE_SECONDS) as bed:
-        return _between_boards(bed, bed.server(), _our_board, sleep)
+    return _between_boards(_our_board, sleep)
 
 
 def polling() -> float:
     """The same, asleep; each device's IOThread looks for a while before it
     sleeps, too."""
-    with Testbed(PATIENCE_SECONDS) as bed:
-        return _between_boards(bed, bed.server(), _polling_board,
-                               sleep=True).mean
+    return _between_boards(_polling_board, sleep=True).mean
 
 
 def theirs(sleep: bool) -> Trip:
     """The same with the device that QEMU has without us."""
-    with Testbed(PATIENCE_SECONDS) as bed:
-        return _between_boards(bed, bed.server(size=REFERENCE_BYTES),
-                               _their_board, sleep)
+    return _between_boards(_their_board, sleep, REFERENCE_BYTES)
 
 
 def with_linux() -> float:
@@ -97,17 +93,19 @@ def with_linux() -> float:
             r"^peer \d+ answered .*, ([\d.]+) us each$")).group(1))
 
 
-def _between_boards(bed: Testbed, server: IvshmemServer, start: StartBoard,
-                    sleep: bool) -> Trip:
-    _order(server, sleep)
-    _start(bed, server, start, ANSWERER)
-    caller = _start(bed, server, start, CALLER)
-    server.memory.set_words(GO, 1)
-    bed.wait("the trips to be made", lambda: caller.said("fastest"))
+def _between_boards(start: StartBoard, sleep: bool,
+                    memory_bytes: int = 4 * MIB) -> Trip:
+    with Testbed(PATIENCE_SECONDS) as bed:
+        server = bed.server(size=memory_bytes)
+        _order(server, sleep)
+        _start(bed, server, start, ANSWERER)
+        caller = _start(bed, server, start, CALLER)
+        server.memory.set_words(GO, 1)
+        bed.wait("the trips to be made", lambda: caller.said("fastest"))
+        totals = [caller.said(rf"^round-trip: {which}trips=(\d+) ticks=(\d+)$")
+                  for which in ("", "fastest ")]
     return Trip(*(microseconds(ticks) / int(trips)
-                  for trips, ticks in (caller.said(
-                      rf"^round-trip: {which}trips=(\d+) ticks=(\d+)$").groups()
-                      for which in ("", "fastest "))))
+                  for trips, ticks in map(re.Match.groups, totals)))
 
 
 def _order(server: IvshmemServer, sleep: bool) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from measure import Result, Sample, Spread
 from testbed import parts
 
-
 NAMES = 58  # columns
 
 
