@@ -29,7 +29,7 @@ help: ## list the targets
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
-	@echo "  BENCH=\"NAME...\"    what bench measures, of the names that bench/bench --list tells"
+	@echo "  BENCH=\"NAME...\"    what bench measures, of the names that bench/run --list tells"
 	@echo "  ROUNDS=N           how many samples bench takes of each, instead of its own numbers"
 	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
 	@echo "  FUZZ_SEED=SEED     do what a fuzzer did that printed this random seed"
@@ -41,7 +41,7 @@ qemu: ## build QEMU with the device in it: build/qemu-system-arm
 	@scripts/build-qemu
 
 stock: ## make Debian's own qemu-system-arm load the device: build/stock-qemu-system-arm
-	@scripts/build-stock
+	@scripts/build-preload
 
 patches: ## make the device a patch series for the source of a QEMU: build/patches/
 	@scripts/make-patches
@@ -57,38 +57,38 @@ zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
 demo: firmware ## two boards share memory and ring each other's doorbells
-	@scripts/soonest-qemu
+	@scripts/ensure-qemu
 	@scripts/run-locked --shared scripts/demo
 
 demo-linux: firmware linux ## the same, between a board and Linux with the PCI device
-	@scripts/soonest-qemu
+	@scripts/ensure-qemu
 	@scripts/run-locked --shared scripts/demo mps2-an385 linux
 
 check: $(if $(ZEPHYR_BASE),zephyr) qemu firmware linux ## run all tests: check-qtest, check-system, check-zephyr
-	@scripts/check $(if $(filter stock,$(QEMU)),,qtest) system zephyr
+	@scripts/run-tests $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-qtest: qemu ## test the device within QEMU's own test framework
-	@scripts/check qtest
+	@scripts/run-tests qtest
 
 check-system: qemu firmware linux ## test whole virtual machines that run the firmware
-	@scripts/check system
+	@scripts/run-tests system
 
 check-zephyr: zephyr qemu firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
-	@scripts/check zephyr
+	@scripts/run-tests zephyr
 
 check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
 	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad access, no leak
-	@scripts/check --sanitized qtest system
+	@scripts/run-tests --sanitized qtest system
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
-	@scripts/check --all "$(RELEASES)" qtest system zephyr
+	@scripts/run-tests --all "$(RELEASES)" qtest system zephyr
 
 bench: qemu firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages gcc libc6-dev python3-matplotlib
 	@scripts/run-locked --shared bench/build-reference
-	@scripts/run-locked --shared bench/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
+	@scripts/run-locked --shared bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
 
 clean: ## remove build/
 	rm -rf build

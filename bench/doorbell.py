@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a doorbell takes to another machine and back.
 
-Boards run guest/bench/round-trip.c, which explains the words in shared memory,
+Boards run guest/bench/doorbell.c, which explains the words in shared memory,
 Linux runs guest/linux/ivshmem.c. The floor is what the host's kernel takes for
 the same between two processes.
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from board import BOARD, TICKS_PER_US, microseconds
 from measure import Group, Measurement, Ratio, Subject
-from testbed import Testbed, TestbedError, parts
-from testbed.board import Board, usual_device
-from testbed.server import MIB, IvshmemServer
+from ivshmem import Testbed, TestbedError, artifacts
+from ivshmem.board import Board, usual_device
+from ivshmem.memory import MIB
+from ivshmem.server import IvshmemServer
 
 ANSWERER, CALLER = 0, 1
 GO = 16
@@ -37,7 +38,7 @@ THEIRS = "QEMU's own ivshmem-flat"
 LINUX = "ivshmem-flat, PCI device in Linux"
 
 # QEMU's own, see build-reference; hw/arm/ivshmem-flat-testboard.c wires it.
-REFERENCE = parts.CHECKOUT / "build/bench/qemu-system-arm"
+REFERENCE = artifacts.CHECKOUT / "build/bench/qemu-system-arm"
 REFERENCE_BYTES = 1 * MIB
 
 # Longer than a trip takes, or QEMU would soon cease to.
@@ -56,7 +57,7 @@ class Trip:
 
 
 def floor() -> Trip:
-    """Two host processes; see floor.c."""
+    """Two host processes; see eventfd_baseline.c."""
     try:
         done = subprocess.run([_floor_program(), str(round(SECONDS * 1000))],
                               check=True, capture_output=True, text=True,
@@ -102,7 +103,7 @@ def _between_boards(start: StartBoard, sleep: bool,
         caller = _start(bed, server, start, CALLER)
         server.memory.set_words(GO, 1)
         bed.wait("the trips to be made", lambda: caller.said("fastest"))
-        totals = [caller.said(rf"^round-trip: {which}trips=(\d+) ticks=(\d+)$")
+        totals = [caller.said(rf"^doorbell: {which}trips=(\d+) ticks=(\d+)$")
                   for which in ("", "fastest ")]
     return Trip(*(microseconds(ticks) / int(trips)
                   for trips, ticks in map(re.Match.groups, totals)))
@@ -117,31 +118,31 @@ def _start(bed: Testbed, server: IvshmemServer, start: StartBoard,
            expected_id: int) -> Board:
     board = start(bed, server)
     bed.wait(f"{board.name} to be ready as id={expected_id}", lambda:
-             board.said(f"^round-trip: ready id={expected_id}$"))
+             board.said(f"^doorbell: ready id={expected_id}$"))
     return board
 
 
 def _our_board(bed: Testbed, server: IvshmemServer) -> Board:
-    return bed.board(BOARD, "round-trip", server)
+    return bed.board(BOARD, "doorbell", server)
 
 
 def _polling_board(bed: Testbed, server: IvshmemServer) -> Board:
     *others, device = usual_device(BOARD, server.socket)
-    return bed.board(BOARD, "round-trip", server, device=[
+    return bed.board(BOARD, "doorbell", server, device=[
         "-object", f"iothread,id=io,poll-max-ns={POLL_MAX_NS}",
         *others, f"{device},iothread=io"])
 
 
 def _their_board(bed: Testbed, server: IvshmemServer) -> Board:
-    return bed.board(BOARD, "round-trip", server, qemu=REFERENCE, device=[
+    return bed.board(BOARD, "doorbell", server, qemu=REFERENCE, device=[
         "-M", "ivshmem-flat-testboard",
         "-chardev", f"socket,path={server.socket},id=ivshmem"])
 
 
 def _floor_program() -> Path:
     """Compiled when it is older than its source."""
-    source = Path(__file__).with_name("floor.c")
-    program = parts.CHECKOUT / "build/bench/floor"
+    source = Path(__file__).with_name("eventfd_baseline.c")
+    program = artifacts.CHECKOUT / "build/bench/eventfd-baseline"
     if (not program.exists() or
             program.stat().st_mtime < source.stat().st_mtime):
         program.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from testbed import TestbedError
+from ivshmem import TestbedError
 
 Sample = float | None  # None: it failed
 

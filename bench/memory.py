@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from board import BOARD, microseconds
 from measure import Group, Measurement, Ratio
-from testbed import Testbed
+from ivshmem import Testbed
 
 PATIENCE_SECONDS = 20.0
 

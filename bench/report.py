@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import Result, Sample, Spread
-from testbed import parts
+from ivshmem import artifacts
 
 NAMES = 58  # columns
 
@@ -66,8 +66,8 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "kernel": f"{platform.system()} {platform.release()}",
-        "qemu": _first_line(str(parts.qemu_system("arm")), "--version"),
-        "ivshmem-flat": _first_line("git", "-C", str(parts.CHECKOUT),
+        "qemu": _first_line(str(artifacts.qemu_system("arm")), "--version"),
+        "ivshmem-flat": _first_line("git", "-C", str(artifacts.CHECKOUT),
                                     "describe", "--always", "--dirty"),
     }
 

@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from board import BOARD, microseconds
-from crowd import crowd, room_for
+from many_peers import many_peers, room_for
 from measure import Group, Measurement, Ratio, Subject
-from testbed import Testbed, TestbedError
-from testbed.board import CORTEX_M, flat_device
-from testbed.server import MIB
+from ivshmem import Testbed, TestbedError
+from ivshmem.board import CORTEX_M, flat_device
+from ivshmem.memory import MIB
 
 # Of the devices, in this order; guest/bench/ringing.c says where they are.
 PEERS = (1, 100, 1000, 10000)
@@ -48,15 +48,15 @@ def costs(peers: tuple[int, ...] = PEERS) -> list[tuple[float, float]]:
     each: defaultdict[int, list[float]] = defaultdict(list)
     with (room_for(sum(peers)), Testbed(PATIENCE_SECONDS) as bed,
           ExitStack() as stack):
-        crowds = [stack.enter_context(crowd(bed, number)) for number in peers]
+        groups = [stack.enter_context(many_peers(bed, number)) for number in peers]
         options = []
-        for number, some in enumerate(crowds):
-            some.memory.set_words(0, some.peers, number + 1 < len(crowds))
+        for number, some in enumerate(groups):
+            some.memory.set_words(0, some.peers, number + 1 < len(groups))
             options += flat_device(
                 some.socket, CORTEX_M.registers - number * REGISTERS_STEP,
                 MEMORY + number * MEMORY_BYTES, CORTEX_M.line - number)
         board = bed.board(BOARD, "ringing", device=options)
-        for some in crowds:
+        for some in groups:
             some.introduce()
         bed.wait("the board to finish", lambda: board.said("^ringing: done$"))
         for turn in board.matches(r"^ringing: device=(\d+) rings=(\d+) "

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from board import BOARD
-from crowd import announce, crowd, room_for
+from many_peers import announce, many_peers, room_for
 from measure import Difference, Group, Measurement, Subject
-from testbed import Testbed, vitals
-from testbed.board import Board, usual_device
-from testbed.hostile import PEER, HostileServer
+from ivshmem import Testbed, procfs
+from ivshmem.board import Board, usual_device
+from ivshmem.fake_server import PEER, FakeServer
 
 PATIENCE_SECONDS = 20.0
 
@@ -37,7 +37,7 @@ def start_without() -> Mapping[str, float]:
 
 def start_with(name: str, peers: int) -> Mapping[str, float]:
     with (room_for(peers), Testbed(PATIENCE_SECONDS) as bed,
-          crowd(bed, peers) as others):
+          many_peers(bed, peers) as others):
         return _times(name, bed, usual_device(BOARD, others.socket),
                       others.introduce)
 
@@ -50,26 +50,26 @@ def _times(name: str, bed: Testbed, device: Sequence[str],
     _wait_for_start(bed, board)
     end = time.monotonic()
     return {name: (end - start) * 1000,
-            CPU.format(name): vitals.cpu_seconds(board.pid) * 1000}
+            CPU.format(name): procfs.cpu_seconds(board.pid) * 1000}
 
 
 def memory_for_each() -> float:
     """What each peer, if so many join, takes of the QEMU's memory that is no
     other process's: in bytes."""
     with (room_for(MANY_PEERS), Testbed(PATIENCE_SECONDS) as bed,
-          HostileServer() as server):
+          FakeServer() as server):
         board = bed.board(BOARD, "start-up",
                           device=usual_device(BOARD, server.socket))
         server.accept(PATIENCE_SECONDS)
         server.shake_hands()
         _wait_for_start(bed, board)
         board.check_idle()
-        before = vitals.anonymous_bytes(board.pid)
+        before = procfs.anonymous_bytes(board.pid)
         announce(server, range(PEER + 1, PEER + 1 + MANY_PEERS))
         bed.wait("QEMU to know all peers", lambda: board.qmp.command(
             "qom-get", path="/machine/peripheral-anon/device[0]",
             property="peers") == MANY_PEERS + 1)
-        return (vitals.anonymous_bytes(board.pid) - before) / MANY_PEERS
+        return (procfs.anonymous_bytes(board.pid) - before) / MANY_PEERS
 
 
 def _wait_for_start(bed: Testbed, board: Board) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from board import BOARD, microseconds
 from measure import Measurement, Ratio, Subject
-from testbed import Testbed
-from testbed.board import Board
-from testbed.server import MIB
+from ivshmem import Testbed
+from ivshmem.board import Board
+from ivshmem.memory import MIB
 
 BOARD_WITH_FIFO = "lm3s6965evb"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The demo in a Linux guest that has QEMU's ivshmem-doorbell: what a member of
- * the demo, ../demo-member.c, takes there.  ivshmem-pci.h says what is needed.
+ * the demo, ../demo/member.c, takes there.  ivshmem-pci.h says what is needed.
  */
 
-#include "demo-member.h"
+#include "demo/member.h"
 #include "ivshmem-pci.h"
 
 /* No member of the demo is silent so long, not even while it starts. */

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from testbed import parts
-from testbed.board import BOARDS, OTHER_BOARDS
+from ivshmem import artifacts
+from ivshmem.board import BOARDS, OTHER_BOARDS
 
 TARGETS = {name: board.target for name, board in OTHER_BOARDS.items()}
 MISSING = [target for target in TARGETS.values()
-           if not parts.is_built(target)]
+           if not artifacts.is_built(target)]
 REASON = (f"no QEMU for {' and '.join(MISSING)}: `make check "
           f"TARGETS=\"arm {' '.join(TARGETS.values())}\"` builds and tests them")
 

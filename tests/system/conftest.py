@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from testbed import Testbed, parts
+from ivshmem import Testbed, artifacts
 
 # Of no meaning where QEMU has the device built in, or has no source to patch.
-collect_ignore = ["test_patches.py" if parts.runs_stock() else "test_stock.py"]
+collect_ignore = ["test_patches.py" if artifacts.runs_stock() else "test_preload.py"]
 
 # Whoever ends pytest with SIGTERM gets the same tidy end as with Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -7,8 +7,8 @@ The boards run guest/tests/atomics.c.
 import pytest
 
 from boards import OTHER_PAIRS
-from testbed import Testbed
-from testbed.board import BOARDS
+from ivshmem import Testbed
+from ivshmem.board import BOARDS
 
 INCREMENTS = 100_000  # of each board
 COUNTER = 0           # offset of the shared word

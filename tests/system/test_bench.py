@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from testbed import TestbedError, parts
+from ivshmem import TestbedError, artifacts
 
-sys.path.append(str(parts.CHECKOUT / "bench"))
+sys.path.append(str(artifacts.CHECKOUT / "bench"))
 
 import doorbell
 import memory
 import ringing
-from crowd import room_for
+from many_peers import room_for
 
 TRIES = 10
 

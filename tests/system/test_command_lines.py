@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import Testbed
-from testbed.board import BOARDS, Board
-from testbed.server import IvshmemServer, is_listening
+from ivshmem import Testbed
+from ivshmem.board import BOARDS, Board
+from ivshmem.server import IvshmemServer, is_listening
 
 SOCKET = Path("/tmp/ivshmem_socket")
 DEVICE = ("-chardev socket,path=/tmp/ivshmem_socket,id=ivshmem_flat -device "

@@ -9,11 +9,11 @@ from itertools import product
 import pytest
 
 from boards import EVERY_BOARD, OTHER_PAIRS, if_built
-from testbed import Testbed, TestbedError, demo
-from testbed.board import BOARDS, OTHER_BOARDS
-from testbed.machine import Machine
-from testbed.peer import Peer
-from testbed.server import IvshmemServer
+from ivshmem import Testbed, TestbedError, demo
+from ivshmem.board import BOARDS, OTHER_BOARDS
+from ivshmem.machine import Machine
+from ivshmem.peer import Peer
+from ivshmem.server import IvshmemServer
 
 RINGS_AT_ONCE = 1000
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The demo's firmware against a member that is no board.
 
-The firmware must keep to guest/demo-protocol.h, doorbell by doorbell, and
+The firmware must keep to guest/demo/protocol.h, doorbell by doorbell, and
 catch a member that does not.
 """
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from testbed import Testbed, TestbedError, demo
-from testbed.board import BOARDS, Board
-from testbed.demo import Lobby, MESSAGES, Seat
-from testbed.member import Member
+from ivshmem import Testbed, TestbedError, demo
+from ivshmem.board import BOARDS, Board
+from ivshmem.demo import Lobby, MESSAGES, Seat
+from demo_peer import Member
 
 
 def start(bed: Testbed, board: str) -> tuple[Board, Member]:

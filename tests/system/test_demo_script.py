@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed import parts
-from testbed.board import BOARDS
+from ivshmem import artifacts
+from ivshmem.board import BOARDS
 
 SECONDS = 60.0  # longest wait for anything here
 
@@ -27,7 +27,7 @@ class Demo:
 
     def start(self, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(parts.CHECKOUT / "scripts" / "demo"),
+            [sys.executable, str(artifacts.CHECKOUT / "scripts" / "demo"),
              *arguments],
             env={**os.environ, "TMPDIR": str(self._scratch), **environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -81,7 +81,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def stuck(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A QEMU whose guests do not run, so that the demo waits until stopped."""
     return program(tmp_path_factory,
-                   f"exec '{parts.qemu_system('arm')}' -S \"$@\"")
+                   f"exec '{artifacts.qemu_system('arm')}' -S \"$@\"")
 
 
 def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:

@@ -8,10 +8,10 @@ and what it writes there.
 import pytest
 
 from boards import EVERY_BOARD
-from testbed import Testbed
-from testbed.board import Board
-from testbed.peer import Peer
-from testbed.server import IvshmemServer
+from ivshmem import Testbed
+from ivshmem.board import Board
+from ivshmem.peer import Peer
+from ivshmem.server import IvshmemServer
 
 DOORBELLS = 1000
 VECTORS = 4

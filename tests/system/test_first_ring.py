@@ -8,9 +8,9 @@ memory and what it prints.
 import pytest
 
 from boards import EVERY_BOARD, OTHER_PAIRS
-from testbed import Testbed
-from testbed.board import BOARDS, Board
-from testbed.server import IvshmemServer
+from ivshmem import Testbed
+from ivshmem.board import BOARDS, Board
+from ivshmem.server import IvshmemServer
 
 ROUNDS = 10
 PAIRS = [BOARDS, BOARDS[::-1], *OTHER_PAIRS]

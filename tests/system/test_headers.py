@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from boards import if_target
-from testbed import parts
+from ivshmem import artifacts
 
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
           "-fsyntax-only"]
@@ -14,7 +14,7 @@ BARE = ["-ffreestanding", "-nostdlib"]
 
 
 @pytest.mark.parametrize("header", [
-    "ivshmem-flat.h", "demo-protocol.h", "demo-member.h"])
+    "ivshmem-flat.h", "demo/protocol.h", "demo/member.h"])
 @pytest.mark.parametrize("compiler", [
     ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m0", *BARE],
     ["arm-none-eabi-gcc", "-std=c99", "-mcpu=cortex-m33", *BARE],
@@ -38,7 +38,7 @@ def test_compiles_alone(header: str, compiler: list[str]) -> None:
 ], ids=" ".join)
 def test_linux_header_compiles(compiler: list[str]) -> None:
     compile_strictly("linux/ivshmem-pci.h",
-                     [*compiler, f"-I{parts.CHECKOUT / 'guest'}"])
+                     [*compiler, f"-I{artifacts.CHECKOUT / 'guest'}"])
 
 
 def compile_strictly(header: str, compiler: list[str]) -> None:
@@ -46,7 +46,7 @@ def compile_strictly(header: str, compiler: list[str]) -> None:
 
     result = subprocess.run(
         [*compiler, *STRICT, "-x", language,
-         str(parts.CHECKOUT / "guest" / header)],
+         str(artifacts.CHECKOUT / "guest" / header)],
         capture_output=True, text=True)
 
     assert (result.returncode, result.stderr) == (0, "")

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed import Testbed, vitals
-from testbed.hostile import OWN_ID, PEER, HostileServer
-from testbed.ordeal import EVENTFD, refused, unharmed
+from ivshmem import Testbed, procfs
+from ivshmem.fake_server import OWN_ID, PEER, FakeServer
+from fake_server_vm import EVENTFD, refused, unharmed
 
 STRANGERS = range(10, 30)  # peers that the handshake does not announce
 
@@ -25,8 +25,8 @@ VECTORS_KEPT = 2048
 
 
 @pytest.fixture
-def server() -> Iterator[HostileServer]:
-    with HostileServer() as server:
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
         yield server
 
 
@@ -34,46 +34,46 @@ def server() -> Iterator[HostileServer]:
 
 
 @pytest.mark.parametrize("messages", range(2, 6))
-def test_no_room_in_the_handshake(bed: Testbed, server: HostileServer,
+def test_no_room_in_the_handshake(bed: Testbed, server: FakeServer,
                                   messages: int) -> None:
     """Neither for the memory nor for a peer's vectors nor for the own one."""
     with refused(bed, server, OUT_OF_FDS) as board:
         server.shake_hands(messages)
         bed.wait("QEMU to hear this", server.all_heard)
-        vitals.leave_room_for_files(board.pid, 0)
+        procfs.leave_room_for_files(board.pid, 0)
         for number, fds in server.handshake[messages:]:
             server.say(number, *fds)
 
 
-def test_no_room_for_strangers(bed: Testbed, server: HostileServer) -> None:
+def test_no_room_for_strangers(bed: Testbed, server: FakeServer) -> None:
     with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
-        vitals.leave_room_for_files(vm.pid, 0)
+        procfs.leave_room_for_files(vm.pid, 0)
         for _ in range(100):
             for stranger in STRANGERS:
                 server.say(stranger, server.own_doorbell)
 
 
 def test_rings_a_stranger_without_room(bed: Testbed,
-                                       server: HostileServer) -> None:
+                                       server: FakeServer) -> None:
     """The device then looks whether the server has just announced it."""
     with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
-        vitals.leave_room_for_files(vm.pid, 0)
+        procfs.leave_room_for_files(vm.pid, 0)
         server.say(STRANGERS[0], server.own_doorbell)
-        vm.run_errand([(stranger, 0) for stranger in STRANGERS])
+        vm.run_command([(stranger, 0) for stranger in STRANGERS])
 
 
-def test_hangs_up_without_room(bed: Testbed, server: HostileServer) -> None:
+def test_hangs_up_without_room(bed: Testbed, server: FakeServer) -> None:
     with unharmed(bed, server, warning="server has gone",
                   files={"socket": -1}) as vm:
-        vitals.leave_room_for_files(vm.pid, 0)
+        procfs.leave_room_for_files(vm.pid, 0)
         server.hang_up()
 
 
-def test_raised_limit_makes_room(bed: Testbed, server: HostileServer) -> None:
+def test_raised_limit_makes_room(bed: Testbed, server: FakeServer) -> None:
     with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
                   peers=2) as vm:
         limit = resource.prlimit(vm.pid, resource.RLIMIT_NOFILE)
-        vitals.leave_room_for_files(vm.pid, 0)
+        procfs.leave_room_for_files(vm.pid, 0)
         server.say(STRANGERS[0], server.fds.eventfd())
         vm.check()
 
@@ -84,11 +84,11 @@ def test_raised_limit_makes_room(bed: Testbed, server: HostileServer) -> None:
 
 
 def test_peers_that_leave_make_room(bed: Testbed,
-                                    server: HostileServer) -> None:
+                                    server: FakeServer) -> None:
     """A crowd comes, for which there is not enough room, and leaves."""
     with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
                   peers=2) as vm:
-        vitals.leave_room_for_files(vm.pid, len(STRANGERS) // 2)
+        procfs.leave_room_for_files(vm.pid, len(STRANGERS) // 2)
         for stranger in STRANGERS:
             server.say(stranger, server.own_doorbell)
         for stranger in STRANGERS:
@@ -113,7 +113,7 @@ def plenty_of_fds() -> None:
 
 @pytest.mark.usefixtures("plenty_of_fds")
 def test_too_many_vectors_in_the_handshake(bed: Testbed,
-                                           server: HostileServer) -> None:
+                                           server: FakeServer) -> None:
     with refused(bed, server, rf"ID {PEER} more than {VECTORS_KEPT} vectors"):
         server.shake_hands(3)
         for _ in range(3000):
@@ -122,7 +122,7 @@ def test_too_many_vectors_in_the_handshake(bed: Testbed,
 
 @pytest.mark.usefixtures("plenty_of_fds")
 def test_too_many_vectors_of_a_peer(bed: Testbed,
-                                    server: HostileServer) -> None:
+                                    server: FakeServer) -> None:
     with unharmed(bed, server, warning=rf"ID {STRANGERS[0]} more than "
                   rf"{VECTORS_KEPT} vectors") as vm:
         before = vm.open_files()
@@ -135,7 +135,7 @@ def test_too_many_vectors_of_a_peer(bed: Testbed,
 
 @pytest.mark.usefixtures("plenty_of_fds")
 def test_too_many_vectors_of_the_vm(bed: Testbed,
-                                    server: HostileServer) -> None:
+                                    server: FakeServer) -> None:
     with unharmed(bed, server, warning=rf"ID {OWN_ID} more than "
                   rf"{VECTORS_KEPT} vectors",
                   files={EVENTFD: VECTORS_KEPT - 1}):

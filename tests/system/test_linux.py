@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from testbed import Testbed, TestbedError, demo
-from testbed.board import BOARDS, Board
-from testbed.errands import Errands
-from testbed.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
-from testbed.server import IvshmemServer
+from ivshmem import Testbed, TestbedError, demo
+from ivshmem.board import BOARDS, Board
+from ring_on_command import RingCommands
+from ivshmem.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
+from ivshmem.server import IvshmemServer
 
 # Linux needs a few seconds to start, and many on a busy machine.
 pytestmark = pytest.mark.bed_seconds(120.0)
@@ -83,18 +83,18 @@ def test_a_thousand_doorbells_each_way(bed: Testbed) -> None:
 
 def test_board_rings_each_vector_of_linux(bed: Testbed) -> None:
     server = bed.server(vectors=VECTORS)
-    board = start_board(bed, server, BOARDS[1], "errands")
+    board = start_board(bed, server, BOARDS[1], "ring-on-command")
     caller = bed.peer(server, VECTORS)
     linux = bed.linux("ivshmem listen", server, vectors=VECTORS)
     linux_id = wait_listening(bed, linux)
-    errands = Errands(server.memory)
+    commands = RingCommands(server.memory)
 
     order = [2, 0, 3, 1]
     for number, vector in enumerate(order, 1):
-        errands.order([(linux_id, vector)])
+        commands.order([(linux_id, vector)])
         caller.ring(0)
         bed.wait(f"{board.name} to ring vector {vector} of Linux",
-                 errands.done, RING_SECONDS)
+                 commands.done, RING_SECONDS)
         bed.wait(f"Linux to hear vector {vector} of 0 to {VECTORS - 1}",
                  lambda: len(vectors_rung(linux)) >= number, RING_SECONDS)
         assert vectors_rung(linux) == order[:number], "what Linux heard"

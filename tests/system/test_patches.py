@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import parts
+from ivshmem import artifacts
 
-SCRIPTS = parts.CHECKOUT / "scripts"
+SCRIPTS = artifacts.CHECKOUT / "scripts"
 COMPAT = "include/hw/misc/ivshmem-flat-compat.h"
 INCLUDE_COMPAT = f'#include "{COMPAT.removeprefix("include/")}"\n'
 NAME, EMAIL = "Ada Example", "ada@example.org"
@@ -44,7 +44,7 @@ class Pristine:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "qemu"
-        source = (parts.CHECKOUT / "build/qemu-source").resolve()
+        source = (artifacts.CHECKOUT / "build/qemu-source").resolve()
         kept = source / "before-merge.tar.gz"
         # What tells make-patches to take that tree
         if (source / ".git").exists():
@@ -129,7 +129,7 @@ def newest_version() -> tuple[int, ...]:
     """The one that our files are written for."""
     return max((int(major), int(minor)) for major, minor in
                re.findall(r"QEMU_OLDER_THAN\((\d+), (\d+)\)",
-                          (parts.CHECKOUT / COMPAT).read_text()))
+                          (artifacts.CHECKOUT / COMPAT).read_text()))
 
 
 class Series:
@@ -141,7 +141,7 @@ class Series:
         self.base = tree.git("rev-parse", "HEAD").strip()
         major, minor = (tree.path / "VERSION").read_text().split(".")[:2]
         self.version = (int(major), int(minor))
-        tree.succeed(SCRIPTS / "merge-qemu", tree.path)
+        tree.succeed(SCRIPTS / "overlay-qemu", tree.path)
         self.merged = tree.changes(self.base)
         # What is not committed is not the series' business.
         stray = tree.path / "hw/misc/stray.c"
@@ -283,7 +283,7 @@ def test_objections(pristine: Pristine, tmp_path: Path) -> None:
 
 
 def test_nothing_to_send(pristine: Pristine, tmp_path: Path) -> None:
-    pristine.succeed(SCRIPTS / "merge-qemu", pristine.path)
+    pristine.succeed(SCRIPTS / "overlay-qemu", pristine.path)
     pristine.commit("merged")
 
     refused(pristine.make_patches(tmp_path), "there is nothing to send")

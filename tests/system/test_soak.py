@@ -15,9 +15,9 @@ from dataclasses import fields
 import pytest
 
 from boards import OTHER_PAIRS
-from testbed import Testbed, TestbedError, parts, soak
-from testbed.board import BOARDS
-from testbed.peer import Peer
+from ivshmem import Testbed, TestbedError, artifacts, soak
+from ivshmem.board import BOARDS
+from ivshmem.peer import Peer
 
 SECONDS = 2.0
 PATIENCE_SECONDS = 1.0  # where the game has to stand still
@@ -99,7 +99,7 @@ def test_loss_is_named(bed: Testbed, words: list[dict[str, int]],
 def run_script(*arguments: str, **environment: str) \
         -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(parts.CHECKOUT / "scripts" / "soak"), *arguments],
+        [sys.executable, str(artifacts.CHECKOUT / "scripts" / "soak"), *arguments],
         env={**os.environ, **environment}, capture_output=True, text=True,
         timeout=60.0)
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from testbed import Testbed, TestbedError
+from ivshmem import Testbed, TestbedError
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGTRAP])

@@ -13,13 +13,13 @@ from itertools import product
 
 import pytest
 
-from testbed import Testbed, TestbedError, demo, parts
-from testbed.board import BOARDS, flat_device
-from testbed.errands import Errands
-from testbed.linux import LINUX
-from testbed.machine import Machine
-from testbed.server import MIB
-from testbed.zephyr import ON_ZEPHYR
+from ivshmem import Testbed, TestbedError, demo, artifacts
+from ivshmem.board import BOARDS, flat_device
+from ring_on_command import RingCommands
+from ivshmem.linux import LINUX
+from ivshmem.machine import Machine
+from ivshmem.memory import MIB
+from ivshmem.zephyr import ON_ZEPHYR
 
 # Linux needs many seconds to start on a busy machine.
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
@@ -125,17 +125,17 @@ def test_doorbell_sample_rung_before_it_listens(bed: Testbed,
 def test_bare_metal_rings_doorbell_sample(bed: Testbed, board: str,
                                           other: str) -> None:
     sample = Doorbell(bed, board)
-    bare_metal = bed.board(other, "errands", sample.server)
-    wait_said(bed, bare_metal, "^errands: ready id=1$")
+    bare_metal = bed.board(other, "ring-on-command", sample.server)
+    wait_said(bed, bare_metal, "^ring-on-command: ready id=1$")
     host = bed.peer(sample.server)
-    errands = Errands(sample.memory)
+    commands = RingCommands(sample.memory)
     host.wait_for_peer(1, bed.remaining())
 
-    errands.order([(0, 0)])
-    # The errand's number is what lies at the start of memory.
+    commands.order([(0, 0)])
+    # The command's number is what lies at the start of memory.
     sample.hears(lambda: host.ring(1), "full message: \1")
 
-    bed.wait("the errand to be done", errands.done)
+    bed.wait("the command to be done", commands.done)
     assert sample.board.count("^received IRQ") == 1
 
 
@@ -234,7 +234,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
     given this bed's server, and the QEMU that is tested."""
     server = bed.server()
     peer = bed.peer(server)
-    image = parts.zephyr(board, "doorbell")
+    image = artifacts.zephyr(board, "doorbell")
     commands = subprocess.run(
         ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
         check=True, capture_output=True, text=True).stdout
@@ -243,7 +243,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
     argv = shlex.split(command.replace("/tmp/ivshmem_socket",
                                        str(server.socket)))
 
-    run = bed.program("run", [str(parts.qemu_system("arm")), *argv])
+    run = bed.program("run", [str(artifacts.qemu_system("arm")), *argv])
 
     bed.wait("the sample to be up", lambda: run.said("^Use write_shared"))
     server.memory.write(0, b"by icount\0")

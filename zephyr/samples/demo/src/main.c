@@ -5,7 +5,7 @@
  */
 
 /*
- * What members do, guest/demo-member.c does for all of them. Here is what it
+ * What members do, guest/demo/member.c does for all of them. Here is what it
  * takes from Zephyr's ivshmem API: the shared memory, the own ID, ringing
  * another member, and waiting for the own doorbell.
  */
@@ -14,7 +14,7 @@
 #include <zephyr/kernel.h>
 #include <zephyr/sys/printk.h>
 
-#include "demo-member.h"
+#include "demo/member.h"
 
 static const struct device *const ivshmem = DEVICE_DT_GET(DT_NODELABEL(ivshmem0));
 

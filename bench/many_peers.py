@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many peers, who are there and do nothing, for one VM to know.
+
+They have the IDs from 0 up, the VM has the next.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+
+from ivshmem import Testbed, TestbedError
+from ivshmem.fake_server import MEMORY, VERSION, FakeServer
+from ivshmem.memory import SharedMemory
+from ivshmem.server import IvshmemServer
+
+# ivshmem-server gives up on a client that does not take all it says to a
+# newcomer at once, and a socket holds 278 messages of it, by default.
+SERVED_MAX = 250
+
+MESSAGE_BYTES = 8
+PATIENCE_SECONDS = 10.0
+
+# Fds of a QEMU beside those of peers, with room to spare.
+OTHER_FDS = 100
+
+
+@dataclass
+class ManyPeers:
+    """What a VM is to be started with. introduce() is to be called when it
+    has been; the VM's devices are served in the order in which they come."""
+
+    peers: int
+    socket: Path
+    memory: SharedMemory
+    _announcer: FakeServer | None = None
+
+    def introduce(self) -> None:
+        """Tells the VM who is there, as far as no server does that."""
+        if self._announcer:
+            if not self._announcer.accept(PATIENCE_SECONDS):
+                raise TestbedError("QEMU did not connect within "
+                                   f"{PATIENCE_SECONDS:g} s")
+            _welcome(self._announcer, self.peers)
+
+
+@contextmanager
+def many_peers(bed: Testbed, peers: int) -> Iterator[ManyPeers]:
+    """Clients of an ivshmem-server, if it can serve so many; else nobody but
+    the announcement of them."""
+    with ExitStack() as stack:
+        if peers <= SERVED_MAX:
+            server = bed.server()
+            _join(stack, server, peers)
+            yield ManyPeers(peers, server.socket, server.memory)
+        else:
+            announcer = stack.enter_context(FakeServer())
+            yield ManyPeers(peers, announcer.socket, announcer.memory, announcer)
+
+
+@contextmanager
+def room_for(peers: int) -> Iterator[None]:
+    """A QEMU that is started meanwhile may have fds for so many peers."""
+    needed = peers + OTHER_FDS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise TestbedError(f"{peers} peers need {needed} fds, and the limit is "
+                           f"{hard}: raise it (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _join(stack: ExitStack, server: IvshmemServer, peers: int) -> None:
+    """One after the other. They leave the fds that they are sent."""
+    unread = [0] * peers
+    with DefaultSelector() as selector:
+        for peer in range(peers):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(str(server.socket))
+            selector.register(client, EVENT_READ, peer)
+            # Version, ID, memory, each peer's vector, its own among them.
+            unread[peer] = (peer + 4) * MESSAGE_BYTES
+            while unread[peer] > 0:
+                ready = selector.select(PATIENCE_SECONDS)
+                if not ready:
+                    raise TestbedError(
+                        f"ivshmem-server did not announce all to peer {peer} "
+                        f"within {PATIENCE_SECONDS:g} s")
+                for key, _ in ready:
+                    unread[key.data] -= len(key.fileobj.recv(65536))
+
+
+def announce(server: FakeServer, peers: Iterable[int]) -> None:
+    """Says that peers with these IDs are there. Each has an eventfd of its
+    own, which nobody keeps but who hears it."""
+    for peer in peers:
+        doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            server.say(peer, doorbell)
+        finally:
+            os.close(doorbell)
+
+
+def _welcome(server: FakeServer, peers: int) -> None:
+    """Says all that a server says to a newcomer."""
+    server.say(VERSION)
+    server.say(peers)
+    server.say(MEMORY, server.memory_fd)
+    announce(server, range(peers))
+    server.say(peers, server.own_doorbell)

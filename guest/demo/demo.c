@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The demo: boards that were told nothing about each other meet in shared
+ * memory, talk, and check a megabyte from each other, woken by doorbells only.
+ * protocol.h says what they agree on, member.c does it; here is what
+ * it takes on bare metal.
+ */
+
+#include "board.h"
+#include "console.h"
+#include "member.h"
+#include "ivshmem-flat.h"
+
+static struct ivshmem_flat shm;
+static volatile uint32_t doorbells; /* heard */
+
+static void on_doorbell(void *context)
+{
+    (void)context;
+    doorbells++;
+}
+
+static void shm_vector(void)
+{
+    ivshmem_flat_isr(&shm);
+}
+
+unsigned demo_own_id(void)
+{
+    unsigned id = ivshmem_flat_own_id(&shm);
+
+    if (id > 0xFFFF) {
+        print("demo: FAILED IVPOSITION reads 0x%x, which is no ID: "
+              "no ivshmem-flat at 0x%x\n", id, BOARD_SHM_REGISTERS);
+        halt();
+    }
+    return id;
+}
+
+void demo_ring(unsigned id)
+{
+    ivshmem_flat_ring(&shm, (uint16_t)id, 0);
+}
+
+unsigned demo_wait(void)
+{
+    static uint32_t seen;
+    uint32_t before = seen;
+
+    while (doorbells == before) {
+        sleep_while(&doorbells, before);
+    }
+    seen = doorbells;
+    return seen - before;
+}
+
+void demo_print(const char *format, va_list arguments)
+{
+    print_list(format, arguments);
+}
+
+void demo_give_up(void)
+{
+    halt();
+}
+
+int main(void)
+{
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
+    irq_enable(BOARD_SHM_IRQ, shm_vector);
+
+    demo_run(board_name,
+             ivshmem_flat_at(&shm, 0, sizeof(struct demo_memory)));
+    return 0;
+}

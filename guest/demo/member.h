@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One member of the demo, for any platform: member.c goes the course that
+ * protocol.h sets and says on the console what it does.  The platform
+ * calls demo_run() and provides the functions below it.
+ */
+
+#ifndef DEMO_MEMBER_H
+#define DEMO_MEMBER_H
+
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "protocol.h"
+
+/*
+ * Goes the whole course and returns when everything is verified.  name is that
+ * of the board or program, of which DEMO_NAME_BYTES are kept.  shared is the
+ * start of the shared memory, DEMO_MEMORY_BYTES of it.  To be called once.
+ */
+void demo_run(const char *name, volatile struct demo_memory *shared);
+
+/* The own ID, 0 to 65535 (spec: IVPosition Register). */
+unsigned demo_own_id(void);
+
+/*
+ * Rings vector 0 of the member with this ID, 0 to 65535 (spec: Doorbell
+ * Register).  What was written to memory before is there for who is rung: a
+ * full barrier.
+ */
+void demo_ring(unsigned id);
+
+/*
+ * Sleeps until the own doorbell rings, or returns at once if it has rung since
+ * this function returned last, or ever if it did not.  Returns how often, 1 if
+ * the platform cannot tell.
+ */
+unsigned demo_wait(void);
+
+/*
+ * Prints as vprintf() does.  Lines end in \n; of the formats only %s, %u, %x
+ * and %% are used, without widths.
+ */
+void demo_print(const char *format, va_list arguments);
+
+/* Called when the demo has failed and has said why: ends the program. */
+void demo_give_up(void) __attribute__((noreturn));
+
+#endif /* DEMO_MEMBER_H */

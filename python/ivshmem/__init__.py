@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers, real guests and real peers, for tests, demos and measurements.
+
+Testbed (testbed.py) starts processes and waits for what they do:
+
+process.py       a child process, its output kept line by line
+server.py        ivshmem-server
+memory.py        the shared memory as the host sees it
+machine.py       a QEMU machine whose guest writes to a console
+board.py         one with an ivshmem-flat device and firmware
+zephyr.py        one that runs Zephyr
+linux.py         one with Linux and the PCI device
+qmp.py           QEMU's monitor protocol
+peer.py          a peer on bare eventfds, speaking the server's protocol
+fake_server.py   a server that says whatever a test tells it to say
+demo.py          the demo: guests that run guest/demo/member.c
+soak.py          the soak test: boards that run guest/tests/soak.c
+procfs.py        what the kernel tells about a running process
+artifacts.py     where QEMU, the server and the firmware are found
+"""
+
+from .process import TestbedError
+from .testbed import Testbed
+
+__all__ = ["Testbed", "TestbedError"]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A QEMU machine with an ivshmem-flat device and firmware."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from . import artifacts
+from .machine import Machine
+from .process import News
+from .memory import MIB
+
+# The boards that guest/ is built for, those of TARGETS=arm.
+BOARDS = ("lm3s6965evb", "mps2-an385")
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where a board has its device, as guest/boards/board.h says. `target` is
+    whose QEMU the board takes, `controller` the end of its QOM path."""
+
+    target: str
+    registers: int
+    controller: str
+    line: int
+
+
+CORTEX_M = Wiring("arm", 0x400FF000, "nvic", 29)
+OTHER_BOARDS = {
+    "sifive_e": Wiring("riscv32", 0x400FF000, "unattached/device[0]", 52),
+    "leon3_generic": Wiring("sparc", 0x200FF000, "unattached/device[3]", 10),
+}
+
+
+def wiring(board: str) -> Wiring:
+    return OTHER_BOARDS.get(board, CORTEX_M)
+
+
+def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
+                memory: int = 0x60000000, line: int | None = CORTEX_M.line,
+                size: int = 4 * MIB,
+                controller: str = CORTEX_M.controller) -> list[str]:
+    """A device, by default where a Cortex-M board has it. Addresses and size
+    are bytes; line is the interrupt's number, None for none."""
+    irq = ("" if line is None else
+           f"x-irq-qompath={controller}/unnamed-gpio-in[{line}],")
+    return ["-chardev", f"socket,path={server_socket},id=iv{registers:x}",
+            "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{irq}"
+            f"chardev=iv{registers:x},x-bus-address-mmr={registers:#x},"
+            f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
+
+
+def usual_device(board: str, server_socket: Path) -> list[str]:
+    """A device where the firmware of this board expects it."""
+    where = wiring(board)
+    return flat_device(server_socket, where.registers, line=where.line,
+                       controller=where.controller)
+
+
+class Board(Machine):
+    """A running board. Its console is its UART.
+
+    What the guest does wrong (-d guest_errors) is among the errors. `qemu` is
+    another QEMU than the one with the device.
+    """
+
+    # See guest/.
+    FAILURE = re.compile(r"FAILED|FAULT")
+    # QEMU 7.2 says so of every lm3s6965evb, before it has run anything.
+    NOISE = frozenset({"Timer with period zero, disabling"})
+
+    def __init__(self, name: str, board: str, image: Path,
+                 device: Sequence[str], news: SimpleQueue[News], *,
+                 kind: str | None = None, paused: bool = False,
+                 qemu: Path | None = None) -> None:
+        super().__init__(
+            name, kind or board,
+            [str(qemu or artifacts.qemu_system(wiring(board).target)), "-M", board,
+             "-kernel", str(image), "-d", "guest_errors",
+             *(["-S"] if paused else []), *device],
+            news)
+
+    def trouble(self) -> str | None:
+        trouble = super().trouble()
+        if trouble and re.search("ivshmem-flat.*(not a valid|pluggable)",
+                                 trouble):
+            trouble += ("\nthis QEMU has no ivshmem-flat for the command line:"
+                        " run `make qemu`, and unset QEMU_SYSTEM_ARM")
+        return trouble

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: guests that run guest/demo/member.c and what they must report."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .testbed import Testbed
+from .linux import LINUX
+from .machine import Machine
+from .process import TestbedError
+from .memory import MIB
+from .server import IvshmemServer
+from .zephyr import ON_ZEPHYR
+
+# From guest/demo/protocol.h, which explains all of these.
+MEMBERS_DEFAULT = 2
+MEMBERS_MAX = 3
+MESSAGES = 5
+# From each member to each other: it joins; messages; acknowledgements; its
+# block; the other's.
+RINGS = 1 + MESSAGES + MESSAGES + 1 + 1
+TEXT_BYTES = 64
+BLOCK_BYTES = MIB
+ABSENT, PRESENT, DONE, FAILED = range(4)
+
+RESULT = (r"^demo: ok id=(\d+) peers=(\d+) sent=(\d+) received=(\d+) "
+          r"bytes=(\d+)$")
+
+
+class Lobby:
+    """Offsets in shared memory."""
+
+    EXPECTED = 0
+    CLAIMED = 4
+
+
+class Seat:
+    """Offsets of one member's words."""
+
+    def __init__(self, slot: int) -> None:
+        self.state = 0x100 + slot * 64
+        self.id = self.state + 4
+        self.name = self.state + 8
+        self.filled = self.state + 24
+        self._verified = self.state + 28
+
+    def verified(self, slot: int) -> int:
+        return self._verified + slot * 4
+
+
+class Mailbox:
+    """Offsets of the words between two slots."""
+
+    def __init__(self, sender: int, receiver: int) -> None:
+        self.sequence = 0x1000 + (sender * MEMBERS_MAX + receiver) * 256
+        self.acknowledged = self.sequence + 4
+        self.length = self.sequence + 8
+        self.checksum = self.sequence + 12
+        self.text = self.sequence + 16
+
+
+def block_offset(slot: int) -> int:
+    return 0x100000 + slot * BLOCK_BYTES
+
+
+def block(own_id: int, slot: int) -> bytes:
+    """What the member with this ID must have put into its block."""
+    word = ((own_id << 16 | slot) + 1) * 0x9E3779B1 & 0xFFFFFFFF
+    words = []
+    for _ in range(BLOCK_BYTES // 4):
+        word ^= word << 13 & 0xFFFFFFFF
+        word ^= word >> 17
+        word ^= word << 5 & 0xFFFFFFFF
+        words.append(word)
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a member reports at its end, as counted by itself."""
+
+    id: int
+    peers: int
+    sent: int
+    received: int
+    bytes: int
+
+
+def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
+          in_order: bool) -> list[Machine]:
+    """Starts these members, BOARD, zephyr:BOARD or LINUX, each once the one
+    before sits in its slot if in_order, else all at once."""
+    if len(names) != MEMBERS_DEFAULT:
+        server.memory.set_words(Lobby.EXPECTED, len(names))
+    members: list[Machine] = []
+    for slot, name in enumerate(names):
+        if name == LINUX:
+            member = bed.linux("demo", server)
+        elif name.startswith(ON_ZEPHYR):
+            member = bed.zephyr(name.removeprefix(ON_ZEPHYR), "demo", server)
+        else:
+            member = bed.board(name, "demo", server)
+        members.append(member)
+        if in_order:
+            bed.wait(f"{member.name} to take slot {slot}",
+                     lambda: member.said(f"sits in slot {slot} "))
+    return members
+
+
+def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:
+    """Returns the results when all members have verified everything."""
+    results = []
+    for member in members:
+        match = bed.wait(f"{member.name} to finish",
+                         lambda: member.said(RESULT))
+        results.append(Result(*map(int, match.groups())))
+    check(results)
+    return results
+
+
+def check(results: Sequence[Result]) -> None:
+    """Raises where members report success over less than the whole demo."""
+    peers = len(results) - 1
+    if len({result.id for result in results}) != len(results):
+        raise TestbedError(f"two members report the same ID: {results}")
+    for result in results:
+        expected = Result(result.id, peers, peers * MESSAGES,
+                          peers * MESSAGES, peers * BLOCK_BYTES)
+        if result != expected:
+            raise TestbedError(f"a member reports {result}, should be "
+                               f"{expected}")
+
+
+def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
+    """Raises where a member did not tell of every step with every other, or
+    woke more often than it was rung, or the host finds another block than a
+    member should have made."""
+    ids = {member: int(member.said(r"^id (\d+): .* is up$").group(1))
+           for member in members}
+    for member, own_id in ids.items():
+        slot = int(member.said(r"sits in slot (\d) of").group(1))
+        if server.memory.read(block_offset(slot),
+                              BLOCK_BYTES) != block(own_id, slot):
+            raise TestbedError(f"the block of {member.name} is wrong")
+        heard = int(member.said(r"done, heard (\d+) doorbells$").group(1))
+        if heard > (rung := (len(members) - 1) * RINGS):
+            raise TestbedError(f"{member.name} heard {heard} doorbells, and "
+                               f"was rung {rung} times at most")
+        for other, peer in ids.items():
+            if other is member:
+                continue
+            for pattern, times in {
+                    f"meets id {peer}, {other.kind}, in slot \\d": 1,
+                    f"message \\d of 5 from id {peer}: \".+\"": MESSAGES,
+                    f"id {peer} has acknowledged all of 5 messages": 1,
+                    f"verified 1048576 bytes of id {peer}, answers": 1,
+                    f"id {peer} has verified the block of id {own_id}": 1,
+            }.items():
+                found = member.count(f"^id {own_id}: {pattern}$")
+                if found != times:
+                    raise TestbedError(f"{member.name} says '{pattern}' "
+                                       f"{found} times instead of {times}")

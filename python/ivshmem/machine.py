@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A QEMU machine whose guest writes to a console."""
+
+import re
+import socket
+import time
+from collections.abc import Sequence
+from queue import SimpleQueue
+
+from . import procfs
+from .process import News, Process, TestbedError
+from .qmp import QmpClient
+
+# An idle machine uses next to nothing of a CPU, a busy loop all that it gets.
+IDLE_WINDOW_SECONDS = 0.25
+IDLE_SHARE = 0.1
+
+# What a machine has to do still is done so soon.
+IDLE_WITHIN_SECONDS = 10.0
+
+
+class Machine(Process):
+    """A running machine. `output` is its console, `errors` QEMU's stderr.
+
+    `kind` is what the guest calls its machine in the demo."""
+
+    # What the guest writes when it gives up.
+    FAILURE: re.Pattern[str]
+
+    def __init__(self, name: str, kind: str, argv: Sequence[str],
+                 news: SimpleQueue[News]) -> None:
+        self.kind = kind
+        ours, theirs = socket.socketpair()
+        with theirs:
+            super().__init__(
+                name,
+                # First, as the first serial line is the guest's console.
+                [argv[0], "-serial", "stdio", *argv[1:],
+                 "-display", "none", "-monitor", "none",
+                 "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
+                 "-mon", "chardev=qmp,mode=control"],
+                news, pass_fds=[theirs.fileno()])
+        self.qmp = QmpClient(ours)
+
+    def trouble(self) -> str | None:
+        for line in list(self.output):
+            if self.FAILURE.search(line):
+                return f"{self.name} says: {line}"
+        return super().trouble()
+
+    def check_idle(self) -> None:
+        """The guest sleeps, and nothing in QEMU goes round in circles."""
+        deadline = time.monotonic() + IDLE_WITHIN_SECONDS
+        while (used := procfs.cpu_share(
+                self.pid, IDLE_WINDOW_SECONDS)) >= IDLE_SHARE:
+            if time.monotonic() > deadline:
+                raise TestbedError(
+                    f"{self.name}, which has nothing to do, still uses "
+                    f"{used:.0%} of a CPU after {IDLE_WITHIN_SECONDS:g} s")
+
+    def complaints(self) -> list[str]:
+        """Ends QEMU and returns all that it has said on stderr."""
+        self.qmp.command("quit")
+        self.wait_for_end()
+        return self.errors
+
+    def stop(self) -> None:
+        super().stop()
+        self.qmp.close()

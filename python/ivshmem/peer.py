@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A peer that is no VM: it speaks the server's protocol and holds eventfds.
+
+The protocol is in docs/specs/ivshmem-spec.rst of QEMU's source tree, sections
+"The ivshmem Client-Server Protocol" and "The ivshmem Client-Client Protocol".
+"""
+
+import os
+import select
+import socket
+import struct
+import time
+from pathlib import Path
+
+from .process import TestbedError
+
+NO_ID = -1  # the number that comes with the shared memory
+
+
+class Peer:
+    """One client of a server. Vectors are numbered from 0, times in seconds."""
+
+    def __init__(self, server_socket: Path, vectors: int = 1,
+                 timeout: float = 30.0) -> None:
+        self._vectors = vectors
+        self._fds: dict[int, list[int]] = {}  # of each ID, by vector
+        self._memory_fd: int | None = None
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(str(server_socket))
+            self.id = self._handshake(time.monotonic() + timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    def wait_for_peer(self, peer: int, timeout: float) -> None:
+        """Returns when all vectors of the peer have been announced."""
+        deadline = time.monotonic() + timeout
+        while len(self._fds.get(peer, ())) < self._vectors:
+            self._take_message(deadline, f"peer {peer} to be announced")
+
+    def ring(self, peer: int, vector: int = 0) -> None:
+        os.write(self._fds[peer][vector], struct.pack("=Q", 1))
+
+    def wait_for_doorbells(self, timeout: float, vector: int = 0) -> int:
+        """Waits until the vector was rung; returns how often it was."""
+        fd = self._fds[self.id][vector]
+        if not select.select([fd], [], [], timeout)[0]:
+            raise TestbedError(f"peer {self.id}: vector {vector} was not rung "
+                               f"within {timeout:g} s")
+        return self.take_doorbells(vector)
+
+    def take_doorbells(self, vector: int = 0) -> int:
+        """How often the vector was rung since last asked."""
+        try:
+            return struct.unpack("=Q", os.read(self._fds[self.id][vector],
+                                               8))[0]
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        self._socket.close()
+        for fds in self._fds.values():
+            for fd in fds:
+                os.close(fd)
+        self._fds.clear()
+        if self._memory_fd is not None:
+            os.close(self._memory_fd)
+            self._memory_fd = None
+
+    def _handshake(self, deadline: float) -> int:
+        version, _ = self._receive(deadline, "the protocol version")
+        if version != 0:
+            raise TestbedError(f"the server speaks version {version} of the "
+                               "protocol, not 0")
+        own_id, _ = self._receive(deadline, "an ID")
+        number, self._memory_fd = self._receive(deadline, "the shared memory")
+        if number != NO_ID or self._memory_fd is None:
+            raise TestbedError(f"the server sent {number} instead of the "
+                               "shared memory")
+        # The own vectors come last, after all peers already there.
+        while len(self._fds.get(own_id, ())) < self._vectors:
+            self._take_message(deadline, "the own vectors")
+        for fd in self._fds[own_id]:
+            os.set_blocking(fd, False)
+        return own_id
+
+    def _take_message(self, deadline: float, what: str) -> None:
+        peer, fd = self._receive(deadline, what)
+        if fd is not None:
+            self._fds.setdefault(peer, []).append(fd)
+        else:
+            for gone in self._fds.pop(peer, []):
+                os.close(gone)
+
+    def _receive(self, deadline: float,
+                 what: str) -> tuple[int, int | None]:
+        """The next message: a number, and the fd that came with it."""
+        data = b""
+        fds: list[int] = []
+        while len(data) < 8:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                piece, new, _, _ = socket.recv_fds(self._socket,
+                                                   8 - len(data), 1)
+            except TimeoutError:
+                raise TestbedError(
+                    f"waited in vain for {what}") from None
+            fds += new
+            if not piece:
+                raise TestbedError(f"the server hung up instead of sending "
+                                   f"{what}")
+            data += piece
+        return struct.unpack("<q", data)[0], fds[0] if fds else None

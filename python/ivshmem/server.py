@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ivshmem-server, as a process of the testbed."""
+
+import os
+from pathlib import Path
+from queue import SimpleQueue
+
+from . import artifacts
+from .memory import MIB, SharedMemory
+from .process import News, Process, TestbedError
+
+# What sun_path of a UNIX socket address holds, without the final zero.
+SOCKET_PATH_MAX = 107
+
+
+class IvshmemServer(Process):
+    """A server of its own: socket and shared memory object are private.
+
+    Testbed.server() starts one and returns it when `memory` is mapped.
+    """
+
+    def __init__(self, directory: Path, news: SimpleQueue[News], *,
+                 socket: Path | None = None, size: int = 4 * MIB,
+                 vectors: int = 1) -> None:
+        self.socket = socket or directory / "server.sock"
+        if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
+            raise TestbedError(
+                f"{self.socket} is too long for a UNIX socket, which takes "
+                f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
+        self.shm_path = Path("/dev/shm", directory.name)
+        self.memory: SharedMemory
+        super().__init__(
+            "ivshmem-server",
+            [str(artifacts.ivshmem_server()), "-F", "-S", str(self.socket),
+             "-M", self.shm_path.name, "-l", str(size), "-n", str(vectors)],
+            news)
+
+    def listening(self) -> bool:
+        """Whether clients can connect; asks the kernel, as a connection would
+        use up an ID."""
+        return is_listening(self.socket)
+
+    def map_memory(self) -> None:
+        self.memory = SharedMemory(self.shm_path)
+
+    def stop(self) -> None:
+        super().stop()
+        # The server removes socket and object, unless it was killed.
+        self.shm_path.unlink(missing_ok=True)
+        if hasattr(self, "memory"):  # the socket is its own, not another's
+            self.memory.close()
+            self.socket.unlink(missing_ok=True)
+
+
+def is_listening(socket: Path) -> bool:
+    """Whether some process accepts connections on this UNIX socket."""
+    accepting = 0x10000  # __SO_ACCEPTCON
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        columns = line.split(maxsplit=7)
+        if len(columns) == 8 and columns[7] == str(socket):
+            if int(columns[3], 16) & accepting:
+                return True
+    return False

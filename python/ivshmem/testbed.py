@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts parts, waits for what they do, and leaves nothing behind."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from . import artifacts
+from .board import Board, flat_device, usual_device
+from .linux import LINUX, LinuxGuest
+from .machine import Machine
+from .peer import Peer
+from .process import News, Process, TestbedError
+from .server import IvshmemServer
+from .zephyr import ZEPHYR, ZephyrBoard
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Process)
+
+# Not every condition shows in the output of a process: how often to look.
+LOOK_SECONDS = 0.02
+
+
+class Testbed:
+    """A context manager. Everything it started ends with it.
+
+    Waits take `timeout` seconds at most, all of them together. Meanwhile
+    `show` is called with each line that a process writes.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    def __init__(self, timeout: float = 60.0,
+                 show: Callable[[News], None] = lambda news: None) -> None:
+        self.processes: list[Process] = []
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._show = show
+        self._news: SimpleQueue[News] = SimpleQueue()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Testbed":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def server(self, **options: Any) -> IvshmemServer:
+        """A server that accepts clients; options as of IvshmemServer."""
+        server = self._started(
+            IvshmemServer(self.directory(), self._news, **options))
+        self.wait("ivshmem-server to listen", server.listening)
+        server.map_memory()
+        return server
+
+    def board(self, board: str, program: str,
+              server: IvshmemServer | None = None,
+              device: Sequence[str] | None = None,
+              **options: Any) -> Board:
+        """A board that runs PROGRAM.elf of guest/ on a client of the server.
+
+        `device` replaces the usual command line of the device, and then no
+        server is needed; further options as of Board."""
+        return self._started(Board(
+            self._name(board), board, artifacts.firmware(board, program),
+            usual_device(board, server.socket) if device is None else device,
+            self._news, **options))
+
+    def zephyr(self, board: str, program: str, server: IvshmemServer,
+               device: Sequence[str] | None = None,
+               paused: bool = False) -> ZephyrBoard:
+        """A board that runs a program which scripts/build-zephyr builds; the
+        rest as for board()."""
+        return self._started(ZephyrBoard(
+            self._name(ZEPHYR), board, artifacts.zephyr(board, program),
+            flat_device(server.socket) if device is None else device,
+            self._news, paused=paused))
+
+    def linux(self, command: str, server: IvshmemServer,
+              **options: Any) -> LinuxGuest:
+        """A Linux guest that runs a command of guest/linux; options as of
+        LinuxGuest."""
+        return self._started(LinuxGuest(self._name(LINUX), command,
+                                        server.socket, self._news, **options))
+
+    def program(self, name: str, argv: Sequence[str]) -> Process:
+        """Any other program."""
+        return self._started(Process(name, argv, self._news))
+
+    def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
+        """A peer on bare eventfds."""
+        peer = Peer(server.socket, vectors, self.remaining())
+        self._stack.callback(peer.close)
+        return peer
+
+    def directory(self) -> Path:
+        """A new one, which ends with the bed, too."""
+        return Path(self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
+
+    def remaining(self) -> float:
+        """Seconds until the bed's time is up."""
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def wait(self, what: str, condition: Callable[[], T],
+             seconds: float | None = None) -> T:
+        """Waits until the condition holds and returns its value.
+
+        Raises when time is up, the bed's or so many seconds, or at once when a
+        process has died or firmware has given up."""
+        end = self._deadline
+        if seconds is not None:
+            end = min(end, time.monotonic() + seconds)
+        while not (value := condition()):
+            for process in self.processes:
+                if trouble := process.trouble():
+                    self._show_news()
+                    raise TestbedError(f"waiting for {what}: {trouble}")
+            left = end - time.monotonic()
+            if left <= 0:
+                self._show_news()
+                allowed = (self._timeout if end == self._deadline else seconds)
+                raise TestbedError(f"waited in vain for {what}: the "
+                                   f"{allowed:g} s allowed are over")
+            self._show_news(min(left, LOOK_SECONDS))
+        self._show_news()
+        return value
+
+    def transcript(self) -> str:
+        """What every process wrote so far."""
+        return "\n\n".join(process.transcript() for process in self.processes)
+
+    def _show_news(self, patience: float = 0.0) -> None:
+        """Shows what has come, waiting for the first line if need be."""
+        try:
+            self._show(self._news.get(timeout=patience))
+            while True:
+                self._show(self._news.get_nowait())
+        except Empty:
+            pass
+
+    def _name(self, kind: str) -> str:
+        """Of the next machine of this kind."""
+        same = sum(1 for other in self.processes
+                   if isinstance(other, Machine) and other.kind == kind)
+        return f"{kind}.{same + 1}" if same else kind
+
+    def _started(self, process: P) -> P:
+        self._stack.callback(process.stop)
+        self.processes.append(process)
+        return process

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board with an ivshmem-flat device that runs Zephyr."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+
+from .board import Board
+from .process import News
+
+# What its programs call themselves in the demo, and how to tell demo.start()
+# of one: "zephyr:BOARD".
+ZEPHYR = "zephyr"
+ON_ZEPHYR = "zephyr:"
+
+# Each exception return to user mode makes QEMU say so: it is Zephyr's way.
+RETURN_TO_USER_MODE = "M profile return from interrupt with misaligned PC"
+
+
+class ZephyrBoard(Board):
+    """A running board. Its console takes input, too, if the program does."""
+
+    # Of the kernel, of its test framework, of its samples and of ours.
+    FAILURE = re.compile(
+        r"FATAL ERROR|PROJECT EXECUTION FAILED|test has failed|demo: FAILED")
+
+    def __init__(self, name: str, board: str, image: Path,
+                 device: Sequence[str], news: SimpleQueue[News], *,
+                 paused: bool = False) -> None:
+        super().__init__(name, board, image, device, news, kind=ZEPHYR,
+                         paused=paused)
+
+    def trouble(self) -> str | None:
+        """Tests say what failed in two lines, before that they have failed."""
+        if not (trouble := super().trouble()):
+            return None
+        lines = [line.strip() for line in list(self.output)]
+        return "\n    ".join([trouble, *(
+            f"{line} {after}" for line, after in zip(lines, lines[1:])
+            if line.startswith("Assertion failed"))])
+
+    def complaints(self) -> list[str]:
+        return [line for line in super().complaints()
+                if not line.startswith(RETURN_TO_USER_MODE)]
