@@ -5,26 +5,30 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help qemu stock patches firmware linux zephyr demo demo-linux check check-qtest \
-	check-system check-zephyr check-soak check-sanitized check-all bench clean distclean
+.PHONY: help deps qemu patches firmware linux zephyr demo demo-linux check check-qtest \
+	check-system check-zephyr check-style check-soak check-sanitized check-all bench clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
+
+# Shell: have this QEMU, and tell the programs that follow which one it is
+with = QEMU_BUILD=$$($(1)) && export QEMU_BUILD
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  TARGETS=\"NAME...\"  QEMU's targets to build and test: arm, if none is named; riscv32 and"
+	@echo "  TARGETS=\"NAME...\"  QEMU's targets to build and test: arm (the default); riscv32 and"
 	@echo "                     sparc have firmware, too, others QEMU alone"
-	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, if"
-	@echo "                     none is named), bookworm (7.2) or sid (the newest to be had);"
-	@echo "                     stock: the one that is installed, which has no qtests"
+	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, the"
+	@echo "                     default), bookworm (7.2) or sid (the newest); stock: Debian's own"
+	@echo "                     program with the device preloaded, which has no qtests"
 	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer; for patches a"
 	@echo "                     git checkout"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  NO_INSTALL=1       name missing Debian packages, and stop, instead of installing them"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
@@ -37,18 +41,17 @@ help: ## list the targets
 	@echo
 	@echo "Debian packages that are missing are installed when a target needs them."
 
-qemu: ## build QEMU with the device in it: build/qemu-system-arm
-	@scripts/build-qemu
+deps: ## install the Debian packages that any target needs, at once
+	@scripts/install-packages
 
-stock: ## make Debian's own qemu-system-arm load the device: build/stock-qemu-system-arm
-	@scripts/build-preload
+qemu: ## build QEMU with the device in it: build/qemu-VERSION/
+	@scripts/build-qemu >/dev/null
 
 patches: ## make the device a patch series for the source of a QEMU: build/patches/
 	@scripts/make-patches
 
 firmware: ## build the demo's and the tests' firmware: build/firmware/
-	@scripts/install-packages $$($(MAKE) --silent --no-print-directory -C guest packages)
-	@$(MAKE) --silent -C guest
+	@scripts/build-firmware
 
 linux: ## build a tiny Linux guest for the PCI device: build/linux/
 	@scripts/build-linux
@@ -56,28 +59,31 @@ linux: ## build a tiny Linux guest for the PCI device: build/linux/
 zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
-demo: firmware ## two boards share memory and ring each other's doorbells
-	@scripts/ensure-qemu
-	@scripts/run-locked --shared scripts/demo
+demo: ## two boards share memory and ring each other's doorbells
+	@$(call with,scripts/ensure-qemu) && scripts/build-firmware demo && scripts/demo
 
-demo-linux: firmware linux ## the same, between a board and Linux with the PCI device
-	@scripts/ensure-qemu
-	@scripts/run-locked --shared scripts/demo mps2-an385 linux
+demo-linux: ## the same, between a board and Linux with the PCI device
+	@$(call with,scripts/ensure-qemu) && scripts/build-firmware demo && scripts/build-linux && \
+		scripts/demo mps2-an385 linux
 
-check: $(if $(ZEPHYR_BASE),zephyr) qemu firmware linux ## run all tests: check-qtest, check-system, check-zephyr
+check: check-style $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run all tests: check-style, -qtest, -system, -zephyr
 	@scripts/run-tests $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
-check-qtest: qemu ## test the device within QEMU's own test framework
+check-style: ## check style, types, spelling, licences, and that what texts mention exists
+	@scripts/check-style
+
+check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest
 
-check-system: qemu firmware linux ## test whole virtual machines that run the firmware
+check-system: firmware linux ## test whole virtual machines that run the firmware
 	@scripts/run-tests system
 
-check-zephyr: zephyr qemu firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
+check-zephyr: zephyr firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
 	@scripts/run-tests zephyr
 
-check-soak: qemu firmware ## for a minute, boards ring each other at random and check all
-	@scripts/run-locked --shared scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+check-soak: firmware ## for a minute, boards ring each other at random and check all
+	@$(call with,scripts/build-qemu) && \
+		scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad access, no leak
 	@scripts/run-tests --sanitized qtest system
@@ -85,13 +91,13 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad
 check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
 	@scripts/run-tests --all "$(RELEASES)" qtest system zephyr
 
-bench: qemu firmware linux ## measure the device beside what else there is: bench/README.md
-	@scripts/install-packages gcc libc6-dev python3-matplotlib
-	@scripts/run-locked --shared bench/build-reference
-	@scripts/run-locked --shared bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
+bench: firmware linux ## measure the device beside what else there is: bench/README.md
+	@scripts/install-packages bench
+	@$(call with,scripts/build-qemu) && bench/build-reference && \
+		bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
 
 clean: ## remove build/
 	rm -rf build
 
-distclean: clean ## remove the cache, too: QEMU's source and builds, Linux
+distclean: clean ## remove the cache, too: QEMU's and Linux' sources, what compilers made
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ivshmem-flat"

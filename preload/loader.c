@@ -139,8 +139,8 @@ static void load_device(void)
             program[length] = '\0';
         }
         refuse("%s is not the build of QEMU that this was made for, %s.\n"
-               "If the package has changed since, run 'make stock' again. "
-               "Preload it into nothing else: build/stock-qemu-system-arm "
+               "If the package has changed since, run 'make qemu QEMU=stock' again. "
+               "Preload it into nothing else: qemu-system-arm beside it "
                "does that.", program, PACKAGE);
     }
 
@@ -151,7 +151,7 @@ static void load_device(void)
         refuse("its path is too long: %s", own.dli_fname);
     }
     if (!dlopen(device, RTLD_NOW)) {
-        refuse("can't load the device into %s: %s.\nRun 'make stock' again.",
+        refuse("can't load the device into %s: %s.\nRun 'make qemu QEMU=stock' again.",
                PACKAGE, dlerror());
     }
 }

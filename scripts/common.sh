@@ -9,6 +9,12 @@ scripts=$(cd "$(dirname "$0")" && pwd)
 top=${scripts%/*}
 cache=${XDG_CACHE_HOME:-${HOME:?neither HOME nor XDG_CACHE_HOME is set}/.cache}/ivshmem-flat
 python=/usr/bin/python3
+verbose=
+[ "${V:-0}" = 0 ] || verbose=1
+
+# Compilers find what any checkout has compiled from the same files in the same
+# way. Paths below the checkout count as relative to it.
+export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$top" CCACHE_DEPEND=1
 
 # One line of progress. It goes to stderr, so that stdout can carry a result.
 say() {
@@ -32,34 +38,58 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# logged NAME COMMAND...: run COMMAND with its output in a log, whose end (20
-# lines, or $log_lines) is shown if it fails. With V=1 there is no log: the output
-# is shown as it comes.
-logged() {
-    log=$cache/log/$1.log
-    shift
-    if [ "${V:-0}" != 0 ]; then
+# On a terminal, show TEXT with the seconds that have passed, until killed.
+count_seconds() {
+    seconds=0
+    while kill -0 $$ 2>/dev/null; do
+        printf '\r%s: %d s ' "$1" "$seconds" >&2
+        seconds=$((seconds + 1))
+        sleep 1
+    done
+}
+
+# step LOG TEXT COMMAND...: say TEXT, which tells what for and how long it usually
+# takes, and run COMMAND with its output in a log, whose end (20 lines, or
+# $log_lines) is shown if it fails. With V=1 there is no log: all is shown.
+step() {
+    log=$cache/log/$1.log text=$2
+    shift 2
+    if [ -n "$verbose" ]; then
+        say "$text"
         "$@" </dev/null >&2
         return
     fi
     mkdir -p "${log%/*}"
-    "$@" </dev/null >"$log" 2>&1 || {
+    counter=
+    if [ -t 2 ]; then
+        count_seconds "$text" &
+        counter=$!
+    else
+        say "$text"
+    fi
+    status=0
+    "$@" </dev/null >"$log" 2>&1 || status=$?
+    if [ -n "$counter" ]; then
+        kill $counter
+        say
+    fi
+    [ $status = 0 ] || {
         tail -n "${log_lines:-20}" "$log" >&2
         say "(the whole log: $log)"
-        return 1
     }
+    return $status
 }
 
-# lock --shared|--exclusive: keep other checkouts from rebuilding the QEMU that
-# all of them use, or from using it, until this process and all that it has
-# started have ended.
-lock() {
-    minutes=30
+# Only one checkout at a time puts something into the cache, until this process
+# ends.
+lock_cache() {
+    minutes=15
     mkdir -p "$cache"
     exec 9>"$cache/lock"
-    flock "$1" --nonblock 9 || {
-        say "waiting for another build or test run to finish (for $minutes minutes at most)"
-        flock "$1" --timeout $((minutes * 60)) 9 ||
-            die "another build or test run still holds $cache/lock after $minutes minutes"
+    flock --nonblock 9 || {
+        say "waiting until another checkout has fetched its sources ($minutes minutes at most)"
+        flock --timeout $((minutes * 60)) 9 ||
+            die "another process still holds $cache/lock after $minutes minutes:" \
+                "'fuser $cache/lock' names it"
     }
 }

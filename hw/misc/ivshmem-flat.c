@@ -1301,6 +1301,11 @@ static void ivshmem_flat_get_peers(Object *obj, Visitor *v, const char *name,
     visit_type_uint32(v, name, &count, errp);
 }
 
+static char *ivshmem_flat_get_version(Object *obj, Error **errp)
+{
+    return g_strdup(IVSHMEM_FLAT_VERSION);
+}
+
 static void ivshmem_flat_init(Object *obj)
 {
     IvshmemFlatState *s = IVSHMEM_FLAT(obj);
@@ -1356,6 +1361,7 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
         { "own-id", "This VM's ID at the server (read-only)" },
         { "connected", "Whether the server is there (read-only)" },
         { "peers", "Number of other VMs connected (read-only)" },
+        { "version", "Of the device: " IVSHMEM_FLAT_VERSION " (read-only)" },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(descriptions); i++) {
@@ -1390,6 +1396,8 @@ static void ivshmem_flat_class_init(ObjectClass *oc, const void *data)
                                    NULL);
     object_class_property_add(oc, "peers", "uint32", ivshmem_flat_get_peers,
                               NULL, NULL, NULL);
+    object_class_property_add_str(oc, "version", ivshmem_flat_get_version,
+                                  NULL);
     ivshmem_flat_describe_properties(oc);
 
     /* The device places and wires itself: no machine has to know of it */

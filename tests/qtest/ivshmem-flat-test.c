@@ -999,7 +999,7 @@ static void test_help(void)
     static const char *const properties[] = {
         "chardev", "shmem-size", "x-bus-qompath", "x-irq-qompath",
         "x-bus-address-mmr", "x-bus-address-shmem", "own-id", "connected",
-        "peers",
+        "peers", "version",
     };
     g_autofree char *help = NULL;
 
@@ -1010,6 +1010,8 @@ static void test_help(void)
 
         g_assert_true(g_regex_match_simple(described, help, 0, 0));
     }
+    g_assert_true(g_regex_match_simple("  version=<str> .*: [0-9]+\\.[0-9]+ ",
+                                       help, 0, 0));
 }
 
 /*

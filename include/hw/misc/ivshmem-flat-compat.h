@@ -7,7 +7,7 @@
 /*
  * The device, its test board and its qtests are written for the newest QEMU,
  * 10.2.  This header lets them compile and do the same in 10.1, 10.0 and 7.2;
- * scripts/merge-qemu finds the headers that have moved between them.  Without
+ * scripts/overlay-qemu finds the headers that have moved between them.  Without
  * this file and the lines that include it, the rest is what the newest QEMU
  * takes.
  */

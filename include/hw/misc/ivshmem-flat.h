@@ -16,6 +16,7 @@
  *    without it the device makes one
  *  + QOM properties "own-id", "connected" and "peers" (read-only): what the
  *    server said
+ *  + QOM property "version" (read-only): IVSHMEM_FLAT_VERSION
  *  + sysbus MMIO region 0: registers, 16 bytes
  *  + sysbus MMIO region 1: shared memory, "shmem-size" bytes
  *  + sysbus IRQ 0: pulsed when a peer rings vector 0
@@ -41,6 +42,8 @@
 #include "qom/object.h"
 #include "system/iothread.h"
 #include "system/runstate.h"
+
+#define IVSHMEM_FLAT_VERSION "0.9"
 
 #define TYPE_IVSHMEM_FLAT "ivshmem-flat"
 OBJECT_DECLARE_SIMPLE_TYPE(IvshmemFlatState, IVSHMEM_FLAT)
