@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stream that bench/stream.c and bench/uart-stream.c send. */
+/* The stream that bench/stream.c and bench/uart-send.c send. */
 
 #ifndef BENCH_STREAM_H
 #define BENCH_STREAM_H
