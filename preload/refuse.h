@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#ifndef STOCK_REFUSE_H
-#define STOCK_REFUSE_H
+#ifndef PRELOAD_REFUSE_H
+#define PRELOAD_REFUSE_H
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,4 +26,4 @@ static inline void refuse(const char *format, ...)
     _exit(EXIT_FAILURE);
 }
 
-#endif /* STOCK_REFUSE_H */
+#endif /* PRELOAD_REFUSE_H */
