@@ -87,7 +87,8 @@ def prose(path: str, text: str) -> str:
     if path.endswith(DOCUMENTS) or path.startswith('patches/'):
         return text
     if path.endswith(C_SUFFIXES):
-        return '\n'.join(re.findall(r'/\*.*?\*/|//.*', text, re.DOTALL))
+        return '\n'.join(re.findall(r'/\*.*?\*/|//[^\n]*|"[^"\n]* [^"\n]*"', text,
+                                    re.DOTALL))
     if path.endswith('.py') or text.startswith('#!/usr/bin/python3'):
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         comments = [token.string for token in tokens
