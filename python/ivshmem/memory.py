@@ -2,27 +2,43 @@
 """The shared memory as the host sees it."""
 
 import mmap
-import struct
+import sys
 from pathlib import Path
 
+from .process import TestbedError
+
 MIB = 1024 * 1024
+WORD_BYTES = 4
 
 
 class SharedMemory:
-    """The shared memory as the host sees it. Offsets are bytes."""
+    """Bytes and little-endian words of 32 bits. Offsets are bytes.
+
+    A word is read by one load and written by one store, so that neither this
+    program nor a guest ever sees half of one.
+    """
 
     def __init__(self, path: Path) -> None:
+        if sys.byteorder != "little":
+            raise TestbedError(f"this host is {sys.byteorder}-endian, the words "
+                               "in shared memory are little-endian: run this "
+                               "on a little-endian host")
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
+        whole = len(self) // WORD_BYTES * WORD_BYTES
+        # The struct module would go through bytes.
+        self._words = memoryview(self._map)[:whole].cast("I")
 
     def __len__(self) -> int:
         return len(self._map)
 
     def word(self, offset: int) -> int:
-        return struct.unpack_from("<I", self._map, offset)[0]
+        return self._words[_index(offset)]
 
     def set_words(self, offset: int, *values: int) -> None:
-        struct.pack_into(f"<{len(values)}I", self._map, offset, *values)
+        """One after the other."""
+        for index, value in enumerate(values, _index(offset)):
+            self._words[index] = value
 
     def read(self, offset: int, length: int) -> bytes:
         return self._map[offset:offset + length]
@@ -31,4 +47,12 @@ class SharedMemory:
         self._map[offset:offset + len(data)] = data
 
     def close(self) -> None:
+        self._words.release()
         self._map.close()
+
+
+def _index(offset: int) -> int:
+    if offset < 0 or offset % WORD_BYTES:
+        raise ValueError(f"offset {offset:#x} of a word in shared memory is "
+                         f"not a multiple of {WORD_BYTES}")
+    return offset // WORD_BYTES

@@ -9,7 +9,6 @@ game to a halt, and that is for the host to see.
 import os
 import random
 import signal
-import struct
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -74,8 +73,7 @@ def side_offset(number: int) -> int:
 
 
 def read_side(memory: SharedMemory, number: int) -> Side:
-    words = memory.read(side_offset(number), PAYLOAD)
-    return Side(*(struct.unpack_from("<I", words, offset)[0]
+    return Side(*(memory.word(side_offset(number) + offset)
                   for offset in OFFSETS))
 
 
