@@ -8,7 +8,6 @@ the same between two processes.
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -62,8 +61,9 @@ def floor() -> Trip:
         done = subprocess.run([_floor_program(), str(round(SECONDS * 1000))],
                               check=True, capture_output=True, text=True,
                               timeout=PATIENCE_SECONDS)
-    except subprocess.SubprocessError as error:
-        raise TestbedError(f"{error}: {error.stderr}") from error
+    except (subprocess.CalledProcessError,
+            subprocess.TimeoutExpired) as error:
+        raise TestbedError(f"{error}: {error.stderr!s}") from error
     return Trip(*map(float, done.stdout.split()))
 
 
@@ -103,10 +103,9 @@ def _between_boards(start: StartBoard, sleep: bool,
         caller = _start(bed, server, start, CALLER)
         server.memory.set_words(GO, 1)
         bed.wait("the trips to be made", lambda: caller.said("fastest"))
-        totals = [caller.said(rf"^doorbell: {which}trips=(\d+) ticks=(\d+)$")
+        totals = [caller.found(rf"^doorbell: {which}trips=(\d+) ticks=(\d+)$")
                   for which in ("", "fastest ")]
-    return Trip(*(microseconds(ticks) / int(trips)
-                  for trips, ticks in map(re.Match.groups, totals)))
+    return Trip(*(microseconds(total[2]) / int(total[1]) for total in totals))
 
 
 def _order(server: IvshmemServer, sleep: bool) -> None:
@@ -163,7 +162,8 @@ def _group(name: str, trip: Callable[[], Trip]) -> Group:
 
 def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
                  of_floor: float) -> Measurement:
-    subjects = [_group(FLOOR, floor), _group(OURS, lambda: ours(sleep))]
+    subjects: list[Subject | Group] = [
+        _group(FLOOR, floor), _group(OURS, lambda: ours(sleep))]
     ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR))]
     if REFERENCE.exists():
         subjects.append(_group(THEIRS, lambda: theirs(sleep)))

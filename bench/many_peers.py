@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 
-from ivshmem import Testbed, TestbedError
+from ivshmem import Testbed, TestbedError, eventfd
 from ivshmem.fake_server import MEMORY, VERSION, FakeServer
 from ivshmem.memory import SharedMemory
 from ivshmem.server import IvshmemServer
@@ -81,11 +81,13 @@ def room_for(peers: int) -> Iterator[None]:
 
 def _join(stack: ExitStack, server: IvshmemServer, peers: int) -> None:
     """One after the other. They leave the fds that they are sent."""
+    clients = []
     unread = [0] * peers
     with DefaultSelector() as selector:
         for peer in range(peers):
             client = stack.enter_context(socket.socket(socket.AF_UNIX))
             client.connect(str(server.socket))
+            clients.append(client)
             selector.register(client, EVENT_READ, peer)
             # Version, ID, memory, each peer's vector, its own among them.
             unread[peer] = (peer + 4) * MESSAGE_BYTES
@@ -96,14 +98,14 @@ def _join(stack: ExitStack, server: IvshmemServer, peers: int) -> None:
                         f"ivshmem-server did not announce all to peer {peer} "
                         f"within {PATIENCE_SECONDS:g} s")
                 for key, _ in ready:
-                    unread[key.data] -= len(key.fileobj.recv(65536))
+                    unread[key.data] -= len(clients[key.data].recv(65536))
 
 
 def announce(server: FakeServer, peers: Iterable[int]) -> None:
     """Says that peers with these IDs are there. Each has an eventfd of its
     own, which nobody keeps but who hears it."""
     for peer in peers:
-        doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        doorbell = eventfd.create()
         try:
             server.say(peer, doorbell)
         finally:

@@ -95,8 +95,9 @@ def _short(number: float) -> str:
 
 def _spread(samples: list[Sample]) -> dict[str, Sample]:
     spread = Spread.of(samples)
-    return {"median": spread and spread.median, "min": spread and spread.least,
-            "max": spread and spread.most}
+    if spread is None:
+        return {"median": None, "min": None, "max": None}
+    return {"median": spread.median, "min": spread.least, "max": spread.most}
 
 
 def _cpu() -> str:

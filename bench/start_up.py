@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from board import BOARD
 from many_peers import announce, many_peers, room_for
@@ -66,9 +67,9 @@ def memory_for_each() -> float:
         board.check_idle()
         before = procfs.anonymous_bytes(board.pid)
         announce(server, range(PEER + 1, PEER + 1 + MANY_PEERS))
-        bed.wait("QEMU to know all peers", lambda: board.qmp.command(
+        bed.wait("QEMU to know all peers", lambda: bool(board.qmp.command(
             "qom-get", path="/machine/peripheral-anon/device[0]",
-            property="peers") == MANY_PEERS + 1)
+            property="peers") == MANY_PEERS + 1))
         return (procfs.anonymous_bytes(board.pid) - before) / MANY_PEERS
 
 
@@ -84,7 +85,7 @@ MEASUREMENTS = [
     Measurement(
         "start-up", "from before exec until the guest's first line", "ms",
         [_subject(WITHOUT, start_without),
-         *(_subject(name, lambda name=name: start_with(name, WITH_PEERS[name]))
+         *(_subject(name, partial(start_with, name, WITH_PEERS[name]))
            for name in WITH_PEERS)],
         [Difference(ALONE, WITHOUT, goal=5.0),
          *(Difference(CPU.format(name), CPU.format(WITHOUT))

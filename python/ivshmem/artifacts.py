@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .process import TestbedError
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def qemu_system(target: str) -> Path:

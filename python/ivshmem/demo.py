@@ -95,17 +95,20 @@ def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
         server.memory.set_words(Lobby.EXPECTED, len(names))
     members: list[Machine] = []
     for slot, name in enumerate(names):
-        if name == LINUX:
-            member = bed.linux("demo", server)
-        elif name.startswith(ON_ZEPHYR):
-            member = bed.zephyr(name.removeprefix(ON_ZEPHYR), "demo", server)
-        else:
-            member = bed.board(name, "demo", server)
+        member = _start_member(bed, server, name)
         members.append(member)
         if in_order:
             bed.wait(f"{member.name} to take slot {slot}",
                      lambda: member.said(f"sits in slot {slot} "))
     return members
+
+
+def _start_member(bed: Testbed, server: IvshmemServer, name: str) -> Machine:
+    if name == LINUX:
+        return bed.linux("demo", server)
+    if name.startswith(ON_ZEPHYR):
+        return bed.zephyr(name.removeprefix(ON_ZEPHYR), "demo", server)
+    return bed.board(name, "demo", server)
 
 
 def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:
@@ -136,14 +139,14 @@ def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
     """Raises where a member did not tell of every step with every other, or
     woke more often than it was rung, or the host finds another block than a
     member should have made."""
-    ids = {member: int(member.said(r"^id (\d+): .* is up$").group(1))
+    ids = {member: int(member.found(r"^id (\d+): .* is up$")[1])
            for member in members}
     for member, own_id in ids.items():
-        slot = int(member.said(r"sits in slot (\d) of").group(1))
+        slot = int(member.found(r"sits in slot (\d) of")[1])
         if server.memory.read(block_offset(slot),
                               BLOCK_BYTES) != block(own_id, slot):
             raise TestbedError(f"the block of {member.name} is wrong")
-        heard = int(member.said(r"done, heard (\d+) doorbells$").group(1))
+        heard = int(member.found(r"done, heard (\d+) doorbells$")[1])
         if heard > (rung := (len(members) - 1) * RINGS):
             raise TestbedError(f"{member.name} heard {heard} doorbells, and "
                                f"was rung {rung} times at most")

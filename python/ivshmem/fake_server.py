@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import tempfile
 import termios
 import time
@@ -20,8 +21,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from .process import TestbedError
+from . import eventfd
 from .memory import MIB, SharedMemory
+from .process import TestbedError
 
 VERSION = 0
 MEMORY = -1  # the number that comes with the shared memory
@@ -64,12 +66,11 @@ class Fds:
         return self._open(f"/proc/self/fd/{self.memory()}", os.O_RDONLY)
 
     def eventfd(self) -> int:
-        return self._keep(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        return self._keep(eventfd.create())
 
     def semaphore(self) -> int:
         """An eventfd that each read takes 1 from."""
-        return self._keep(os.eventfd(0, os.EFD_SEMAPHORE | os.EFD_NONBLOCK |
-                                     os.EFD_CLOEXEC))
+        return self._keep(eventfd.create(semaphore=True))
 
     def regular_file(self) -> int:
         return self._stack.enter_context(tempfile.TemporaryFile()).fileno()
@@ -101,7 +102,7 @@ class Fds:
         read, and never to be read with read()."""
         epoll = self._stack.enter_context(select.epoll())
         ready = self.eventfd()
-        os.eventfd_write(ready, 1)
+        eventfd.write(ready)
         epoll.register(ready, select.EPOLLIN)
         return epoll.fileno()
 
@@ -234,7 +235,7 @@ class FakeServer:
         if self._connection is None:
             return True
         unread = fcntl.ioctl(self._connection, termios.TIOCOUTQ, bytes(4))
-        return struct.unpack("=i", unread)[0] == 0
+        return int.from_bytes(unread, sys.byteorder) == 0
 
     def hang_up(self) -> None:
         if self._connection is not None:

@@ -12,6 +12,7 @@ import struct
 import time
 from pathlib import Path
 
+from . import eventfd
 from .process import TestbedError
 
 NO_ID = -1  # the number that comes with the shared memory
@@ -40,7 +41,7 @@ class Peer:
             self._take_message(deadline, f"peer {peer} to be announced")
 
     def ring(self, peer: int, vector: int = 0) -> None:
-        os.write(self._fds[peer][vector], struct.pack("=Q", 1))
+        eventfd.write(self._fds[peer][vector])
 
     def wait_for_doorbells(self, timeout: float, vector: int = 0) -> int:
         """Waits until the vector was rung; returns how often it was."""
@@ -53,8 +54,7 @@ class Peer:
     def take_doorbells(self, vector: int = 0) -> int:
         """How often the vector was rung since last asked."""
         try:
-            return struct.unpack("=Q", os.read(self._fds[self.id][vector],
-                                               8))[0]
+            return eventfd.read(self._fds[self.id][vector])
         except BlockingIOError:
             return 0
 

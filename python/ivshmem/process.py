@@ -61,10 +61,14 @@ class Process:
         except FileNotFoundError as error:
             raise TestbedError("setpriv is missing: install the package "
                                "util-linux") from error
+        stdin, stdout, stderr = (self._popen.stdin, self._popen.stdout,
+                                 self._popen.stderr)
+        assert stdin and stdout and stderr  # as they are pipes
+        self._stdin = stdin
         self._readers = [
             Thread(target=self._read, args=arguments, daemon=True)
-            for arguments in ((self._popen.stdout, self.output, False),
-                              (self._popen.stderr, self.errors, True))]
+            for arguments in ((stdout, self.output, False),
+                              (stderr, self.errors, True))]
         for reader in self._readers:
             reader.start()
 
@@ -83,6 +87,12 @@ class Process:
         """The first line of the output that holds the pattern."""
         return next(self.matches(pattern), None)
 
+    def found(self, pattern: str) -> re.Match[str]:
+        """The same of what it must have said by now."""
+        if match := self.said(pattern):
+            return match
+        raise TestbedError(f"{self.name} has not said '{pattern}'")
+
     def count(self, pattern: str) -> int:
         """How many lines of the output hold the pattern."""
         return sum(1 for _ in self.matches(pattern))
@@ -95,7 +105,7 @@ class Process:
     def type(self, line: str) -> None:
         """Gives the process a line of input."""
         try:
-            os.write(self._popen.stdin.fileno(), line.encode() + b"\n")
+            os.write(self._stdin.fileno(), line.encode() + b"\n")
         except BrokenPipeError as error:
             raise TestbedError(f"{self.name} does not read '{line}': it has "
                                "ended") from error
@@ -111,7 +121,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._popen.kill()
                 self._popen.wait()
-        self._popen.stdin.close()
+        self._stdin.close()
         self._read_all()
         if self._popen.returncode in CRASHES:
             raise TestbedError(self._end())

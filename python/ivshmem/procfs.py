@@ -35,7 +35,8 @@ def leave_room_for_files(pid: int, room: int) -> None:
 def anonymous_bytes(pid: int) -> int:
     """Memory that is in use and backed by no file."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"^RssAnon:\s*(\d+) kB$", status, re.M)[1]) * 1024
+    kib = re.search(r"^RssAnon:\s*(\d+) kB$", status, re.M)
+    return int(kib[1]) * 1024 if kib else 0  # it has ended
 
 
 def cpu_share(pid: int, seconds: float) -> float:

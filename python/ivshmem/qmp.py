@@ -46,4 +46,5 @@ class QmpClient:
         line = self._file.readline()
         if not line:
             raise ConnectionError("QEMU closed its monitor")
-        return json.loads(line)
+        message: dict[str, Any] = json.loads(line)
+        return message

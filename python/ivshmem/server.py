@@ -4,6 +4,7 @@
 import os
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Protocol
 
 from . import artifacts
 from .memory import MIB, SharedMemory
@@ -11,6 +12,12 @@ from .process import News, Process, TestbedError
 
 # What sun_path of a UNIX socket address holds, without the final zero.
 SOCKET_PATH_MAX = 107
+
+
+class Server(Protocol):
+    """What a client needs to know of a server."""
+
+    socket: Path
 
 
 class IvshmemServer(Process):

@@ -15,7 +15,7 @@ from .linux import LINUX, LinuxGuest
 from .machine import Machine
 from .peer import Peer
 from .process import News, Process, TestbedError
-from .server import IvshmemServer
+from .server import IvshmemServer, Server
 from .zephyr import ZEPHYR, ZephyrBoard
 
 T = TypeVar("T")
@@ -58,17 +58,21 @@ class Testbed:
         return server
 
     def board(self, board: str, program: str,
-              server: IvshmemServer | None = None,
+              server: Server | None = None,
               device: Sequence[str] | None = None,
               **options: Any) -> Board:
         """A board that runs PROGRAM.elf of guest/ on a client of the server.
 
         `device` replaces the usual command line of the device, and then no
         server is needed; further options as of Board."""
+        if device is None:
+            if server is None:
+                raise TestbedError(f"{board} is given neither a server nor a "
+                                   "command line for its device")
+            device = usual_device(board, server.socket)
         return self._started(Board(
             self._name(board), board, artifacts.firmware(board, program),
-            usual_device(board, server.socket) if device is None else device,
-            self._news, **options))
+            device, self._news, **options))
 
     def zephyr(self, board: str, program: str, server: IvshmemServer,
                device: Sequence[str] | None = None,
@@ -106,7 +110,7 @@ class Testbed:
         """Seconds until the bed's time is up."""
         return max(self._deadline - time.monotonic(), 0.0)
 
-    def wait(self, what: str, condition: Callable[[], T],
+    def wait(self, what: str, condition: Callable[[], T | None],
              seconds: float | None = None) -> T:
         """Waits until the condition holds and returns its value.
 

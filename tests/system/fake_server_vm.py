@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from ivshmem import procfs
+from ivshmem import eventfd, procfs
 from ivshmem.testbed import Testbed
 from ivshmem.board import Board, flat_device
 from ring_on_command import RingCommands
@@ -148,7 +148,7 @@ class Vm:
         def take() -> list[int]:
             for i, doorbell in enumerate(doorbells):
                 if select.select([doorbell], [], [], 0)[0]:
-                    rung[i] += os.eventfd_read(doorbell)
+                    rung[i] += eventfd.read(doorbell)
             return rung
 
         take()
@@ -202,7 +202,7 @@ class Vm:
     def _send_command(self, rings: Sequence[tuple[int, int]],
                         times: int) -> None:
         self._commands.order(rings, times)
-        os.eventfd_write(self._server.own_doorbell, 1)
+        eventfd.write(self._server.own_doorbell)
 
     def _wait_for_command(self) -> None:
         self._bed.wait("the guest to run its command", self._commands.done)
@@ -220,7 +220,8 @@ class Vm:
             raise TestbedError(f"{self.board.name}: {what} should be "
                                f"{expected}, is {found}")
 
-    def _property(self, name: str) -> int:
-        return self.board.qmp.command(
+    def _property(self, name: str) -> object:
+        value: object = self.board.qmp.command(
             "qom-get", path="/machine/peripheral-anon/device[0]",
             property=name)
+        return value

@@ -51,7 +51,7 @@ def start(bed: Testbed, server: IvshmemServer, board: str,
 
 
 def own_id(board: Board) -> int:
-    return int(board.said(r"^defaults: id=(\d+)$").group(1))
+    return int(board.found(r"^defaults: id=(\d+)$")[1])
 
 
 def warnings(board: Board, about: str) -> list[str]:

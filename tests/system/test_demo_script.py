@@ -45,9 +45,9 @@ class Demo:
                 text = stat.read_text()
             except OSError:
                 continue  # it has just ended
-            pid, name, parent = re.match(r"(\d+) \((.*)\) \S (\d+)",
-                                         text).groups()
-            if int(parent) == self.process.pid:
+            pid, _, others = text.partition(" (")
+            name, _, others = others.rpartition(") ")
+            if int(others.split()[1]) == self.process.pid:
                 found[name] = int(pid)
         return found
 
@@ -175,8 +175,10 @@ def test_parts_end_with_a_demo_that_is_killed(demo: Demo, stuck: str) -> None:
 
 def test_reader_that_goes_away(demo: Demo) -> None:
     demo.start()
-    demo.process.stdout.readline()
-    demo.process.stdout.close()
+    output = demo.process.stdout
+    assert output
+    output.readline()
+    output.close()
     _, errors = demo.process.communicate(timeout=SECONDS)
 
     assert (demo.process.returncode, errors) == (1, "")

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from threading import Event, Thread
 
 import pytest
 
-from ivshmem import Testbed
+from ivshmem import Testbed, eventfd
 from ivshmem.board import BOARDS
 from ivshmem.fake_server import (MEMORY, OWN_ID, PEER, VERSION, Fds, FakeServer)
 from fake_server_vm import EVENTFD, Vm, refused, unharmed
@@ -38,7 +39,7 @@ NO_EVENTFD = [Fds.regular_file, Fds.full_pipe, Fds.dev_zero,
               Fds.deserted_socket, Fds.epoll]
 
 NO_FILE = "neither a memory object nor a file"
-NO_MEMORY = {
+NO_MEMORY: dict[MakeFd, str] = {
     Fds.eventfd: NO_FILE,
     Fds.full_pipe: NO_FILE,
     Fds.deserted_socket: NO_FILE,
@@ -202,12 +203,12 @@ def test_never_ends_the_handshake() -> None:
                 talk.enter_context(
                     server.repeating(coming_and_going(server), pause))
 
-    trials = [*((falls_silent, messages, in_the_next)
+    trials = [*(partial(falls_silent, messages, in_the_next)
                 for messages in range(6) for in_the_next in (False, True)),
-              (goes_on_talking, 0.2), (goes_on_talking, 0.0)]
+              partial(goes_on_talking, 0.2), partial(goes_on_talking, 0.0)]
     with ThreadPoolExecutor(len(trials)) as pool:
-        for trial in [pool.submit(*trial) for trial in trials]:
-            trial.result()
+        for result in [pool.submit(trial) for trial in trials]:
+            result.result()
 
 
 def coming_and_going(server: FakeServer) -> Callable[[], None]:
@@ -399,7 +400,7 @@ def test_blocks_who_rings_a_peer(bed: Testbed, server: FakeServer) -> None:
     says so: it is one for all."""
     with unharmed(bed, server) as vm:
         doorbell = server.peer_doorbells[0]
-        os.eventfd_write(doorbell, 2**64 - 2)
+        eventfd.write(doorbell, 2**64 - 2)
         os.set_blocking(doorbell, True)
         vm.run_command([(PEER, 0)])
 
@@ -409,13 +410,13 @@ def test_blocks_who_looks_at_a_vector(bed: Testbed,
     """Not even 0 can be written to an eventfd that was rung when full."""
     with unharmed(bed, server, peers=2, files={EVENTFD: 1}) as vm:
         doorbell = server.peer_doorbells[0]
-        os.eventfd_write(doorbell, 2**64 - 2)
+        eventfd.write(doorbell, 2**64 - 2)
         os.set_blocking(doorbell, True)
         vm.run_command([(PEER, 0)])
         server.say(STRANGER, doorbell)
         vm.check_heard()
         vm.check_running()
-        os.eventfd_read(doorbell)
+        eventfd.read(doorbell)
 
 
 def test_blocks_who_is_ringing_a_peer(bed: Testbed,
@@ -425,7 +426,7 @@ def test_blocks_who_is_ringing_a_peer(bed: Testbed,
 
     def fill() -> None:
         """Waits for the moment in which the eventfd is empty."""
-        filler = Thread(target=os.eventfd_write, args=(doorbell, 2**64 - 2),
+        filler = Thread(target=eventfd.write, args=(doorbell, 2**64 - 2),
                         daemon=True)
         filler.start()
         while filler.is_alive():
@@ -434,7 +435,7 @@ def test_blocks_who_is_ringing_a_peer(bed: Testbed,
 
     def empty() -> None:
         if select.select([doorbell], [], [], 0)[0]:
-            os.eventfd_read(doorbell)
+            eventfd.read(doorbell)
 
     with unharmed(bed, server) as vm:
         os.set_blocking(doorbell, True)
@@ -456,18 +457,18 @@ def test_takes_rings_away(bed: Testbed, server: FakeServer) -> None:
 
     def steal() -> None:
         while not enough.is_set():
-            os.eventfd_read(doorbell)
+            eventfd.read(doorbell)
 
     with unharmed(bed, server) as vm:
         os.set_blocking(doorbell, True)
         thief = Thread(target=steal, daemon=True)
         thief.start()
         for _ in range(200):
-            os.eventfd_write(doorbell, 1)
+            eventfd.write(doorbell)
             vm.check_running()
         enough.set()
         while thief.is_alive():
-            os.eventfd_write(doorbell, 1)
+            eventfd.write(doorbell)
             thief.join(0.01)
 
 
@@ -478,7 +479,7 @@ def test_rings_without_end(bed: Testbed, server: FakeServer) -> None:
     server.own_doorbell = doorbell
     server.handshake[-1] = OWN_ID, [doorbell]
     with unharmed(bed, server) as vm:
-        os.eventfd_write(doorbell, 2**60)
+        eventfd.write(doorbell, 2**60)
         for _ in range(10):
             vm.check_alive()
 

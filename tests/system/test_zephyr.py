@@ -155,7 +155,7 @@ def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
         wait_said(bed, board, "Notification vectors: 1")
         board.type("ivshmem dump 0 16")
         wait_said(bed, board, "69 6e 20 70 6c 61 69 6e")
-    ids = {int(board.said(r"Peer id: (\d+)").group(1)): board
+    ids = {int(board.found(r"Peer id: (\d+)")[1]): board
            for board in boards}
     assert set(ids) == {0, 1}
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Eventfds: see eventfd(2).
+
+Older releases of mypy do not know these functions of os.
+"""
+
+import os
+
+
+def create(*, semaphore: bool = False) -> int:
+    """A new one, which nobody waits for. From a semaphore, each read takes
+    1."""
+    flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC  # type: ignore[attr-defined]
+    if semaphore:
+        flags |= os.EFD_SEMAPHORE  # type: ignore[attr-defined]
+    return int(os.eventfd(0, flags))  # type: ignore[attr-defined]
+
+
+def write(fd: int, value: int = 1) -> None:
+    os.eventfd_write(fd, value)  # type: ignore[attr-defined]
+
+
+def read(fd: int) -> int:
+    return int(os.eventfd_read(fd))  # type: ignore[attr-defined]
