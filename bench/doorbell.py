@@ -36,14 +36,25 @@ POLLING = "ivshmem-flat, polling iothread"
 THEIRS = "QEMU's own ivshmem-flat"
 LINUX = "ivshmem-flat, PCI device in Linux"
 
-# QEMU's own, see build-reference; hw/arm/ivshmem-flat-testboard.c wires it.
-REFERENCE = artifacts.CHECKOUT / "build/bench/qemu-system-arm"
 REFERENCE_BYTES = 1 * MIB
 
 # Longer than a trip takes, or QEMU would soon cease to.
 POLL_MAX_NS = 400_000
 
 StartBoard = Callable[[Testbed, IvshmemServer], Board]
+
+
+def _reference() -> Path | None:
+    """QEMU's own device, if build-reference could make it;
+    hw/arm/ivshmem-flat-testboard.c wires it."""
+    try:
+        program = artifacts.qemu_build() / "reference/qemu-system-arm"
+    except TestbedError:
+        return None
+    return program if program.exists() else None
+
+
+REFERENCE = _reference()
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
     subjects: list[Subject | Group] = [
         _group(FLOOR, floor), _group(OURS, lambda: ours(sleep))]
     ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR))]
-    if REFERENCE.exists():
+    if REFERENCE:
         subjects.append(_group(THEIRS, lambda: theirs(sleep)))
         ratios += [Ratio(OURS, THEIRS, of_theirs),
                    Ratio(_best(OURS), _best(THEIRS))]

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the programs and images come from."""
+"""Where the programs and images come from.
+
+Each build of QEMU has a folder build/qemu-* of its own. The environment
+variable QEMU_BUILD names the one to use, where there are several. Others, such
+as QEMU_SYSTEM_ARM and IVSHMEM_SERVER, name a single program.
+"""
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from .process import TestbedError
@@ -10,33 +16,49 @@ from .process import TestbedError
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+def qemu_build() -> Path:
+    """The folder of the build in use: that of QEMU_BUILD, or the only one."""
+    builds = _builds()
+    if not builds:
+        raise TestbedError(f"{CHECKOUT / 'build'} has no QEMU: run `make qemu`")
+    if len(builds) > 1:
+        names = [str(build.relative_to(CHECKOUT)) for build in builds]
+        raise TestbedError(
+            f"there are several builds of QEMU, {', '.join(names)}: choose one,"
+            f" for example with QEMU_BUILD={names[0]}")
+    return builds[0]
+
+
 def qemu_system(target: str) -> Path:
     """The QEMU that was built for one of QEMU's targets."""
     targets = "" if target == "arm" else f' TARGETS="arm {target}"'
-    return _program(*_qemu_system(target), f"run `make qemu{targets}`")
+    return _program(f"QEMU_SYSTEM_{target.upper()}",
+                    _in_build(f"qemu-system-{target}"),
+                    f"run `make qemu{targets}`")
 
 
 def is_built(target: str) -> bool:
     """Whether there is a QEMU for this target of QEMU's."""
-    variable, path = _qemu_system(target)
-    return Path(os.environ.get(variable) or path).exists()
+    if override := os.environ.get(f"QEMU_SYSTEM_{target.upper()}"):
+        return Path(override).exists()
+    return any((build / f"qemu-system-{target}").exists()
+               for build in _builds())
 
 
 def qemu_system_aarch64() -> Path:
     """The system's own: of it all that is needed is the PCI device."""
     name = "qemu-system-aarch64"
-    return _program("QEMU_SYSTEM_AARCH64", Path(shutil.which(name) or name),
-                    "run `make linux`")
+    return _program("QEMU_SYSTEM_AARCH64",
+                    lambda: Path(shutil.which(name) or name), "run `make linux`")
 
 
-def runs_stock() -> bool:
-    """Whether that is Debian's QEMU, with the device preloaded."""
-    path = os.environ.get("QEMU_SYSTEM_ARM", CHECKOUT / "build/qemu-system-arm")
-    return Path(path).resolve().name == "stock-qemu-system-arm"
+def is_stock(program: Path) -> bool:
+    """Whether it runs an installed QEMU with the device preloaded."""
+    return (program.resolve().parent / "ivshmem-flat-device.so").exists()
 
 
 def ivshmem_server() -> Path:
-    return _program("IVSHMEM_SERVER", CHECKOUT / "build/ivshmem-server",
+    return _program("IVSHMEM_SERVER", _in_build("ivshmem-server"),
                     "run `make qemu`")
 
 
@@ -67,18 +89,29 @@ def zephyr(board: str, program: str) -> Path:
     return image
 
 
-def _qemu_system(target: str) -> tuple[str, Path]:
-    """The variable that names it, and where it is if that is not set."""
-    return (f"QEMU_SYSTEM_{target.upper()}",
-            CHECKOUT / f"build/qemu-system-{target}")
+def _builds() -> list[Path]:
+    """All that could be meant. A sanitized build has to be named."""
+    if named := os.environ.get("QEMU_BUILD"):
+        return [Path(named).absolute()]
+    programs = (CHECKOUT / "build").glob("qemu-*/qemu-system-*")
+    return sorted({program.parent for program in programs
+                   if not program.parent.name.endswith("-sanitized")})
 
 
-def _program(variable: str, path: Path, remedy: str) -> Path:
+def _in_build(name: str) -> Callable[[], Path]:
+    return lambda: qemu_build() / name
+
+
+def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
+    """The one that the environment variable names, or the usual one."""
     if override := os.environ.get(variable):
         path = Path(override).absolute()
         advice = f"{variable} names it: correct or unset {variable}"
     else:
+        path = usual()
         advice = f"{remedy}, or set {variable} to one of your own"
+        if (named := os.environ.get("QEMU_BUILD")) and named in str(path):
+            advice = f"QEMU_BUILD={named} should have it: correct it, {advice}"
     if not os.access(path, os.X_OK) or path.is_dir():
         raise TestbedError(f"{path} is missing or not a program: {advice}")
     return path

@@ -4,17 +4,31 @@
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ivshmem import Testbed, artifacts
-
-# Of no meaning where QEMU has the device built in, or has no source to patch.
-collect_ignore = ["test_patches.py" if artifacts.runs_stock() else "test_preload.py"]
+from ivshmem import Testbed, TestbedError, artifacts
 
 # Whoever ends pytest with SIGTERM gets the same tidy end as with Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_configure() -> None:
+    """One message instead of one from each test."""
+    try:
+        artifacts.qemu_system("arm")
+    except TestbedError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """What has no meaning where QEMU has the device built in, or has no source
+    to patch."""
+    stock = artifacts.is_stock(artifacts.qemu_system("arm"))
+    unfit = "test_patches.py" if stock else "test_preload.py"
+    return True if collection_path.name == unfit else None
 
 
 @pytest.fixture

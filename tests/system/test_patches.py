@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What `make patches` makes can be applied, and gives what the merge gives.
 
-The QEMU is the one that `make qemu` has built, as it was before the merge.
-Not collected for Debian's own QEMU, which has no tree: see conftest.py.
+The QEMU is the one that is tested, as it was before the merge: what QEMU_SRC
+names, or a release of Debian from the cache. Not collected for an installed
+QEMU, which has no tree: see conftest.py.
 """
 
 import os
@@ -20,6 +21,9 @@ from ivshmem import artifacts
 SCRIPTS = artifacts.CHECKOUT / "scripts"
 COMPAT = "include/hw/misc/ivshmem-flat-compat.h"
 INCLUDE_COMPAT = f'#include "{COMPAT.removeprefix("include/")}"\n'
+# Of a tree: what the merge reads and writes, and QEMU's check of patches
+PARTS = ("MAINTAINERS", "VERSION", "docs", "hw/arm", "hw/misc", "include",
+         "scripts/checkpatch.pl", "tests/qtest")
 NAME, EMAIL = "Ada Example", "ada@example.org"
 # What a user may have set up, and what the series must not depend on
 HABITS = """
@@ -39,22 +43,36 @@ HABITS = """
 """
 
 
+RELEASES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache",
+                "ivshmem-flat/qemu")
+
+
+def choice() -> dict[str, str]:
+    """What has make-patches take the tree of the QEMU that is tested."""
+    if source := os.environ.get("QEMU_SRC"):
+        if not Path(source, ".git").exists():
+            pytest.skip(f"QEMU_SRC={source} is no git checkout: what it was "
+                        "before the merge is not known")
+        return {"QEMU_SRC": source}
+    merged = artifacts.qemu_system("arm").parent / "source"
+    if not merged.exists():
+        pytest.skip(f"{merged} is missing: the QEMU that is tested was not "
+                    "built here")
+    version = (merged / "VERSION").read_text()
+    for file in RELEASES.glob("*/VERSION"):
+        if file.read_text() == version:
+            return {"QEMU": file.parent.name}
+    pytest.skip(f"no release of Debian in {RELEASES} has the version of "
+                f"{merged}, {version.strip()}: what that was before the merge "
+                "is not known")
+
+
 class Pristine:
     """A QEMU tree as it was before the merge, in git."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "qemu"
-        source = (artifacts.CHECKOUT / "build/qemu-source").resolve()
-        kept = source / "before-merge.tar.gz"
-        # What tells make-patches to take that tree
-        if (source / ".git").exists():
-            self.choice = {"QEMU_SRC": str(source)}
-        elif kept.exists():
-            self.choice = {"QEMU": source.parent.name,
-                           "XDG_CACHE_HOME": str(source.parents[2])}
-        else:
-            pytest.skip(f"{source} is no git checkout, and not Debian's: "
-                        f"what it was before the merge is not known")
+        self.choice = choice()
         self.environment = {
             **os.environ,
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -64,13 +82,18 @@ class Pristine:
         }
         self.habits = folder / "gitconfig"
         self.habits.write_text(HABITS)
-        if "QEMU" in self.choice:
+        if release := self.choice.get("QEMU"):
             self.path.mkdir()
-            self.succeed("tar", "-C", self.path, "-xf", kept)
+            self.succeed("tar", "--create", "--file", folder / "qemu.tar",
+                         "--directory", RELEASES / release, *PARTS)
+            self.succeed("tar", "--extract", "--file", folder / "qemu.tar",
+                         "--directory", self.path)
+            (folder / "qemu.tar").unlink()
             self.git("init")
             self.commit("QEMU")
         else:
-            self.succeed("git", "clone", "--shared", source, self.path)
+            self.succeed("git", "clone", "--shared", self.choice["QEMU_SRC"],
+                         self.path)
         self.git("tag", "pristine")
         self.git("checkout", "-B", "ivshmem-flat")  # as many would name it
 
@@ -207,7 +230,7 @@ def test_manual_is_of_qemu(series: Series) -> None:
     page = series.apply()["docs/system/devices/ivshmem-flat.rst"]
 
     assert "Quick start" in page and "Restrictions" in page
-    assert "make stock" not in page and "repository only" not in page
+    assert "QEMU=stock" not in page and "repository only" not in page
 
 
 def test_has_maintainers(series: Series) -> None:

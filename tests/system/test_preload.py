@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's own QEMU with the device preloaded, as `make stock` makes it.
+"""Debian's own QEMU with the device preloaded: `make qemu QEMU=stock`.
 
-Collected only where build/qemu-system-arm leads to it: see conftest.py.
+Collected only for such a QEMU: see conftest.py.
 """
 
 import os
@@ -16,12 +16,12 @@ import pytest
 from ivshmem import Testbed, artifacts
 from ivshmem.board import flat_device
 
-BUILD = artifacts.CHECKOUT / "build"
-STOCK = BUILD / "stock-qemu-system-arm"
+STOCK = artifacts.qemu_system("arm")
+BUILD = STOCK.parent
 LOADER = BUILD / "ivshmem-flat.so"
 DEVICE = "ivshmem-flat-device.so"
-SOURCE = BUILD / "stock-qemu/source"
-TREE = BUILD / "stock-qemu/build"
+SOURCE = BUILD / "source"
+TREE = BUILD / "build"
 QEMU = Path("/usr/bin/qemu-system-arm")
 
 SECONDS = 60.0  # longest wait for anything here
@@ -47,7 +47,7 @@ def run(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def compile_device(build: Path, target: str = "all", flags: str = "") -> None:
-    """Does what `make stock` does, with other flags."""
+    """Does what `make qemu QEMU=stock` does, with other flags."""
     build.mkdir(exist_ok=True)
     done = run("make", "-C", artifacts.CHECKOUT / "preload", f"SOURCE={SOURCE}",
                f"TREE={TREE}", f"PROGRAM={QEMU}", "PACKAGE=a test",
@@ -121,7 +121,7 @@ def test_refuses_another_program(program: str, arguments: list[str]) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert (f"ivshmem-flat.so: {Path(program).resolve()} is not the build of "
             "QEMU that this was made for, qemu-system-arm 1:" in refused.stderr)
-    assert "'make stock'" in refused.stderr
+    assert "'make qemu QEMU=stock'" in refused.stderr
 
 
 def test_missing_symbol_is_told(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_missing_symbol_is_told(tmp_path: Path) -> None:
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "undefined symbol: not_in_qemu" in refused.stderr
-    assert "'make stock'" in refused.stderr
+    assert "'make qemu QEMU=stock'" in refused.stderr
 
 
 @pytest.mark.parametrize("others", [[], ["libm.so.6"],
@@ -218,7 +218,7 @@ def test_missing_file_is_told(tmp_path: Path, missing: str) -> None:
     refused = run(copied(tmp_path / "copy", without=missing), "--version")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert missing in refused.stderr and "'make stock'" in refused.stderr
+    assert missing in refused.stderr and "'make qemu QEMU=stock'" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["with space", "with:colon"])
