@@ -54,17 +54,11 @@ def choice() -> dict[str, str]:
             pytest.skip(f"QEMU_SRC={source} is no git checkout: what it was "
                         "before the merge is not known")
         return {"QEMU_SRC": source}
-    merged = artifacts.qemu_system("arm").parent / "source"
-    if not merged.exists():
-        pytest.skip(f"{merged} is missing: the QEMU that is tested was not "
-                    "built here")
-    version = (merged / "VERSION").read_text()
-    for file in RELEASES.glob("*/VERSION"):
-        if file.read_text() == version:
-            return {"QEMU": file.parent.name}
-    pytest.skip(f"no release of Debian in {RELEASES} has the version of "
-                f"{merged}, {version.strip()}: what that was before the merge "
-                "is not known")
+    pristine = artifacts.qemu_build() / "pristine"
+    for release in ("bookworm", "trixie", "sid"):
+        if (RELEASES / release).resolve() == pristine.resolve():
+            return {"QEMU": release}
+    pytest.skip(f"{pristine} is no release of Debian in {RELEASES}")
 
 
 class Pristine:
@@ -109,6 +103,10 @@ class Pristine:
 
     def git(self, *arguments: str | Path) -> str:
         return self.succeed("git", "-C", self.path, *arguments)
+
+    def overlay(self) -> None:
+        self.succeed(SCRIPTS / "overlay-qemu", "--ours-only", self.path,
+                     self.path)
 
     def go_back_to(self, commit: str) -> None:
         self.git("reset", "--hard", commit)
@@ -164,7 +162,7 @@ class Series:
         self.base = tree.git("rev-parse", "HEAD").strip()
         major, minor = (tree.path / "VERSION").read_text().split(".")[:2]
         self.version = (int(major), int(minor))
-        tree.succeed(SCRIPTS / "overlay-qemu", tree.path)
+        tree.overlay()
         self.merged = tree.changes(self.base)
         # What is not committed is not the series' business.
         stray = tree.path / "hw/misc/stray.c"
@@ -306,7 +304,7 @@ def test_objections(pristine: Pristine, tmp_path: Path) -> None:
 
 
 def test_nothing_to_send(pristine: Pristine, tmp_path: Path) -> None:
-    pristine.succeed(SCRIPTS / "overlay-qemu", pristine.path)
+    pristine.overlay()
     pristine.commit("merged")
 
     refused(pristine.make_patches(tmp_path), "there is nothing to send")

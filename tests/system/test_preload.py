@@ -20,7 +20,8 @@ STOCK = artifacts.qemu_system("arm")
 BUILD = STOCK.parent
 LOADER = BUILD / "ivshmem-flat.so"
 DEVICE = "ivshmem-flat-device.so"
-SOURCE = BUILD / "source"
+OURS = BUILD / "source"
+SOURCE = BUILD / "pristine"
 TREE = BUILD / "build"
 QEMU = Path("/usr/bin/qemu-system-arm")
 
@@ -49,9 +50,10 @@ def run(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
 def compile_device(build: Path, target: str = "all", flags: str = "") -> None:
     """Does what `make qemu QEMU=stock` does, with other flags."""
     build.mkdir(exist_ok=True)
-    done = run("make", "-C", artifacts.CHECKOUT / "preload", f"SOURCE={SOURCE}",
-               f"TREE={TREE}", f"PROGRAM={QEMU}", "PACKAGE=a test",
-               f"BUILD={build}", f"CPPFLAGS={flags}",
+    done = run("make", "-C", artifacts.CHECKOUT / "preload", f"OURS={OURS}",
+               f"SOURCE={SOURCE}", f"TREE={TREE}",
+               f"PROGRAM={QEMU}", "PACKAGE=a test", f"BUILD={build}",
+               f"CPPFLAGS={flags}",
                target if target == "all" else build / target)
     assert done.returncode == 0, done.stderr
 
@@ -75,17 +77,17 @@ def reconfigure(directory: Path, names: Iterable[str]) -> str:
 
 def configurable_macros(build: Path) -> set[str]:
     """What the device's preprocessor has looked for of QEMU's configuration."""
-    compile_device(build, "stock/ivshmem-flat.o",
+    compile_device(build, "objects/ivshmem-flat.o",
                    f"-Wp,-dU -save-temps=obj -I{build}")
-    text = (build / "stock/ivshmem-flat.i").read_text(errors="replace")
+    text = (build / "objects/ivshmem-flat.i").read_text(errors="replace")
     return set(re.findall(r"^#(?:define|undef) ((?:CONFIG|HAVE|NEED|COMPILING)"
                           r"_\w+)", text, re.MULTILINE))
 
 
 def object_code(build: Path, flags: str = "") -> bytes:
     """The device's code and data, without what debuggers would like to know."""
-    compile_device(build, "stock/ivshmem-flat.o", f"{flags} -g0")
-    return (build / "stock/ivshmem-flat.o").read_bytes()
+    compile_device(build, "objects/ivshmem-flat.o", f"{flags} -g0")
+    return (build / "objects/ivshmem-flat.o").read_bytes()
 
 
 def test_device_is_on_the_list() -> None:

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each checkout builds its own device, whatever others do at the same time.
+
+They make Debian's own QEMU load theirs, which takes seconds where a QEMU of
+one's own takes minutes; the scripts in front of the compiler are the same.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+
+VERSION_LINE = '#define IVSHMEM_FLAT_VERSION "{}"\n'
+HEADER = "include/hw/misc/ivshmem-flat.h"
+SECONDS = 300.0
+
+
+def checkout(folder: Path, version: str) -> Path:
+    """A copy of this checkout whose device has another version."""
+    names = subprocess.run(
+        ["git", "-C", artifacts.CHECKOUT, "ls-files", "-z", "--cached",
+         "--others", "--exclude-standard"], check=True, capture_output=True,
+        text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (artifacts.CHECKOUT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(artifacts.CHECKOUT / name, folder / name)
+    header = folder / HEADER
+    text, found = re.subn(VERSION_LINE.format(".*"),
+                          VERSION_LINE.format(version), header.read_text())
+    assert found == 1
+    header.write_text(text)
+    return folder
+
+
+def contents(tree: Path) -> dict[str, bytes]:
+    """Of the folders that our files go to."""
+    return {str(path): path.read_bytes()
+            for folder in ("hw/misc", "include/hw/misc", "docs/system")
+            for path in (tree / folder).rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"),
+                    reason="only Debian has a QEMU to load the device into")
+@pytest.mark.timeout(SECONDS + 60)
+def test_two_checkouts_at_once(tmp_path: Path) -> None:
+    checkouts = {version: checkout(tmp_path / version, version)
+                 for version in ("1.23", "4.56")}
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("QEMU_SRC", "TARGETS", "QEMU_BUILD")}
+    builds = {version: subprocess.Popen(
+        [folder / "scripts/build-qemu"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**environment, "QEMU": "stock"})
+        for version, folder in checkouts.items()}
+    for version, build in builds.items():
+        output, _ = build.communicate(timeout=SECONDS)
+        assert build.returncode == 0, output
+        result = Path(output.splitlines()[-1])
+        assert result.is_relative_to(checkouts[version])
+        told = subprocess.run(
+            [result / "qemu-system-arm", "-device", "ivshmem-flat,help"],
+            check=True, capture_output=True, text=True).stdout
+        assert re.search(rf"version=<\w+> .*: {re.escape(version)} ", told)
+
+
+def test_pristine_source_stays_as_it_is(tmp_path: Path) -> None:
+    pristine = artifacts.qemu_build() / "pristine"
+    before = contents(pristine)
+
+    for version in ("1.23", "4.56", "1.23"):
+        folder = tmp_path / version
+        if not folder.exists():
+            checkout(folder, version)
+        tree = folder / "tree"
+        subprocess.run([folder / "scripts/overlay-qemu", pristine, tree],
+                       check=True)
+        assert VERSION_LINE.format(version) in (tree / HEADER).read_text()
+
+    assert contents(pristine) == before
+
+
+def test_tree_follows_its_source(tmp_path: Path) -> None:
+    """What changes in the source changes in the copy, what goes there goes
+    here, and the rest is not touched."""
+    pristine = artifacts.qemu_build() / "pristine"
+    source, tree = tmp_path / "source", tmp_path / "tree"
+    overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
+    subprocess.run([overlay, pristine, source], check=True)
+    subprocess.run([overlay, source, tree], check=True)
+    before = {path: path.stat().st_mtime_ns
+              for path in tree.rglob("*") if path.is_file()}
+
+    (source / "hw/misc/new.c").write_text("/* new */\n")
+    (source / "hw/misc/unimp.c").write_text("/* changed */\n")
+    (source / "hw/misc/led.c").unlink()
+    subprocess.run([overlay, source, tree], check=True)
+
+    assert (tree / "hw/misc/new.c").read_text() == "/* new */\n"
+    assert (tree / "hw/misc/unimp.c").read_text() == "/* changed */\n"
+    assert not (tree / "hw/misc/led.c").exists()
+    touched = {str(path.relative_to(tree)) for path in tree.rglob("*")
+               if path.is_file() and before.get(path) != path.stat().st_mtime_ns}
+    assert touched == {"hw/misc/new.c", "hw/misc/unimp.c"}
