@@ -66,8 +66,8 @@ demo-linux: ## the same, between a board and Linux with the PCI device
 	@$(call with,scripts/ensure-qemu) && scripts/build-firmware demo && scripts/build-linux && \
 		scripts/demo mps2-an385 linux
 
-check: check-style $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run all tests: check-style, -qtest, -system, -zephyr
-	@scripts/run-tests $(if $(filter stock,$(QEMU)),,qtest) system zephyr
+check: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run all tests: check-style, -qtest, -system, -zephyr
+	@scripts/run-tests style $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-style: ## check style, types, spelling, licences, and that what texts mention exists
 	@scripts/check-style
@@ -89,7 +89,7 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad
 	@scripts/run-tests --sanitized qtest system
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
-	@scripts/run-tests --all "$(RELEASES)" qtest system zephyr
+	@scripts/run-tests --all "$(RELEASES)" style qtest system zephyr
 
 bench: firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages bench
