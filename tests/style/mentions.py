@@ -90,10 +90,14 @@ def prose(path: str, text: str) -> str:
         return '\n'.join(re.findall(r'/\*.*?\*/|//[^\n]*|"[^"\n]* [^"\n]*"', text,
                                     re.DOTALL))
     if path.endswith('.py') or text.startswith('#!/usr/bin/python3'):
+        try:
+            messages = python_messages(ast.parse(text))
+        except SyntaxError as error:
+            sys.exit(f'{path}, line {error.lineno}: {error.msg}: correct this first')
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         comments = [token.string for token in tokens
                     if token.type == tokenize.COMMENT]
-        return '\n'.join((*comments, *python_messages(ast.parse(text))))
+        return '\n'.join((*comments, *messages))
     return '\n'.join(re.findall(r'(?:^|\s)#.*|"[^"\n]* [^"\n]*"', text,
                                 re.MULTILINE))
 
