@@ -151,7 +151,7 @@ static void load_device(void)
         refuse("its path is too long: %s", own.dli_fname);
     }
     if (!dlopen(device, RTLD_NOW)) {
-        refuse("can't load the device into %s: %s.\nRun 'make qemu QEMU=stock' again.",
-               PACKAGE, dlerror());
+        refuse("can't load the device into %s: %s.\n"
+               "Run 'make qemu QEMU=stock' again.", PACKAGE, dlerror());
     }
 }
