@@ -10,7 +10,7 @@ import os
 import resource
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -50,18 +50,15 @@ class ManyPeers:
             _welcome(self._announcer, self.peers)
 
 
-@contextmanager
-def many_peers(bed: Testbed, peers: int) -> Iterator[ManyPeers]:
+def many_peers(bed: Testbed, peers: int) -> ManyPeers:
     """Clients of an ivshmem-server, if it can serve so many; else nobody but
-    the announcement of them."""
-    with ExitStack() as stack:
-        if peers <= SERVED_MAX:
-            server = bed.server()
-            _join(stack, server, peers)
-            yield ManyPeers(peers, server.socket, server.memory)
-        else:
-            announcer = stack.enter_context(FakeServer())
-            yield ManyPeers(peers, announcer.socket, announcer.memory, announcer)
+    the announcement of them. They end with the bed."""
+    if peers <= SERVED_MAX:
+        server = bed.server()
+        _join(bed, server, peers)
+        return ManyPeers(peers, server.socket, server.memory)
+    announcer = bed.enter(FakeServer())
+    return ManyPeers(peers, announcer.socket, announcer.memory, announcer)
 
 
 @contextmanager
@@ -79,13 +76,13 @@ def room_for(peers: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _join(stack: ExitStack, server: IvshmemServer, peers: int) -> None:
+def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
     """One after the other. They leave the fds that they are sent."""
     clients = []
     unread = [0] * peers
     with DefaultSelector() as selector:
         for peer in range(peers):
-            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client = bed.enter(socket.socket(socket.AF_UNIX))
             client.connect(str(server.socket))
             clients.append(client)
             selector.register(client, EVENT_READ, peer)

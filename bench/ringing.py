@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from board import BOARD, microseconds
@@ -46,9 +45,8 @@ def costs(peers: tuple[int, ...] = PEERS) -> list[tuple[float, float]]:
     for a doorbell of the same peer each time, and of each peer in turn."""
     same: defaultdict[int, list[float]] = defaultdict(list)
     each: defaultdict[int, list[float]] = defaultdict(list)
-    with (room_for(sum(peers)), Testbed(PATIENCE_SECONDS) as bed,
-          ExitStack() as stack):
-        groups = [stack.enter_context(many_peers(bed, number)) for number in peers]
+    with room_for(sum(peers)), Testbed(PATIENCE_SECONDS) as bed:
+        groups = [many_peers(bed, number) for number in peers]
         options = []
         for number, some in enumerate(groups):
             some.memory.set_words(0, some.peers, number + 1 < len(groups))

@@ -37,8 +37,8 @@ def start_without() -> Mapping[str, float]:
 
 
 def start_with(name: str, peers: int) -> Mapping[str, float]:
-    with (room_for(peers), Testbed(PATIENCE_SECONDS) as bed,
-          many_peers(bed, peers) as others):
+    with room_for(peers), Testbed(PATIENCE_SECONDS) as bed:
+        others = many_peers(bed, peers)
         return _times(name, bed, usual_device(BOARD, others.socket),
                       others.introduce)
 
@@ -57,8 +57,8 @@ def _times(name: str, bed: Testbed, device: Sequence[str],
 def memory_for_each() -> float:
     """What each peer, if so many join, takes of the QEMU's memory that is no
     other process's: in bytes."""
-    with (room_for(MANY_PEERS), Testbed(PATIENCE_SECONDS) as bed,
-          FakeServer() as server):
+    with room_for(MANY_PEERS), Testbed(PATIENCE_SECONDS) as bed:
+        server = bed.enter(FakeServer())
         board = bed.board(BOARD, "start-up",
                           device=usual_device(BOARD, server.socket))
         server.accept(PATIENCE_SECONDS)

@@ -69,7 +69,7 @@ class Board(Machine):
     # See guest/.
     FAILURE = re.compile(r"FAILED|FAULT")
     # QEMU 7.2 says so of every lm3s6965evb, before it has run anything.
-    NOISE = frozenset({"Timer with period zero, disabling"})
+    TIMER = "Timer with period zero, disabling"
 
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,
@@ -82,10 +82,13 @@ class Board(Machine):
              *(["-S"] if paused else []), *device],
             news)
 
-    def trouble(self) -> str | None:
-        trouble = super().trouble()
-        if trouble and re.search("ivshmem-flat.*(not a valid|pluggable)",
-                                 trouble):
-            trouble += ("\nthis QEMU has no ivshmem-flat for the command line:"
+    def failure(self) -> str | None:
+        failure = super().failure()
+        if failure and re.search("ivshmem-flat.*(not a valid|pluggable)",
+                                 failure):
+            failure += ("\nthis QEMU has no ivshmem-flat for the command line:"
                         " run `make qemu`, and unset QEMU_SYSTEM_ARM")
-        return trouble
+        return failure
+
+    def _is_noise(self, line: str) -> bool:
+        return line == self.TIMER or super()._is_noise(line)

@@ -3,8 +3,11 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
+import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -13,8 +16,8 @@ from typing import IO
 
 STOP_SECONDS = 10.0
 
-CRASHES = [-signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL,
-           -signal.SIGSEGV, -signal.SIGTRAP]
+# How many unexpected lines of a process are shown, of any number.
+LINES_SHOWN = 5
 
 
 class TestbedError(Exception):
@@ -27,21 +30,29 @@ class TestbedError(Exception):
 class News:
     """A line that a process has written, or, with line None, its end."""
 
+    time: float  # of time.monotonic()
     process: "Process"
     line: str | None
     is_error: bool  # written to stderr
+
+
+def show_line(seconds: float, name: str, text: str,
+              is_error: bool = False) -> str:
+    """For people: when, who and what; stderr has another mark."""
+    return f"{seconds:6.2f} s  {name:>14} {'!' if is_error else '|'} {text}"
 
 
 class Process:
     """Runs argv. Each line that it writes goes to the lists and then to news;
     what it reads is given to type().
 
+    It is to run until it is stopped, and to write nothing to stderr. A test
+    that wants something else says so beforehand, or excuses it.
+
     The process gets SIGTERM should this program die without stopping it. It
     has a session of its own, so that Ctrl-C reaches this program alone, which
     then stops everything in order.
     """
-
-    NOISE: frozenset[str] = frozenset()  # lines that are nobody's news
 
     def __init__(self, name: str, argv: Sequence[str],
                  news: SimpleQueue[News],
@@ -51,7 +62,10 @@ class Process:
         self.output: list[str] = []
         self.errors: list[str] = []
         self._news = news
-        self._stopped = False
+        self._expected: list[tuple[str, int]] = []
+        self._is_excused = False
+        self._is_stopped = False  # told to end, while it ran
+        self._is_forced = False   # and ended, as it did not of itself
         try:
             self._popen = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *argv],
@@ -76,12 +90,53 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    def has_ended(self) -> bool:
+        return self._popen.poll() is not None
+
     def trouble(self) -> str | None:
         """Why nothing more can be expected of this process, if so."""
-        if self._stopped or self._popen.poll() is None:
+        return None if self._is_excused else self.failure()
+
+    def failure(self) -> str | None:
+        """What went wrong, if anything; the same whether wanted or not."""
+        if not self.has_ended():
             return None
         self._read_all()
+        if (self._is_stopped and not self._is_forced and
+                self._popen.returncode in (0, -signal.SIGTERM)):
+            return None
         return self._end()
+
+    def excuse(self) -> None:
+        """Its failure is what was wanted."""
+        self._is_excused = True
+
+    def expect_error(self, pattern: str, most: int = 1) -> None:
+        """On stderr will be what holds the pattern, so many times at most, and
+        once at least. It may span lines."""
+        self._expected.append((pattern, most))
+
+    def unexpected_errors(self) -> list[str]:
+        """What is on stderr and should not, or is not and should."""
+        text = "\n".join(self.errors)
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        faults = []
+        unexpected = dict(enumerate(self.errors))
+        for pattern, most in self._expected:
+            matches = list(re.finditer(pattern, text, re.MULTILINE))
+            if not 0 < len(matches) <= most:
+                faults.append(f"{self.name} has '{pattern}' {len(matches)} "
+                              f"times on stderr, expected was 1 to {most}")
+            for match in matches:
+                for number in range(bisect_right(starts, match.start()) - 1,
+                                    bisect_right(starts, match.end())):
+                    unexpected.pop(number, None)
+        lines = list(unexpected.values())
+        faults += [f"{self.name} says on stderr, unexpected: {line}"
+                   for line in lines[:LINES_SHOWN]]
+        if more := lines[LINES_SHOWN:]:
+            faults.append(f"{self.name} says {len(more)} lines more")
+        return faults
 
     def said(self, pattern: str) -> re.Match[str] | None:
         """The first line of the output that holds the pattern."""
@@ -110,47 +165,44 @@ class Process:
             raise TestbedError(f"{self.name} does not read '{line}': it has "
                                "ended") from error
 
+    def hold(self) -> None:
+        """Keeps it from doing more, until it is stopped, if it can be kept."""
+
     def stop(self) -> None:
-        """Ends the process: politely, then by force. May be called again.
-        Raises if it has crashed, be it before or because of this."""
-        self._stopped = True
-        if self._popen.poll() is None:
+        """Ends the process: politely, then by force. May be called again."""
+        if not self.has_ended():
+            self._is_stopped = True
             self._popen.terminate()
             try:
                 self._popen.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
+                self._is_forced = True
                 self._popen.kill()
                 self._popen.wait()
         self._stdin.close()
         self._read_all()
-        if self._popen.returncode in CRASHES:
-            raise TestbedError(self._end())
 
-    def wait_for_end(self) -> None:
-        """Waits for a process that was told to end by other means."""
-        self._stopped = True
-        try:
-            self._popen.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise TestbedError(f"{self.name} did not end within "
-                               f"{STOP_SECONDS:g} s") from None
-        self._read_all()
-
-    def transcript(self) -> str:
-        """All that the process wrote, for a person who looks for a fault."""
-        return "\n".join([f"{self.name}: {' '.join(self.argv)}",
-                          *(f"  {line}" for line in self.output),
-                          *(f"  stderr: {line}" for line in self.errors)])
+    def summary(self) -> str:
+        """How it was started, and how it ended."""
+        end = self._outcome() if self.has_ended() else "still runs"
+        return f"{self.name} {end}: {shlex.join(self.argv)}"
 
     def _end(self) -> str:
         """How the process ended, and the last that it said."""
-        code = self._popen.returncode
-        if code < 0:
-            end = f"was killed by {signal.Signals(-code).name}"
-        else:
-            end = f"ended with status {code}"
         last = "".join(f"\n    {line}" for line in self.errors[-5:])
-        return f"{self.name} {end}{':' if last else ''}{last}"
+        return f"{self.name} {self._outcome()}{':' if last else ''}{last}"
+
+    def _outcome(self) -> str:
+        code = self._popen.returncode
+        if self._is_forced:
+            return f"did not end within {STOP_SECONDS:g} s and was killed"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with status {code}"
+
+    def _is_noise(self, line: str) -> bool:
+        """Whether this line of stderr is nobody's news."""
+        return False
 
     def _read_all(self) -> None:
         """Waits until all that the ended process wrote is in the lists."""
@@ -162,8 +214,8 @@ class Process:
         with stream:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip("\r\n")
-                if line in self.NOISE:
+                if is_error and self._is_noise(line):
                     continue
                 lines.append(line)
-                self._news.put(News(self, line, is_error))
-        self._news.put(News(self, None, is_error))
+                self._news.put(News(time.monotonic(), self, line, is_error))
+        self._news.put(News(time.monotonic(), self, None, is_error))

@@ -263,10 +263,6 @@ class Game:
             raise TestbedError(f"of {BALLS} balls, {self.names[0]} has "
                                f"{sides[0].balls} and {self.names[1]} "
                                f"{sides[1].balls}")
-        for board in self.boards:
-            if complaints := board.complaints():
-                raise TestbedError(f"{board.name} complains: "
-                                   + "\n    ".join(complaints))
         return Result(self.names, sides, self._watch.longest_silence,
                       self._disturbances)
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts parts, waits for what they do, and leaves nothing behind."""
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from .board import Board, flat_device, usual_device
 from .linux import LINUX, LinuxGuest
 from .machine import Machine
 from .peer import Peer
-from .process import News, Process, TestbedError
+from .process import News, Process, TestbedError, show_line
 from .server import IvshmemServer, Server
 from .zephyr import ZEPHYR, ZephyrBoard
 
@@ -29,24 +30,53 @@ class Testbed:
     """A context manager. Everything it started ends with it.
 
     Waits take `timeout` seconds at most, all of them together. Meanwhile
-    `show` is called with each line that a process writes.
+    `show` is called with each line that a process writes. A bed that ends well
+    raises where a process has not: where it failed, or, if the bed is
+    `strict`, said on stderr what nobody expected.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
     def __init__(self, timeout: float = 60.0,
-                 show: Callable[[News], None] = lambda news: None) -> None:
+                 show: Callable[[News], None] = lambda news: None, *,
+                 strict: bool = True) -> None:
         self.processes: list[Process] = []
         self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
+        self._began = time.monotonic()
+        self._deadline = self._began + timeout
         self._show = show
+        self._strict = strict
+        self._history: list[News] = []
         self._news: SimpleQueue[News] = SimpleQueue()
         self._stack = ExitStack()
 
     def __enter__(self) -> "Testbed":
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None,
+                 *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.stop()
+
+    def close(self) -> None:
+        """Ends everything, and raises where a process has not ended well."""
+        # A guest shall not ring who has just been ended.
+        for process in self.processes:
+            process.hold()
+        self.stop()
+        faults = []
+        for process in self.processes:
+            if trouble := process.trouble():
+                faults.append(trouble)
+            elif self._strict:
+                faults += process.unexpected_errors()
+        if faults:
+            raise TestbedError("\n".join(faults))
+
+    def stop(self) -> None:
+        """Ends everything. May be called again."""
         self._stack.close()
 
     def server(self, **options: Any) -> IvshmemServer:
@@ -103,8 +133,12 @@ class Testbed:
 
     def directory(self) -> Path:
         """A new one, which ends with the bed, too."""
-        return Path(self._stack.enter_context(
+        return Path(self.enter(
             tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
+
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enters it. It ends with the bed, after all that is started later."""
+        return self._stack.enter_context(context)
 
     def remaining(self) -> float:
         """Seconds until the bed's time is up."""
@@ -119,33 +153,52 @@ class Testbed:
         end = self._deadline
         if seconds is not None:
             end = min(end, time.monotonic() + seconds)
-        while not (value := condition()):
-            for process in self.processes:
-                if trouble := process.trouble():
-                    self._show_news()
-                    raise TestbedError(f"waiting for {what}: {trouble}")
+        while True:
+            # First, as what it wrote before it died may be what is waited for.
+            trouble = next(filter(None, (process.trouble()
+                                         for process in self.processes)), None)
+            value = condition()
             left = end - time.monotonic()
+            self._show_news(0.0 if value or trouble or left <= 0
+                            else min(left, LOOK_SECONDS))
+            if value:
+                return value
+            if trouble:
+                raise TestbedError(f"waiting for {what}: {trouble}")
             if left <= 0:
-                self._show_news()
                 allowed = (self._timeout if end == self._deadline else seconds)
                 raise TestbedError(f"waited in vain for {what}: the "
                                    f"{allowed:g} s allowed are over")
-            self._show_news(min(left, LOOK_SECONDS))
-        self._show_news()
-        return value
+
+    def wait_for_failure(self, process: Process, pattern: str,
+                         seconds: float | None = None) -> None:
+        """Waits until this process fails for a reason that holds the pattern,
+        and excuses it."""
+        failure = self.wait(f"{process.name} to fail", process.failure,
+                            seconds)
+        if not re.search(pattern, failure):
+            raise TestbedError(f"{process.name} should fail with '{pattern}': "
+                               f"{failure}")
+        process.excuse()
 
     def transcript(self) -> str:
-        """What every process wrote so far."""
-        return "\n\n".join(process.transcript() for process in self.processes)
+        """Who is there, and what each has written so far, in order of time."""
+        self._show_news()
+        return "\n".join([
+            *(process.summary() for process in self.processes),
+            *(show_line(news.time - self._began, news.process.name, news.line,
+                        news.is_error)
+              for news in sorted(self._history, key=lambda news: news.time)
+              if news.line is not None)])
 
     def _show_news(self, patience: float = 0.0) -> None:
         """Shows what has come, waiting for the first line if need be."""
-        try:
-            self._show(self._news.get(timeout=patience))
+        with suppress(Empty):
+            news = self._news.get(timeout=patience)
             while True:
-                self._show(self._news.get_nowait())
-        except Empty:
-            pass
+                self._history.append(news)
+                self._show(news)
+                news = self._news.get_nowait()
 
     def _name(self, kind: str) -> str:
         """Of the next machine of this kind."""

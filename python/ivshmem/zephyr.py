@@ -31,15 +31,15 @@ class ZephyrBoard(Board):
         super().__init__(name, board, image, device, news, kind=ZEPHYR,
                          paused=paused)
 
-    def trouble(self) -> str | None:
+    def failure(self) -> str | None:
         """Tests say what failed in two lines, before that they have failed."""
-        if not (trouble := super().trouble()):
+        if not (failure := super().failure()):
             return None
         lines = [line.strip() for line in list(self.output)]
-        return "\n    ".join([trouble, *(
+        return "\n    ".join([failure, *(
             f"{line} {after}" for line, after in zip(lines, lines[1:])
             if line.startswith("Assertion failed"))])
 
-    def complaints(self) -> list[str]:
-        return [line for line in super().complaints()
-                if not line.startswith(RETURN_TO_USER_MODE)]
+    def _is_noise(self, line: str) -> bool:
+        return (line.startswith(RETURN_TO_USER_MODE) or
+                super()._is_noise(line))

@@ -36,13 +36,22 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.fixture
 def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
-    """A bed of its own for each test. pytest shows its transcript, every
-    console and every stderr, where the test fails. The mark bed_seconds gives
-    it another time limit than the usual one."""
+    """A bed of its own for each test. pytest shows its transcript where the
+    test fails. The mark bed_seconds gives it another time limit than the usual
+    one."""
     mark = request.node.get_closest_marker("bed_seconds")
-    with Testbed(*mark.args if mark else ()) as testbed:
-        yield testbed
-        print(testbed.transcript())
+    testbed = Testbed(*mark.args if mark else ())
+    yield testbed
+    testbed.stop()
+    print(testbed.transcript())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """After the test itself, if that has passed: its bed has to end well."""
+    bed = getattr(item, "funcargs", {}).get("bed")
+    if isinstance(bed, Testbed):
+        bed.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

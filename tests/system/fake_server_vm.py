@@ -28,12 +28,18 @@ EVENTFD = "anon_inode:[eventfd]"
 # Whatever the server does or leaves undone, QEMU refuses within this time.
 REFUSAL_SECONDS = 10.0
 
-# Lines that QEMU says at most, though a server does wrong a thousand times.
+# How often QEMU warns at most, though a server does wrong a thousand times.
 WARNINGS_MAX = 100
 
 # What must come to pass, but not at once. QEMU has its own threads for it.
 SETTLE_SECONDS = 20.0
 LOOK_SECONDS = 0.01
+
+
+def message(text: str) -> str:
+    """One that holds this pattern, and the hints that follow it. A guest says
+    nothing there, see Vm."""
+    return rf"^qemu-system-[^\n]*{text}.*(\n(?!qemu-system-).*)*"
 
 
 @contextmanager
@@ -43,19 +49,11 @@ def refused(bed: Testbed, server: FakeServer,
     reason that holds this pattern."""
     board = bed.board(BOARD, "ring-on-command", server)
     bed.wait("QEMU to connect", server.accept)
-    started = time.monotonic()
+    board.expect_error(message(reason))
     with suppress(ConnectionError):  # it need not hear the server out
         yield board
-    while not (end := board.trouble()):
-        if time.monotonic() > started + REFUSAL_SECONDS:
-            raise TestbedError(f"{board.name} is not refused within "
-                               f"{REFUSAL_SECONDS:g} s")
-        time.sleep(LOOK_SECONDS)
-    if not end.startswith(f"{board.name} ended with status 1:"):
-        raise TestbedError(f"{board.name} is not refused: {end}")
-    if not re.search(reason, "\n".join(board.errors)):
-        raise TestbedError(f"{board.name} is refused for another reason than "
-                           f"'{reason}': {end}")
+    bed.wait_for_failure(board, f"^{board.name} ended with status 1:",
+                         REFUSAL_SECONDS)
     if board.output:
         raise TestbedError(f"{board.name} is refused after its guest has run")
 
@@ -74,7 +72,8 @@ def unharmed(bed: Testbed, server: FakeServer, *,
     vm.check()
     vm.check_files(before, files)
     vm.check_peers(peers)
-    vm.check_end(warning)
+    if warning is not None:
+        vm.wait_for_warning(warning)
 
 
 class Vm:
@@ -181,23 +180,12 @@ class Vm:
         self._require("the number of its peers", self._property("peers"),
                       expected)
 
-    def check_end(self, warning: str | None = None) -> None:
-        """QEMU ends well, has warned with this pattern, and not too often;
-        with None it has said nothing."""
-        self.board.qmp.command("quit")
-        end = self.settle(self.board.trouble, bool)
-        if not end or not end.startswith(
-                f"{self.board.name} ended with status 0"):
-            raise TestbedError(end or f"{self.board.name} does not quit")
-        errors = self.board.errors
-        if warning is None and errors:
-            raise TestbedError(f"{self.board.name} said: {errors[0]}")
-        if warning and not re.search(f"warning: .*{warning}",
-                                     "\n".join(errors)):
-            raise TestbedError(f"{self.board.name} did not warn: '{warning}'")
-        if len(errors) > WARNINGS_MAX:
-            raise TestbedError(f"{self.board.name} said {len(errors)} lines, "
-                               f"more than {WARNINGS_MAX}")
+    def wait_for_warning(self, warning: str) -> None:
+        """QEMU warns with this pattern, and not too often."""
+        pattern = message(f"warning: .*{warning}")
+        self.board.expect_error(pattern, most=WARNINGS_MAX)
+        self._bed.wait(f"QEMU to warn with '{warning}'", lambda: re.search(
+            pattern, "\n".join(self.board.errors), re.MULTILINE))
 
     def _send_command(self, rings: Sequence[tuple[int, int]],
                         times: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ivshmem import Testbed, TestbedError, demo
+from ivshmem import Testbed, demo
 from ivshmem.board import BOARDS, Board
 from ivshmem.demo import Lobby, MESSAGES, Seat
 from demo_peer import Member
@@ -113,8 +113,7 @@ def test_wrong_is_caught(bed: Testbed, wrong: Callable[[Member], None],
 
     wrong(member)
 
-    with pytest.raises(TestbedError, match=f"demo: FAILED {complaint}$"):
-        bed.wait("the board to complain", lambda: False)
+    bed.wait_for_failure(running, f"demo: FAILED {complaint}$")
     assert member.memory.word(Seat(0).state) == demo.FAILED
 
 
@@ -123,8 +122,7 @@ def test_impossible_number_of_members(bed: Testbed, expected: int) -> None:
     server = bed.server()
     server.memory.set_words(Lobby.EXPECTED, expected)
 
-    bed.board(BOARDS[0], "demo", server)
+    board = bed.board(BOARDS[0], "demo", server)
 
-    with pytest.raises(TestbedError, match=f"FAILED the lobby expects "
-                       f"{expected} members, possible are 2 to 3"):
-        bed.wait("the board to complain", lambda: False)
+    bed.wait_for_failure(board, f"FAILED the lobby expects {expected} members, "
+                         "possible are 2 to 3")

@@ -123,6 +123,7 @@ def test_shows_and_verifies_everything(demo: Demo, guests: list[str]) -> None:
     assert re.search(rf"^All verified in [\d.]+ s: {messages} messages .*,\n"
                      rf"{mib} MiB ", output, re.MULTILINE)
     assert "\033" not in output, "colours, though not on a terminal"
+    assert " ! " not in output, "something is on stderr"
     assert demo.left_over() == []
 
 

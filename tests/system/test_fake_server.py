@@ -9,7 +9,7 @@ import itertools
 import os
 import select
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -57,9 +57,8 @@ def name_of(make_fd: MakeFd) -> str:
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer() as server:
-        yield server
+def server(bed: Testbed) -> FakeServer:
+    return bed.enter(FakeServer())
 
 
 # In the handshake: the server leaves
@@ -189,7 +188,7 @@ def test_never_ends_the_handshake() -> None:
                "interrupt vector", "interrupt vector", "interrupt vector"]
 
     def falls_silent(messages: int, in_the_next: bool) -> None:
-        with (Testbed() as bed, FakeServer() as server,
+        with (FakeServer() as server, Testbed() as bed,
               refused(bed, server, f"sent no {missing[messages]} within")):
             server.shake_hands(messages)
             if in_the_next:
@@ -197,7 +196,7 @@ def test_never_ends_the_handshake() -> None:
                 server.say_half(number, *fds)
 
     def goes_on_talking(pause: float) -> None:
-        with Testbed() as bed, FakeServer() as server, ExitStack() as talk:
+        with FakeServer() as server, Testbed() as bed, ExitStack() as talk:
             with refused(bed, server, "sent no interrupt vector within"):
                 server.shake_hands(5)
                 talk.enter_context(
@@ -245,7 +244,6 @@ def test_one_byte_at_a_time(bed: Testbed, server: FakeServer, board: str,
     server.say_slowly(STRANGER, {})
     vm.check()
     vm.check_files(before)
-    vm.check_end()
 
 
 # More than 16 in one message is more than QEMU takes, 253 the most of Linux.
@@ -263,11 +261,10 @@ def test_several_fds_with_each_message(bed: Testbed, server: FakeServer,
     server.say(STRANGER)
     vm.check()
     vm.check_files(before)
-    vm.check_end()
 
 
 def open_files_of_a_good_vm(board: str = BOARDS[0]) -> Counter[str]:
-    with Testbed() as bed, FakeServer() as server:
+    with FakeServer() as server, Testbed() as bed:
         vm = Vm(bed, server, board)
         vm.shake_hands()
         return vm.open_files()
@@ -283,7 +280,7 @@ def test_hangs_up_after_the_handshake(bed: Testbed,
     server.shake_hands()
     server.hang_up()
     vm.wait_ready()
-    vm.check_end("server has gone")
+    vm.wait_for_warning("server has gone")
 
 
 def test_hangs_up(bed: Testbed, server: FakeServer) -> None:

@@ -53,7 +53,6 @@ def test_first_instruction_rings_everyone(bed: Testbed, listening: str,
         ringer.stop()
 
     assert listener.count("doorbell") == ROUNDS
-    assert listener.complaints() == []
 
 
 @pytest.mark.parametrize("board", EVERY_BOARD)

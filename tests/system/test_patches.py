@@ -43,8 +43,8 @@ HABITS = """
 """
 
 
-RELEASES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache",
-                "ivshmem-flat/qemu")
+SOURCES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache",
+               "ivshmem-flat/qemu")
 
 
 def choice() -> dict[str, str]:
@@ -56,9 +56,9 @@ def choice() -> dict[str, str]:
         return {"QEMU_SRC": source}
     pristine = artifacts.qemu_build() / "pristine"
     for release in ("bookworm", "trixie", "sid"):
-        if (RELEASES / release).resolve() == pristine.resolve():
+        if (SOURCES / release).resolve() == pristine.resolve():
             return {"QEMU": release}
-    pytest.skip(f"{pristine} is no release of Debian in {RELEASES}")
+    pytest.skip(f"{pristine} is no release of Debian in {SOURCES}")
 
 
 class Pristine:
@@ -79,7 +79,7 @@ class Pristine:
         if release := self.choice.get("QEMU"):
             self.path.mkdir()
             self.succeed("tar", "--create", "--file", folder / "qemu.tar",
-                         "--directory", RELEASES / release, *PARTS)
+                         "--directory", SOURCES / release, *PARTS)
             self.succeed("tar", "--extract", "--file", folder / "qemu.tar",
                          "--directory", self.path)
             (folder / "qemu.tar").unlink()

@@ -70,6 +70,7 @@ def test_torn_message_is_noticed(bed: Testbed) -> None:
     with pytest.raises(TestbedError, match=r"mps2-an385 says: soak: FAILED "
                        r"message \d+ is torn: word 0 of \d+ is 0xbad"):
         bed.wait("the firmware to complain", tear)
+    game.boards[1].excuse()
 
 
 @pytest.mark.parametrize("words, complaint", [

@@ -1,20 +1,240 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the other tests take for granted of their testbed."""
+"""What the other tests take for granted of their testbed: that nothing goes
+wrong unseen, not even what nothing waits for any more."""
 
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from ivshmem import Testbed, TestbedError
+from ivshmem import Testbed, TestbedError, artifacts, process
+from ivshmem.board import Board
+from ivshmem.fake_server import PEER
+from ivshmem.process import Process
+from ring_on_command import RingCommands
+
+# What a program does that is ready, and is now to be stopped: as most do, or so
+# that the shell hears of it.
+READY = "echo ready; exec sleep 60"
+READY_WITH_TRAP = "echo ready; while :; do sleep 0.01; done"
+
+PATIENCE_SECONDS = 30.0
+
+
+def script(bed: Testbed, commands: str) -> Process:
+    program = bed.program("script", ["sh", "-c", commands])
+    bed.wait("the script to be ready", lambda: program.said("^ready$"))
+    return program
+
+
+def wait_until_dead(program: Process) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not program.has_ended():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def start_board(bed: Testbed) -> Board:
+    board = bed.board("mps2-an385", "first-ring", bed.server())
+    bed.wait("the board to listen", lambda: board.said("listening"))
+    return board
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGTRAP])
 def test_no_crash_goes_unseen(number: signal.Signals) -> None:
-    """Not even one that nothing waits for any more."""
     with pytest.raises(TestbedError, match=f"was killed by {number.name}"):
         with Testbed() as bed:
-            board = bed.board("mps2-an385", "first-ring", bed.server())
-            bed.wait("the board to listen", lambda: board.said("listening"))
+            board = start_board(bed)
             os.kill(board.pid, number)
-            os.waitid(os.P_PID, board.pid, os.WEXITED | os.WNOWAIT)
+            wait_until_dead(board)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_ends_of_itself(status: int) -> None:
+    with pytest.raises(TestbedError, match=f"^script ended with status "
+                       f"{status}:\n    and that is why$"):
+        with Testbed() as bed:
+            program = script(bed, "echo ready; echo and that is why >&2; "
+                             f"exit {status}")
+            wait_until_dead(program)
+
+
+def test_qemu_ends_of_itself() -> None:
+    with pytest.raises(TestbedError, match="^mps2-an385 ended with status 0$"):
+        with Testbed() as bed:
+            board = start_board(bed)
+            board.qmp.command("quit")
+            wait_until_dead(board)
+
+
+def test_fails_when_stopped() -> None:
+    with pytest.raises(TestbedError, match="^script ended with status 3$"):
+        with Testbed() as bed:
+            script(bed, f"trap 'exit 3' TERM; {READY_WITH_TRAP}")
+
+
+def test_cannot_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.2)
+    with pytest.raises(TestbedError, match="^script did not end within 0.2 s "
+                       "and was killed$"):
+        with Testbed() as bed:
+            script(bed, f"trap '' TERM; {READY_WITH_TRAP}")
+
+
+def test_guest_gives_up() -> None:
+    with pytest.raises(TestbedError, match="mps2-an385 says: demo: FAILED"):
+        with Testbed() as bed:
+            server = bed.server()
+            server.memory.set_words(0, 1)  # members that the demo expects
+            board = bed.board("mps2-an385", "demo", server)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not board.said("FAILED"):
+                assert time.monotonic() < deadline
+
+
+def test_error_that_nobody_expected() -> None:
+    with pytest.raises(TestbedError, match="^script says on stderr, "
+                       "unexpected: one\nscript says on stderr, unexpected: "
+                       "two$"):
+        with Testbed() as bed:
+            script(bed, f"echo one >&2; echo two >&2; {READY}")
+
+
+def test_error_beside_the_expected() -> None:
+    with pytest.raises(TestbedError, match="^script says on stderr, "
+                       "unexpected: two$"):
+        with Testbed() as bed:
+            script(bed, f"printf 'one\\ntwo\\nthree\\n' >&2; {READY}"
+                   ).expect_error("one|three", most=2)
+
+
+@pytest.mark.parametrize("times", [0, 3])
+def test_expected_error_comes_too_seldom_or_often(times: int) -> None:
+    with pytest.raises(TestbedError, match=r"^script has '\^a \\w' "
+                       f"{times} times on stderr, expected was 1 to 2$"):
+        with Testbed() as bed:
+            script(bed, f"for i in $(seq {times}); do echo a word >&2; done; "
+                   f"{READY}").expect_error(r"^a \w", most=2)
+
+
+def test_many_unexpected_errors_are_counted() -> None:
+    with pytest.raises(TestbedError, match="script says 95 lines more$"):
+        with Testbed() as bed:
+            script(bed, f"seq 100 >&2; {READY}")
+
+
+def test_expected_error_may_span_lines() -> None:
+    with Testbed() as bed:
+        script(bed, f"printf 'a\\nb\\nc\\n' >&2; {READY}").expect_error("^a\n.*\nc")
+
+
+def test_guest_error() -> None:
+    """-d guest_errors is of QEMU's stderr."""
+    with pytest.raises(TestbedError, match="unexpected: .*DOORBELL.* of peer "
+                       f"{PEER}, which is not connected"):
+        with Testbed() as bed:
+            server = bed.server()
+            peer = bed.peer(server)
+            board = bed.board("mps2-an385", "ring-on-command", server)
+            bed.wait("the board to be ready", lambda: board.said("ready"))
+            peer.wait_for_peer(peer.id + 1, bed.remaining())
+            commands = RingCommands(server.memory)
+            commands.order([(PEER, 0)])
+            peer.ring(peer.id + 1)
+            bed.wait("the command to be done", commands.done)
+
+
+def test_expected_failure() -> None:
+    with Testbed() as bed:
+        program = bed.program("script", ["sh", "-c", "echo why >&2; exit 4"])
+        program.expect_error("why")
+        bed.wait_for_failure(program, "^script ended with status 4:\n    why$")
+
+
+def test_another_failure_than_expected() -> None:
+    with pytest.raises(TestbedError, match="^script should fail with 'status "
+                       "5': script ended with status 4$"):
+        with Testbed() as bed:
+            program = bed.program("script", ["sh", "-c", "exit 4"])
+            bed.wait_for_failure(program, "status 5")
+
+
+def test_failure_that_does_not_come() -> None:
+    with pytest.raises(TestbedError, match="^waited in vain for script to "
+                       "fail: the 0.1 s allowed are over$"):
+        with Testbed() as bed:
+            bed.wait_for_failure(script(bed, READY), "status 5", seconds=0.1)
+
+
+def test_bed_without_strictness_judges_ends_alone() -> None:
+    with Testbed(strict=False) as bed:
+        script(bed, f"echo a warning >&2; {READY}")
+
+    with pytest.raises(TestbedError, match="^script ended with status 1$"):
+        with Testbed(strict=False) as bed:
+            wait_until_dead(script(bed, "echo ready; exit 1"))
+
+
+def test_first_failure_is_the_one_told() -> None:
+    with pytest.raises(ZeroDivisionError):
+        with Testbed() as bed:
+            wait_until_dead(script(bed, "echo ready; exit 1"))
+            1 / 0
+
+
+TESTS = """
+import pytest
+
+def script(bed, name, commands):
+    program = bed.program(name, ["sh", "-c", commands])
+    bed.wait("ready", lambda: program.said("^ready$"))
+    return program
+
+def test_passes(bed):
+    script(bed, "fine", "echo ready; exec sleep 60")
+
+def test_process_fails(bed):
+    script(bed, "late", "echo but >&2; echo ready; exec sleep 60")
+
+def test_test_fails(bed):
+    first = script(bed, "first", "echo ready; read x; echo $x; exec sleep 60")
+    second = script(bed, "second", "echo ready; read x; echo $x >&2; exit 7")
+    first.type("one")
+    bed.wait("one", lambda: first.said("one"))
+    second.type("two")
+    bed.wait("two", lambda: "two" in second.errors)
+    assert False
+"""
+
+
+def test_pytest_tells_of_it(tmp_path: Path) -> None:
+    """Each as a test that failed, with one transcript of all processes."""
+    here = Path(__file__).parent
+    for name in "conftest.py", "pytest.ini":
+        shutil.copy(here / name, tmp_path)
+    (tmp_path / "test_inner.py").write_text(TESTS)
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-o", "cache_dir=cache",
+         str(tmp_path)], capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, env={**os.environ, "QEMU_SYSTEM_ARM": str(
+            artifacts.qemu_system("arm")), "PYTHONPATH": str(
+                artifacts.CHECKOUT / "python")})
+
+    assert re.search("^PASSED .*::test_passes$", run.stdout, re.MULTILINE)
+    assert re.search("^FAILED .*::test_process_fails - ", run.stdout,
+                     re.MULTILINE)
+    assert re.search("= 2 failed, 1 passed in ", run.stdout), run.stdout
+    transcript = run.stdout[run.stdout.index("first was killed by SIGTERM: "):]
+    assert re.match(r"first was killed by SIGTERM: sh -c 'echo ready; .*'\n"
+                    r"second ended with status 7: sh -c 'echo ready; .*'\n"
+                    r" +\d+\.\d\d s           first \| ready\n"
+                    r" +\d+\.\d\d s          second \| ready\n"
+                    r" +\d+\.\d\d s           first \| one\n"
+                    r" +\d+\.\d\d s          second ! two\n", transcript)
