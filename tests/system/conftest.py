@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What every test here is given."""
 
+import fcntl
 import os
 import signal
 from collections import Counter
@@ -32,6 +33,29 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     if os.environ.get("QEMU") in ("bookworm", "sid"):
         unfit.append("test_builds.py")
     return True if collection_path.name in unfit else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of speed come last, so that none of the others waits for them."""
+    items.sort(key=is_of_speed)
+
+
+def is_of_speed(item: pytest.Item) -> bool:
+    return item.get_closest_marker("speed") is not None
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where pytest-xdist runs tests side by side, a test of speed runs alone.
+    Outside of what pytest-timeout limits, as waiting takes no test's time."""
+    if not hasattr(item.config, "workerinput"):
+        yield
+        return
+    base: Path = item.config._tmp_path_factory.getbasetemp()  # type: ignore
+    with (base.parent / "turns").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if is_of_speed(item)
+                    else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture

@@ -39,6 +39,9 @@ ROWS = 100
 MEMORY_LEAST = 0.5
 
 
+pytestmark = pytest.mark.xdist_group("bench")
+
+
 @pytest.mark.speed
 @pytest.mark.parametrize("sleep", [False, True], ids=["busy", "asleep"])
 def test_round_trip_of_a_doorbell(sleep: bool) -> None:

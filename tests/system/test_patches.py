@@ -18,6 +18,9 @@ import pytest
 
 from ivshmem import artifacts
 
+# Making the tree takes longer than most tests.
+pytestmark = pytest.mark.xdist_group("patches")
+
 SCRIPTS = artifacts.CHECKOUT / "scripts"
 COMPAT = "include/hw/misc/ivshmem-flat-compat.h"
 INCLUDE_COMPAT = f'#include "{COMPAT.removeprefix("include/")}"\n'
