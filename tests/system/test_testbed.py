@@ -213,19 +213,24 @@ def test_test_fails(bed):
 """
 
 
-def test_pytest_tells_of_it(tmp_path: Path) -> None:
-    """Each as a test that failed, with one transcript of all processes."""
+def inner_pytest(folder: Path, tests: str,
+                 *options: str) -> subprocess.CompletedProcess[str]:
+    """Runs these tests as if they were among ours."""
     here = Path(__file__).parent
     for name in "conftest.py", "pytest.ini":
-        shutil.copy(here / name, tmp_path)
-    (tmp_path / "test_inner.py").write_text(TESTS)
-
-    run = subprocess.run(
+        shutil.copy(here / name, folder)
+    (folder / "test_inner.py").write_text(tests)
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-o", "cache_dir=cache",
-         str(tmp_path)], capture_output=True, text=True, timeout=60,
-        cwd=tmp_path, env={**os.environ, "QEMU_SYSTEM_ARM": str(
-            artifacts.qemu_system("arm")), "PYTHONPATH": str(
-                artifacts.CHECKOUT / "python")})
+         *options, str(folder)], capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS, cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(artifacts.CHECKOUT / "python"),
+             "QEMU_SYSTEM_ARM": str(artifacts.qemu_system("arm"))})
+
+
+def test_pytest_tells_of_it(tmp_path: Path) -> None:
+    """Each as a test that failed, with one transcript of all processes."""
+    run = inner_pytest(tmp_path, TESTS)
 
     assert re.search("^PASSED .*::test_passes$", run.stdout, re.MULTILINE)
     assert re.search("^FAILED .*::test_process_fails - ", run.stdout,
@@ -238,3 +243,28 @@ def test_pytest_tells_of_it(tmp_path: Path) -> None:
                     r" +\d+\.\d\d s          second \| ready\n"
                     r" +\d+\.\d\d s           first \| one\n"
                     r" +\d+\.\d\d s          second ! two\n", transcript)
+
+
+TURNS = """
+import pathlib
+import time
+
+import pytest
+
+@pytest.mark.speed
+@pytest.mark.parametrize("number", range(4))
+def test_alone(number):
+    folder = pathlib.Path(__file__).parent
+    (folder / f"{number} runs").touch()
+    time.sleep(0.2)
+    assert len(list(folder.glob("* runs"))) == 1
+    (folder / f"{number} runs").unlink()
+"""
+
+
+def test_speed_is_measured_alone(tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+
+    run = inner_pytest(tmp_path, TURNS, "-n", "2")
+
+    assert re.search("= 4 passed in ", run.stdout), run.stdout
