@@ -11,6 +11,7 @@ board.py         one with an ivshmem-flat device and firmware
 zephyr.py        one that runs Zephyr
 linux.py         one with Linux and the PCI device
 qmp.py           QEMU's monitor protocol
+eventfd.py       eventfds, which doorbells are
 peer.py          a peer on bare eventfds, speaking the server's protocol
 fake_server.py   a server that says whatever a test tells it to say
 demo.py          the demo: guests that run guest/demo/member.c

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ivshmem import artifacts
@@ -39,17 +40,11 @@ class Demo:
 
     def children(self) -> dict[str, int]:
         """Process IDs of its children by the names of their programs."""
-        found = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                text = stat.read_text()
-            except OSError:
-                continue  # it has just ended
-            pid, _, others = text.partition(" (")
-            name, _, others = others.rpartition(") ")
-            if int(others.split()[1]) == self.process.pid:
-                found[name] = int(pid)
-        return found
+        try:
+            return {child.name(): child.pid for child in
+                    psutil.Process(self.process.pid).children()}
+        except psutil.NoSuchProcess:
+            return {}  # one has just ended
 
     def wait_until_stuck(self) -> dict[str, int]:
         """Waits until server and first board run. Returns children()."""
@@ -101,10 +96,9 @@ def eventually(condition: Callable[[], bool]) -> None:
 def runs(pid: int) -> bool:
     """Whether the process exists, and not only as a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    return not stat.rpartition(")")[2].startswith(" Z")
 
 
 @pytest.mark.parametrize("guests", [
