@@ -42,7 +42,7 @@ help: ## list the targets
 	@echo "Debian packages that are missing are installed when a target needs them."
 
 deps: ## install the Debian packages that any target needs, at once
-	@scripts/install-packages
+	@scripts/install-packages --all
 
 qemu: ## build QEMU with the device in it: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null

@@ -38,11 +38,18 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# On a terminal, show TEXT with the seconds that have passed, until killed.
+# Of TARGETS, those that have boards in guest/.
+firmware_targets() {
+    for target in ${TARGETS:-arm}; do
+        ! grep -q "^BOARDS_$target " "$top/guest/Makefile" || echo "$target"
+    done
+}
+
+# Show the seconds that pass, in a line of its own, until killed.
 count_seconds() {
     seconds=0
     while kill -0 $$ 2>/dev/null; do
-        printf '\r%s: %d s ' "$1" "$seconds" >&2
+        printf '\r  %d s ' "$seconds" >&2
         seconds=$((seconds + 1))
         sleep 1
     done
@@ -50,28 +57,27 @@ count_seconds() {
 
 # step LOG TEXT COMMAND...: say TEXT, which tells what for and how long it usually
 # takes, and run COMMAND with its output in a log, whose end (20 lines, or
-# $log_lines) is shown if it fails. With V=1 there is no log: all is shown.
+# $log_lines) is shown if it fails. On a terminal the seconds count. With V=1 there
+# is no log: all is shown.
 step() {
-    log=$cache/log/$1.log text=$2
+    log=$cache/log/$1.log
+    say "$2"
     shift 2
     if [ -n "$verbose" ]; then
-        say "$text"
         "$@" </dev/null >&2
         return
     fi
     mkdir -p "${log%/*}"
     counter=
     if [ -t 2 ]; then
-        count_seconds "$text" &
+        count_seconds &
         counter=$!
-    else
-        say "$text"
     fi
     status=0
     "$@" </dev/null >"$log" 2>&1 || status=$?
     if [ -n "$counter" ]; then
         kill $counter
-        say
+        printf '\r\033[K' >&2
     fi
     [ $status = 0 ] || {
         tail -n "${log_lines:-20}" "$log" >&2
