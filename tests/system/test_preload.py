@@ -108,6 +108,7 @@ def test_trace_events(bed: Testbed) -> None:
     board = bed.board("mps2-an385", "first-ring", server,
                       [*flat_device(server.socket),
                        "-trace", "ivshmem_flat_*"])
+    board.expect_error(r"^ivshmem_flat_\w+ ", most=100)
     bed.wait("its own ID", lambda: any(
         re.search(rf"ivshmem_flat_own_id .*own ID is {peer.id + 1}$", line)
         for line in board.errors))
