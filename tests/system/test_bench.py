@@ -28,8 +28,8 @@ TRIES_BUSY = 20
 # for guests that sleep, 2 to 8 for busy ones.
 ROUND_TRIP_MOST = {"asleep": 8, "busy": 6}
 
-# Times what it takes a program here to write to an eventfd. Usual are 4 to 6.
-RINGING_MOST = 9
+# Times what it takes a program here to write to an eventfd. Usual are 3 to 5.
+RINGING_MOST = 7
 
 # Times what a doorbell costs where there is one peer. Usual is 1.
 PEERS = 10_000
