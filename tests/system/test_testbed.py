@@ -222,7 +222,7 @@ def inner_pytest(folder: Path, tests: str,
     (folder / "test_inner.py").write_text(tests)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-o", "cache_dir=cache",
-         *options, str(folder)], capture_output=True, text=True,
+         f"--basetemp={folder / 'temp'}", *options, str(folder)], capture_output=True, text=True,
         timeout=PATIENCE_SECONDS, cwd=folder,
         env={**os.environ, "PYTHONPATH": str(artifacts.CHECKOUT / "python"),
              "QEMU_SYSTEM_ARM": str(artifacts.qemu_system("arm"))})
