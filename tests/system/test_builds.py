@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ from ivshmem import artifacts
 VERSION_LINE = '#define IVSHMEM_FLAT_VERSION "{}"\n'
 HEADER = "include/hw/misc/ivshmem-flat.h"
 SECONDS = 300.0
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """A folder that goes with the test: pytest would keep some, and a tree of
+    QEMU's is large."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
 
 
 def checkout(folder: Path, version: str) -> Path:
@@ -48,8 +57,8 @@ def contents(tree: Path) -> dict[str, bytes]:
 @pytest.mark.skipif(not shutil.which("apt-get"),
                     reason="only Debian has a QEMU to load the device into")
 @pytest.mark.timeout(SECONDS + 60)
-def test_two_checkouts_at_once(tmp_path: Path) -> None:
-    checkouts = {version: checkout(tmp_path / version, version)
+def test_two_checkouts_at_once(scratch: Path) -> None:
+    checkouts = {version: checkout(scratch / version, version)
                  for version in ("1.23", "4.56")}
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("QEMU_SRC", "TARGETS", "QEMU_BUILD")}
@@ -68,12 +77,12 @@ def test_two_checkouts_at_once(tmp_path: Path) -> None:
         assert re.search(rf"version=<\w+> .*: {re.escape(version)} ", told)
 
 
-def test_pristine_source_stays_as_it_is(tmp_path: Path) -> None:
+def test_pristine_source_stays_as_it_is(scratch: Path) -> None:
     pristine = artifacts.qemu_build() / "pristine"
     before = contents(pristine)
 
     for version in ("1.23", "4.56", "1.23"):
-        folder = tmp_path / version
+        folder = scratch / version
         if not folder.exists():
             checkout(folder, version)
         tree = folder / "tree"
@@ -84,11 +93,11 @@ def test_pristine_source_stays_as_it_is(tmp_path: Path) -> None:
     assert contents(pristine) == before
 
 
-def test_tree_follows_its_source(tmp_path: Path) -> None:
+def test_tree_follows_its_source(scratch: Path) -> None:
     """What changes in the source changes in the copy, what goes there goes
     here, and the rest is not touched."""
     pristine = artifacts.qemu_build() / "pristine"
-    source, tree = tmp_path / "source", tmp_path / "tree"
+    source, tree = scratch / "source", scratch / "tree"
     overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
     subprocess.run([overlay, pristine, source], check=True)
     subprocess.run([overlay, source, tree], check=True)
