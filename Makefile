@@ -70,7 +70,8 @@ check: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run all tests: check-style,
 	@scripts/run-tests style $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-style: ## check style, types, spelling, licences, and that what texts mention exists
-	@scripts/check-style
+	@scripts/install-packages style tests
+	@/usr/bin/python3 -m pytest --quiet tests/style
 
 check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest

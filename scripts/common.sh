@@ -61,7 +61,7 @@ count_seconds() {
 # is no log: all is shown.
 step() {
     log=$cache/log/$1.log
-    say "$2"
+    [ -z "$2" ] || say "$2"
     shift 2
     if [ -n "$verbose" ]; then
         "$@" </dev/null >&2
@@ -84,6 +84,23 @@ step() {
         say "(the whole log: $log)"
     }
     return $status
+}
+
+# ninja_step LOG TEXT DIRECTORY TARGET...: the same with ninja, which counts its own
+# steps on a terminal. Says TEXT where a target is not there yet.
+ninja_step() {
+    ninja_log=$1 first_time=$2 folder=$3 text=
+    shift 3
+    for target; do
+        [ -e "$folder/$target" ] || text=$first_time
+    done
+    if [ -t 2 ] && [ -z "$verbose" ]; then
+        [ -z "$text" ] || say "$text"
+        ninja -C "$folder" "$@" >&2
+    else
+        log_lines=40 step "$ninja_log" "$text" ninja ${verbose:+-v} -C "$folder" "$@" || return
+        [ -n "$verbose" ] || ! grep 'warning: ' "$log" >&2
+    fi
 }
 
 # Only one checkout at a time puts something into the cache, until this process

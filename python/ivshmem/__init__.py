@@ -15,6 +15,7 @@ eventfd.py       eventfds, which doorbells are
 peer.py          a peer on bare eventfds, speaking the server's protocol
 fake_server.py   a server that says whatever a test tells it to say
 demo.py          the demo: guests that run guest/demo/member.c
+command.py       how a command that starts a testbed ends
 soak.py          the soak test: boards that run guest/tests/soak.c
 procfs.py        what the kernel tells about a running process
 artifacts.py     where QEMU, the server and the firmware are found

@@ -217,7 +217,7 @@ def inner_pytest(folder: Path, tests: str,
                  *options: str) -> subprocess.CompletedProcess[str]:
     """Runs these tests as if they were among ours."""
     here = Path(__file__).parent
-    for name in "conftest.py", "pytest.ini":
+    for name in "conftest.py", "../pytest.ini":
         shutil.copy(here / name, folder)
     (folder / "test_inner.py").write_text(tests)
     return subprocess.run(

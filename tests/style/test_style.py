@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What shows without running anything. QEMU's rules for C, and its paths, are those
+of the source tree in the directory that QEMU_BUILD names, or else of any build."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+SECONDS = 250.0
+
+# Where Apache-2.0 is the licence, and what does not begin with an SPDX line:
+# documents, and our lines for QEMU's files
+APACHE = ("guest", "python", "zephyr")
+WITHOUT_LINE = (":!*.md", ":!*.typed", ":!.[gr]*", ":!LICENSES", ":!patches",
+                ":!hw/*/[Kmt]*", ":!tests/*/meson.build")
+
+
+def git(*arguments: str) -> list[str]:
+    """The lines that git prints; none where grep finds nothing."""
+    return subprocess.run(["git", *arguments], cwd=TOP, text=True,
+                          stdout=subprocess.PIPE).stdout.splitlines()
+
+
+def having(pattern: str, *paths: str) -> list[str]:
+    """The files with such a line, committed or not."""
+    return git("grep", "--untracked", "-lIE", pattern, "--", *paths)
+
+
+def succeed(remedy: str, *command: str | Path) -> None:
+    done = subprocess.run(command, cwd=TOP, text=True, timeout=SECONDS,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        pytest.fail(f"{done.stdout}\n{remedy}", pytrace=False)
+
+
+@pytest.fixture
+def qemu() -> Path:
+    named = os.environ.get("QEMU_BUILD")
+    builds = [Path(named)] if named else sorted(TOP.glob("build/qemu-*"))
+    for build in builds:
+        if (build / "pristine/scripts/checkpatch.pl").exists():
+            return build / "pristine"
+    pytest.fail(f"no QEMU source in {named or 'build/qemu-*'}: run 'make qemu'",
+                pytrace=False)
+
+
+@pytest.fixture
+def rules(qemu: Path) -> str:
+    return f"see {qemu}/docs/devel/style.rst"
+
+
+@pytest.fixture
+def checkpatch(qemu: Path) -> list[str | Path]:
+    return ["perl", qemu / "scripts/checkpatch.pl", "--no-tree", "--strict"]
+
+
+# Firmware and Zephyr have other rules.
+C_FILES = having(".", "*.c", "*.h", ":!guest", ":!zephyr")
+
+
+def test_c(checkpatch: list[str | Path], rules: str) -> None:
+    succeed(rules, *checkpatch, "--terse", "-f", *C_FILES)
+
+
+def test_c_as_new_files(checkpatch: list[str | Path], rules: str,
+                        tmp_path: Path) -> None:
+    """Some rules are for those alone. A patch that begins like this is not asked
+    for maintainers; a file without an SPDX line is told when the next begins."""
+    lines = [" MAINTAINERS | 1 +"]
+    for file in C_FILES:
+        lines += git("diff", "--no-index", "/dev/null", file)
+    patch = tmp_path / "patch"
+    patch.write_text("\n".join([*lines, "new file mode 100644", ""]))
+    succeed(rules, *checkpatch, "--no-signoff", "--no-summary", "--quiet", patch)
+
+
+def test_shell() -> None:
+    succeed("mend it, or say above the line: '# shellcheck disable=CODE # why'",
+            "shellcheck", *having("^#!/bin/sh|^# shellcheck shell=sh"))
+
+
+def test_types() -> None:
+    succeed("mend the types; python/pyproject.toml has the rules",
+            sys.executable, "-m", "mypy", "--config-file",
+            "python/pyproject.toml")
+
+
+def test_spelling() -> None:
+    succeed("mend it, or give codespell --ignore-words-list=WORD here",
+            "codespell", "--ignore-regex", r"\\[nrt]", *having(".", ":!LICENSES"))
+
+
+@pytest.mark.parametrize("licence, folders", [
+    ("Apache-2.0", APACHE),
+    ("GPL-2.0-or-later", tuple(f":!{folder}" for folder in APACHE))])
+def test_licence_of_each_file(licence: str, folders: tuple[str, ...]) -> None:
+    """reuse would not miss a line: .reuse/dep5 has a licence for every file."""
+    assert git("grep", "--untracked", "-L", f"License-Identifier: {licence}",
+               "--", *folders, *WITHOUT_LINE) == []
+
+
+def test_licences() -> None:
+    succeed("add the licence's text, or what the list above says", "reuse",
+            "lint")
+
+
+def test_mentions(qemu: Path) -> None:
+    succeed("correct each, or say in tests/style/mentions.py why it is right",
+            sys.executable, TOP / "tests/style/mentions.py", qemu)
