@@ -18,6 +18,7 @@
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MODULES "/modules"
@@ -26,6 +27,7 @@ __attribute__((noreturn)) static void power_off(void)
 {
     printf("init: powers off\n");
     fflush(stdout);
+    tcdrain(STDOUT_FILENO); /* or the end of the console's text is lost */
     sync();
     reboot(RB_POWER_OFF);
     _exit(1); /* not reached; the kernel would panic */

@@ -161,10 +161,10 @@ def main() -> int:
     tree = Tree(ours, Path(sys.argv[1]))
     deleted = git('log', '--no-renames', '--diff-filter=D', '--name-only',
                   '--format=')
+    targets = set(re.findall(r'^([a-z-]+):', (TOP / 'Makefile').read_text(), re.M))
     # A name that is a plain word may well appear.
     gone = {basename(path) for path in deleted
-            if re.search('[-_.]', basename(path))} - set(tree.paths)
-    targets = set(re.findall(r'^([a-z-]+):', (TOP / 'Makefile').read_text(), re.M))
+            if re.search('[-_.]', basename(path))} - set(tree.paths) - targets
     found = [(path, name) for path in ours if not path.startswith('LICENSES/')
              for name in dict.fromkeys(missing(path, tree, gone, targets))]
     for path, name in found:
