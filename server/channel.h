@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IVSHMEMD_CHANNEL_H
+#define IVSHMEMD_CHANNEL_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "handover.h"
+#include "ids.h"
+#include "ledger.h"
+#include "memory.h"
+#include "notify.h"
+#include "peer.h"
+#include "watch.h"
+
+/* Memory and the clients that share it */
+typedef struct Channel {
+    char *name;
+    Watches *watches;       /* borrowed */
+    Notify *notify;         /* borrowed; NULL if there is no service manager */
+    Memory *memory;         /* owned */
+    Ledger *ledger;
+    Ids *ids;
+    Events events;
+    GPtrArray *peers;       /* of Peer */
+    guint retry;            /* the timer for those who are PEER_LATER */
+} Channel;
+
+/* How clients of one socket are treated */
+typedef struct Door {
+    char *path;
+    int id;                 /* of whoever connects here; -1: any */
+    unsigned vectors;       /* 0 to LEDGER_VECTORS */
+} Door;
+
+/* A channel without clients. Takes @memory, also when it fails. */
+Channel *channel_new(const char *name, Memory *memory, uint32_t tag, Watches *watches,
+                     Notify *notify, GError **error);
+
+/*
+ * A channel as @ledger has it, with the clients whose fds are in @handover; those
+ * whose fds are not have left. Takes @ledger and @memory.
+ */
+Channel *channel_restore(Ledger *ledger, Memory *memory, Handover *handover,
+                         Watches *watches, Notify *notify);
+
+/* Disconnect all clients of @ledger, whose channel is no more. */
+void channel_discard(Ledger *ledger, Handover *handover, Notify *notify);
+
+/* Closes all connections, silently. */
+void channel_free(Channel *channel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Channel, channel_free)
+
+/*
+ * A client has connected at @door. Takes @socket. A client that cannot be had is
+ * refused, which closes its socket and is logged.
+ */
+void channel_join(Channel *channel, int socket, const Door *door);
+
+/* Name all that a next process needs to go on. */
+void channel_hand_over(Channel *channel, Handover *handover);
+
+#endif

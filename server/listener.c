@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A listening socket in the file system. Whether somebody lives behind a path is
+ * asked of the kernel with a datagram socket: connect() fails with EPROTOTYPE if a
+ * stream socket is bound to that file, and with ECONNREFUSED if none is, because its
+ * process has died. Nobody notices being asked, whichever program it is. Two servers
+ * that start at once take turns by a lock on the directory.
+ *
+ * A socket file must have its mode and group before anybody can connect. So listen()
+ * comes last.
+ *
+ * accept() needs a free fd even to refuse somebody, or a client that is not accepted
+ * would wake us for ever. One fd is kept in reserve for that.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "error.h"
+#include "fd.h"
+#include "listener.h"
+
+/* Then others have their turn */
+#define ACCEPTS_AT_ONCE 16
+
+#define LOCK_PATIENCE_MS 2000
+
+struct Listener {
+    char *path;
+    int fd;
+    int *spare;
+    uint64_t inode;         /* of its file; 0 if a service manager opened it */
+    Watch watch;
+    ListenerFunc *func;
+    void *data;
+};
+
+static void listener_refuse(Listener *listener)
+{
+    int socket;
+
+    fd_close(listener->spare);
+    socket = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    fd_close(&socket);
+    *listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_message("refused a client at %s: this process has used up its file descriptors: "
+              "raise 'ulimit -Hn', or LimitNOFILE= of the service", listener->path);
+}
+
+static void listener_event(Watch *watch, uint32_t events)
+{
+    Listener *listener = watch->data;
+    unsigned i;
+
+    (void)events;
+    for (i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int socket = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (socket >= 0) {
+            listener->func(socket, listener->data);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            listener_refuse(listener);
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static bool to_address(const char *path, struct sockaddr_un *un, GError **error)
+{
+    *un = (struct sockaddr_un) { .sun_family = AF_UNIX };
+    if (!*path || strlen(path) >= sizeof(un->sun_path)) {
+        return fail(error, "'%s' is no path for a socket: it may have 1 to %zu bytes",
+                    path, sizeof(un->sun_path) - 1);
+    }
+    g_strlcpy(un->sun_path, path, sizeof(un->sun_path));
+    return true;
+}
+
+/* Make way at the address, unless somebody alive is there. */
+static bool clear_path(const struct sockaddr_un *un, GError **error)
+{
+    AUTO_FD probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const char *path = un->sun_path;
+    struct stat st;
+
+    if (lstat(path, &st) < 0) {
+        return true;        /* bind() says what may be wrong with the directory */
+    }
+    if (!S_ISSOCK(st.st_mode)) {
+        return fail(error, "cannot listen at %s: there is something that is no socket: "
+                    "move it away, or choose another path", path);
+    }
+    if (connect(probe, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
+        errno != ECONNREFUSED) {
+        if (errno == EACCES) {
+            return fail(error, "cannot listen at %s: another user's socket is there, "
+                        "perhaps one in use: choose another path", path);
+        }
+        return fail(error, "cannot listen at %s: a server that is running has it: stop "
+                    "that one, or choose another path with -S", path);
+    }
+    if (unlink(path) < 0) {
+        return fail(error, "cannot replace %s, which a dead server left: %s", path,
+                    g_strerror(errno));
+    }
+    g_message("replaced %s, which a dead server left", path);
+    return true;
+}
+
+/* -1 if the directory cannot be locked: then we do without. */
+static int lock_directory(const char *path)
+{
+    g_autofree char *directory = g_path_get_dirname(path);
+    AUTO_FD fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    gint64 end = g_get_monotonic_time() + LOCK_PATIENCE_MS * 1000;
+
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (g_get_monotonic_time() > end) {
+            return -1;
+        }
+        g_usleep(1000);
+    }
+    return fd_steal(&fd);
+}
+
+static bool set_owner(const ListenerAddress *address, GError **error)
+{
+    if (address->group) {
+        const struct group *group = getgrnam(address->group);
+
+        if (!group) {
+            return fail(error, "socket %s: there is no group '%s'", address->path,
+                        address->group);
+        }
+        if (chown(address->path, -1, group->gr_gid) < 0) {
+            return fail(error, "socket %s: cannot give it to the group '%s', of which "
+                        "you must be a member: %s", address->path, address->group,
+                        g_strerror(errno));
+        }
+    }
+    if (address->mode >= 0 && chmod(address->path, address->mode) < 0) {
+        return fail(error, "socket %s: cannot set its mode: %s", address->path,
+                    g_strerror(errno));
+    }
+    return true;
+}
+
+static int open_socket(const ListenerAddress *address, GError **error)
+{
+    AUTO_FD lock = lock_directory(address->path);
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un un;
+
+    if (fd < 0) {
+        fail(error, "cannot make a socket: %s", g_strerror(errno));
+        return -1;
+    }
+    if (!to_address(address->path, &un, error) || !clear_path(&un, error)) {
+        return -1;
+    }
+    if (bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
+        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
+        return -1;
+    }
+    if (!set_owner(address, error) || listen(fd, SOMAXCONN) < 0) {
+        unlink(address->path);
+        return -1;
+    }
+    return fd_steal(&fd);
+}
+
+static uint64_t inode_at(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+/*
+ * A socket that was handed over is of no use if its file is gone, or is another
+ * socket's by now.
+ */
+static int take_socket(const char *path, Handover *handover, uint64_t *inode)
+{
+    uint64_t now = inode_at(path);
+
+    for (;;) {
+        AUTO_FD fd = handover_take_listener(handover, path, inode);
+
+        if (fd < 0) {
+            return -1;
+        }
+        if (now && (*inode == now || !*inode)) {
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+            return fd_steal(&fd);
+        }
+    }
+}
+
+Listener *listener_new(const ListenerAddress *address, Handover *handover,
+                       Watches *watches, int *spare, ListenerFunc *func, void *data,
+                       GError **error)
+{
+    uint64_t inode = 0;
+    AUTO_FD fd = take_socket(address->path, handover, &inode);
+    Listener *listener;
+
+    if (fd < 0) {
+        fd = open_socket(address, error);
+        inode = inode_at(address->path);
+    }
+    if (fd < 0) {
+        return NULL;
+    }
+    listener = g_new0(Listener, 1);
+    if (!watch_add(watches, &listener->watch, fd, EPOLLIN, listener_event, listener)) {
+        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
+        g_free(listener);
+        return NULL;
+    }
+    listener->path = g_strdup(address->path);
+    listener->fd = fd_steal(&fd);
+    listener->spare = spare;
+    listener->inode = inode;
+    listener->func = func;
+    listener->data = data;
+    return listener;
+}
+
+void listener_free(Listener *listener, bool remove)
+{
+    watch_remove(&listener->watch);
+    if (remove && listener->inode && inode_at(listener->path) == listener->inode) {
+        unlink(listener->path);
+    }
+    fd_close(&listener->fd);
+    g_free(listener->path);
+    g_free(listener);
+}
+
+int listener_fd(const Listener *listener)
+{
+    return listener->fd;
+}
+
+char *listener_name(const Listener *listener)
+{
+    if (!listener->inode) {
+        return NULL;
+    }
+    return fd_name_format(FD_LISTENER, 0, listener->inode, 0);
+}
+
+void listener_discard_rest(Handover *handover, Notify *notify)
+{
+    uint64_t inode;
+    int fd;
+
+    while ((fd = handover_take_listener(handover, NULL, &inode)) >= 0) {
+        g_autofree char *path = fd_socket_path(fd);
+
+        if (path && inode) {
+            g_autofree char *name = fd_name_format(FD_LISTENER, 0, inode, 0);
+
+            g_message("socket %s is no longer wanted: it is closed", path);
+            notify_forget(notify, name);
+            if (inode_at(path) == inode) {
+                unlink(path);
+            }
+        } else {
+            g_warning("the service manager passed a socket, %s, that no channel has: "
+                      "it is closed", path ? path : "which has no path");
+        }
+        fd_close(&fd);
+    }
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ivshmemd: from the command line to the main loop and out again.
+ *
+ * A start has an order that matters: what was handed over is collected before any
+ * other fd is opened; whatever can fail has failed before the parent of a daemon, or
+ * the service manager, is told that all is ready; the sandbox closes last. Signals
+ * arrive as data in the main loop, which ends or executes the program anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "error.h"
+#include "fd.h"
+#include "handover.h"
+#include "log.h"
+#include "options.h"
+#include "sandbox.h"
+#include "server.h"
+
+/* Where QEMU's server puts it */
+#define DEFAULT_PID_FILE "/var/run/ivshmem-server.pid"
+
+typedef struct Main {
+    Log log;
+    Options *options;
+    char *program;          /* what is executed for a reload */
+    char **argv;
+    bool reloaded;
+    unsigned generation;
+    Watches *watches;
+    Notify *notify;
+    Server *server;
+    Control *control;       /* NULL if none was asked for */
+    int signals;
+    Watch signal_watch;
+    int ready;              /* tells the parent of a daemon; -1 if there is none */
+    GMainLoop *loop;
+} Main;
+
+/* Whoever opens a file must not get 0, 1 or 2 for it. */
+static void open_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    fd_close(&fd);
+}
+
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static char *find_program(const char *name)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (length < 0) {
+        return g_strdup(name);
+    }
+    path[length] = 0;
+    return g_strdup(path);
+}
+
+static bool main_reload(Main *self, GError **error)
+{
+    g_autoptr(Handover) handover = handover_new();
+    g_autoptr(Settings) settings = options_settings(self->options, error);
+
+    if (!settings) {
+        return false;
+    }
+    server_hand_over(self->server, handover);
+    if (self->control) {
+        control_hand_over(self->control, handover);
+    }
+    notify_state(self->notify, "RELOADING=1");
+    handover_exec(handover, self->program, self->argv, self->generation + 1, error);
+    notify_state(self->notify, "READY=1");
+    return false;
+}
+
+static void main_control_reload(void *data, GError **error)
+{
+    main_reload(data, error);
+}
+
+static void main_signal(Watch *watch, uint32_t events)
+{
+    Main *self = watch->data;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(self->signals, &info, sizeof(info)) != sizeof(info)) {
+        return;
+    }
+    if (info.ssi_signo == SIGHUP) {
+        g_autoptr(GError) error = NULL;
+
+        main_reload(self, &error);
+        g_warning("not reloaded: %s", error->message);
+        return;
+    }
+    g_info("ended by signal %u", info.ssi_signo);
+    g_main_loop_quit(self->loop);
+}
+
+static bool main_catch_signals(Main *self, GError **error)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    self->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (self->signals < 0 ||
+        !watch_add(self->watches, &self->signal_watch, self->signals, EPOLLIN,
+                   main_signal, self)) {
+        return fail(error, "cannot wait for signals: %s", g_strerror(errno));
+    }
+    return true;
+}
+
+/*
+ * Go on in a child. The parent ends as soon as the child says that it is ready, or
+ * has failed, which it has said on stderr by then.
+ */
+static bool main_daemonize(Main *self, GError **error)
+{
+    int ends[2];
+    char byte;
+    pid_t child;
+
+    if (pipe2(ends, O_CLOEXEC) < 0 || (child = fork()) < 0) {
+        return fail(error, "cannot go to the background: %s", g_strerror(errno));
+    }
+    if (child) {
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    close(ends[0]);
+    setsid();
+    self->ready = ends[1];
+    return true;
+}
+
+static const char *main_pid_file(const Main *self)
+{
+    if (self->options->pid_file) {
+        return self->options->pid_file;
+    }
+    return self->options->daemon ? DEFAULT_PID_FILE : NULL;
+}
+
+static bool main_write_pid_file(const Main *self, GError **error)
+{
+    const char *path = main_pid_file(self);
+    FILE *file;
+
+    if (!path) {
+        return true;
+    }
+    file = fopen(path, "we");
+    if (!file || fprintf(file, "%d\n", getpid()) < 0 || fclose(file)) {
+        return fail(error, "cannot write the PID file %s: %s. Choose another with -p",
+                    path, g_strerror(errno));
+    }
+    return true;
+}
+
+/* A socket that a service manager opened takes the place of the default one. */
+static void use_activated_socket(const Options *options, const Handover *handover,
+                                 Settings *settings)
+{
+    g_autofree char *path = NULL;
+
+    if (options->any_socket && (path = handover_activated_path(handover))) {
+        ChannelSettings *channel = g_ptr_array_index(settings->channels, 0);
+        SocketSettings *socket = g_ptr_array_index(channel->sockets, 0);
+
+        g_free(socket->path);
+        socket->path = g_steal_pointer(&path);
+    }
+}
+
+static bool main_open(Main *self, Handover *handover, GError **error)
+{
+    g_autoptr(Settings) settings = options_settings(self->options, error);
+    const char *manager = g_getenv("NOTIFY_SOCKET");
+
+    if (!settings) {
+        return false;
+    }
+    use_activated_socket(self->options, handover, settings);
+    self->watches = watches_new(error);
+    if (!self->watches || !main_catch_signals(self, error)) {
+        return false;
+    }
+    if (manager) {
+        self->notify = notify_new(self->watches, manager);
+    }
+    self->server = server_new(settings, handover, self->watches, self->notify, error);
+    if (!self->server) {
+        return false;
+    }
+    if (settings->control) {
+        self->control = control_new(settings->control, self->server, handover,
+                                    self->generation, main_control_reload, self, error);
+        if (!self->control) {
+            return false;
+        }
+    }
+    listener_discard_rest(handover, self->notify);
+    return main_write_pid_file(self, error);
+}
+
+static void main_say_ready(Main *self)
+{
+    g_autofree char *text = server_describe(self->server);
+    AUTO_FD null = -1;
+
+    notify_state(self->notify, "READY=1");
+    if (self->reloaded) {
+        g_message("reloaded: %s", text);
+        return;
+    }
+    printf("ivshmemd is ready: %s\n", text);
+    fflush(stdout);
+    if (self->ready < 0) {
+        return;
+    }
+    if (write(self->ready, "", 1) < 0) {
+        g_info("nobody waits for the daemon: %s", g_strerror(errno));
+    }
+    fd_close(&self->ready);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+}
+
+static bool main_start(Main *self, GError **error)
+{
+    g_autoptr(Handover) handover = handover_receive(error);
+
+    if (!handover) {
+        return false;
+    }
+    raise_fd_limit();
+    self->reloaded = handover_is_reload(handover);
+    self->generation = handover_generation(handover);
+    if (self->options->daemon && !self->reloaded && !main_daemonize(self, error)) {
+        return false;
+    }
+    if (!sandbox_renounce_privileges(error) || !main_open(self, handover, error)) {
+        return false;
+    }
+    if (self->options->daemon) {
+        log_to_syslog(&self->log);
+    }
+    main_say_ready(self);
+
+    /* A reloaded server is inside already. */
+    return self->reloaded || sandbox_enter(self->options->sandbox, error);
+}
+
+static void main_end(Main *self)
+{
+    /* What a service manager keeps for the next process must stay reachable. */
+    bool remove = !self->notify;
+
+    if (self->control) {
+        control_free(self->control, remove);
+    }
+    if (self->server) {
+        server_free(self->server, remove);
+    }
+    if (self->notify) {
+        notify_free(self->notify);
+    }
+    if (self->watches) {
+        watch_remove(&self->signal_watch);
+        watches_free(self->watches);
+    }
+    fd_close(&self->signals);
+    fd_close(&self->ready);
+    options_free(self->options);
+    g_free(self->program);
+}
+
+int main(int argc, char **argv)
+{
+    Main self = {
+        .log = { .fd = STDERR_FILENO },
+        .program = find_program(argv[0]),
+        .argv = argv,
+        .signals = -1,
+        .ready = -1,
+    };
+    g_auto(GStrv) words = g_strdupv(argv);
+    g_autoptr(GError) error = NULL;
+    bool ok;
+
+    open_standard_fds();
+    log_init(&self.log);
+    self.options = options_parse(argc, words, &error);
+    if (!self.options) {
+        fprintf(stderr, "ivshmemd: %s\nTry 'ivshmemd --help'.\n", error->message);
+        g_free(self.program);
+        return EXIT_FAILURE;
+    }
+    if (self.options->version) {
+        printf("ivshmemd %s\n", VERSION);
+        options_free(self.options);
+        g_free(self.program);
+        return EXIT_SUCCESS;
+    }
+    self.log.verbose = self.options->verbose;
+    ok = main_start(&self, &error);
+    if (ok) {
+        self.loop = g_main_loop_new(NULL, FALSE);
+        g_main_loop_run(self.loop);
+        g_main_loop_unref(self.loop);
+        if (main_pid_file(&self)) {
+            unlink(main_pid_file(&self));
+        }
+    } else {
+        g_critical("%s", error->message);
+    }
+    main_end(&self);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

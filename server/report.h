@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IVSHMEMD_REPORT_H
+#define IVSHMEMD_REPORT_H
+
+#include <json-glib/json-glib.h>
+
+#include "server.h"
+
+/* Add to @builder one value: all channels with their sockets and peers. */
+void report_list(const Server *server, JsonBuilder *builder);
+
+/* Add one value: which program this is, and how often it was reloaded. */
+void report_status(const Server *server, unsigned generation, JsonBuilder *builder);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IVSHMEMD_SANDBOX_H
+#define IVSHMEMD_SANDBOX_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum SandboxMode {
+    SANDBOX_ON,         /* other system calls fail with ENOSYS, which is audited */
+    SANDBOX_KILL,       /* other system calls end the process: for tests */
+    SANDBOX_OFF,
+} SandboxMode;
+
+/* This process, and whatever it executes, gains no privileges any more. */
+bool sandbox_renounce_privileges(GError **error);
+
+/* Allow only the system calls that ivshmemd makes. SANDBOX_OFF does nothing. */
+bool sandbox_enter(SandboxMode mode, GError **error);
+
+#endif

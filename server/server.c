@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Puts channels and sockets together as the settings say. What is handed over is
+ * told by what it is, not by the settings: a channel by the name in its ledger, a
+ * socket by its address. So settings may change between two processes: a channel
+ * that is no longer wanted is closed, a new one begins, and all others go on.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "error.h"
+#include "fd.h"
+#include "server.h"
+#include "size.h"
+
+static void server_socket_free(ServerSocket *socket, bool remove)
+{
+    if (socket->listener) {
+        listener_free(socket->listener, remove);
+    }
+    g_free(socket->door.path);
+    g_free(socket);
+}
+
+static void server_accept(int socket, void *data)
+{
+    const ServerSocket *at = data;
+
+    channel_join(at->channel, socket, &at->door);
+}
+
+static MemoryKind memory_kind(const ChannelSettings *settings)
+{
+    if (settings->object) {
+        return MEMORY_OBJECT;
+    }
+    return settings->directory ? MEMORY_FILE : MEMORY_SEALED;
+}
+
+static char *memory_path(const ChannelSettings *settings)
+{
+    const SocketSettings *first = g_ptr_array_index(settings->sockets, 0);
+
+    switch (memory_kind(settings)) {
+    case MEMORY_OBJECT:
+        return memory_object_path(settings->object);
+    case MEMORY_FILE:
+        return memory_file_path(settings->directory, first->path);
+    case MEMORY_SEALED:
+        return NULL;
+    }
+    g_assert_not_reached();
+}
+
+static uint32_t server_new_tag(const Server *server, GHashTable *ledgers)
+{
+    uint32_t tag = 0;
+    guint i;
+
+    for (i = 0; i < server->channels->len; i++) {
+        const Channel *channel = g_ptr_array_index(server->channels, i);
+
+        tag = MAX(tag, ledger_tag(channel->ledger) + 1);
+    }
+    if (ledgers) {
+        GHashTableIter iter;
+        Ledger *ledger;
+
+        g_hash_table_iter_init(&iter, ledgers);
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
+            tag = MAX(tag, ledger_tag(ledger) + 1);
+        }
+    }
+    return tag;
+}
+
+/* A channel that the process before had, or NULL with its clients disconnected */
+static Channel *restore_channel(Server *server, const ChannelSettings *settings,
+                                Ledger *ledger, Handover *handover, GError **error)
+{
+    g_autofree char *path = memory_path(settings);
+    uint32_t tag = ledger_tag(ledger);
+    int fd = handover_take(handover, FD_MEMORY, tag, 0, 0);
+    int lock = handover_take(handover, FD_LOCK, tag, 0, 0);
+    Memory *memory = memory_restore(memory_kind(settings), path, fd, lock, error);
+
+    if (!memory) {
+        channel_discard(ledger, handover, server->notify);
+        ledger_free(ledger);
+        return NULL;
+    }
+    if (memory->size < settings->size) {
+        g_autofree char *is = size_format(memory->size);
+        g_autofree char *want = size_format(settings->size);
+
+        g_warning("channel %s keeps its %s: memory that is in use cannot become %s. "
+                  "Stop the server and start it again", settings->name, is, want);
+    }
+    return channel_restore(ledger, memory, handover, server->watches, server->notify);
+}
+
+static Channel *open_channel(Server *server, const ChannelSettings *settings,
+                             GHashTable *ledgers, Handover *handover, GError **error)
+{
+    g_autofree char *path = memory_path(settings);
+    gpointer name, ledger;
+    Memory *memory;
+
+    if (g_hash_table_steal_extended(ledgers, settings->name, &name, &ledger)) {
+        return restore_channel(server, settings, ledger, handover, error);
+    }
+    memory = memory_new(memory_kind(settings), path, settings->size, error);
+    if (!memory) {
+        return NULL;
+    }
+    return channel_new(settings->name, memory, server_new_tag(server, ledgers),
+                       server->watches, server->notify, error);
+}
+
+static bool open_socket(Server *server, Channel *channel,
+                        const ChannelSettings *settings, const SocketSettings *wanted,
+                        Handover *handover, GError **error)
+{
+    const ListenerAddress address = { wanted->path, wanted->mode, wanted->group };
+    ServerSocket *socket = g_new0(ServerSocket, 1);
+    g_autofree char *name = NULL;
+
+    socket->server = server;
+    socket->channel = channel;
+    socket->door.path = g_strdup(wanted->path);
+    socket->door.id = wanted->id;
+    socket->door.vectors = settings_vectors(settings, wanted);
+    g_ptr_array_add(server->sockets, socket);
+    if (wanted->id >= 0) {
+        ids_reserve(channel->ids, wanted->id);
+    }
+    socket->listener = listener_new(&address, handover, server->watches,
+                                    &server->spare, server_accept, socket, error);
+    if (!socket->listener) {
+        return false;
+    }
+    name = listener_name(socket->listener);
+    if (name) {
+        notify_keep(server->notify, name, listener_fd(socket->listener));
+    }
+    return true;
+}
+
+/* Undo a channel that could not be opened in full. */
+static void close_channel(Server *server, Channel *channel)
+{
+    guint i = server->sockets->len;
+
+    while (i-- > 0) {
+        ServerSocket *socket = g_ptr_array_index(server->sockets, i);
+
+        if (socket->channel == channel) {
+            g_ptr_array_remove_index(server->sockets, i);
+            server_socket_free(socket, true);
+        }
+    }
+    g_ptr_array_remove(server->channels, channel);
+    channel_free(channel);
+}
+
+static bool add_channel(Server *server, const ChannelSettings *settings,
+                        GHashTable *ledgers, Handover *handover, GError **error)
+{
+    bool restored = g_hash_table_contains(ledgers, settings->name);
+    Channel *channel = open_channel(server, settings, ledgers, handover, error);
+    guint i;
+
+    if (!channel) {
+        return false;
+    }
+    g_ptr_array_add(server->channels, channel);
+    for (i = 0; i < settings->sockets->len; i++) {
+        g_autoptr(GError) problem = NULL;
+
+        if (open_socket(server, channel, settings,
+                        g_ptr_array_index(settings->sockets, i), handover, &problem)) {
+            continue;
+        }
+        if (!restored) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            close_channel(server, channel);
+            return false;
+        }
+        g_warning("channel %s goes on without a socket: %s", settings->name,
+                  problem->message);
+        server_socket_free(g_ptr_array_steal_index(server->sockets,
+                                                   server->sockets->len - 1), false);
+    }
+    return true;
+}
+
+static void ledger_destroy(gpointer ledger)
+{
+    ledger_free(ledger);
+}
+
+static GHashTable *take_ledgers(Handover *handover)
+{
+    GHashTable *ledgers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+                                                ledger_destroy);
+    int fd;
+
+    while ((fd = handover_take_ledger(handover)) >= 0) {
+        g_autoptr(GError) error = NULL;
+        Ledger *ledger = ledger_restore(fd, &error);
+
+        if (ledger) {
+            g_hash_table_replace(ledgers, (gpointer)ledger_name(ledger), ledger);
+        } else {
+            g_warning("%s: its clients are disconnected", error->message);
+        }
+    }
+    return ledgers;
+}
+
+static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover)
+{
+    GHashTableIter iter;
+    Ledger *ledger;
+
+    g_hash_table_iter_init(&iter, ledgers);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
+        g_message("channel %s is no longer configured: it is closed",
+                  ledger_name(ledger));
+        channel_discard(ledger, handover, server->notify);
+    }
+}
+
+Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
+                   Notify *notify, GError **error)
+{
+    GHashTable *ledgers = take_ledgers(handover);
+    bool restored = g_hash_table_size(ledgers) > 0;
+    Server *server = g_new0(Server, 1);
+    bool ok = true;
+    guint i;
+
+    server->watches = watches;
+    server->notify = notify;
+    server->channels = g_ptr_array_new();
+    server->sockets = g_ptr_array_new();
+    server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (i = 0; i < settings->channels->len && ok; i++) {
+        const ChannelSettings *channel = g_ptr_array_index(settings->channels, i);
+        g_autoptr(GError) problem = NULL;
+
+        if (add_channel(server, channel, ledgers, handover, &problem)) {
+            continue;
+        }
+        if (restored) {
+            g_warning("channel %s is left out: %s", channel->name, problem->message);
+        } else {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            ok = false;
+        }
+    }
+    discard_rest(server, ledgers, handover);
+    g_hash_table_destroy(ledgers);
+    if (ok && !server->channels->len) {
+        ok = fail(error, "no channel is left");
+    }
+    if (!ok) {
+        server_free(server, true);
+        return NULL;
+    }
+    return server;
+}
+
+void server_free(Server *server, bool remove)
+{
+    guint i;
+
+    for (i = 0; i < server->sockets->len; i++) {
+        server_socket_free(g_ptr_array_index(server->sockets, i), remove);
+    }
+    for (i = 0; i < server->channels->len; i++) {
+        channel_free(g_ptr_array_index(server->channels, i));
+    }
+    g_ptr_array_free(server->sockets, TRUE);
+    g_ptr_array_free(server->channels, TRUE);
+    fd_close(&server->spare);
+    g_free(server);
+}
+
+void server_hand_over(const Server *server, Handover *handover)
+{
+    guint i;
+
+    for (i = 0; i < server->channels->len; i++) {
+        channel_hand_over(g_ptr_array_index(server->channels, i), handover);
+    }
+    for (i = 0; i < server->sockets->len; i++) {
+        const ServerSocket *socket = g_ptr_array_index(server->sockets, i);
+        g_autofree char *name = listener_name(socket->listener);
+
+        handover_add(handover, name ? name : "activated",
+                     listener_fd(socket->listener));
+    }
+}
+
+char *server_describe(const Server *server)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    guint i, j;
+
+    for (i = 0; i < server->channels->len; i++) {
+        const Channel *channel = g_ptr_array_index(server->channels, i);
+        g_autofree char *size = size_format(channel->memory->size);
+        g_autofree char *memory = memory_describe(channel->memory);
+        const char *separator = "";
+
+        g_string_append(text, i ? "; " : "");
+        for (j = 0; j < server->sockets->len; j++) {
+            const ServerSocket *socket = g_ptr_array_index(server->sockets, j);
+
+            if (socket->channel == channel) {
+                g_string_append_printf(text, "%s%s (", separator, socket->door.path);
+                if (socket->door.id >= 0) {
+                    g_string_append_printf(text, "ID %d, ", socket->door.id);
+                }
+                g_string_append_printf(text, "%u vector%s)", socket->door.vectors,
+                                       socket->door.vectors == 1 ? "" : "s");
+                separator = ", ";
+            }
+        }
+        g_string_append_printf(text, ": %s, %s", size, memory);
+    }
+    return g_strdup(text->str);
+}

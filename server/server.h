@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IVSHMEMD_SERVER_H
+#define IVSHMEMD_SERVER_H
+
+#include "channel.h"
+#include "handover.h"
+#include "listener.h"
+#include "notify.h"
+#include "settings.h"
+#include "watch.h"
+
+typedef struct Server Server;
+
+/* One socket of a channel */
+typedef struct ServerSocket {
+    Server *server;
+    Channel *channel;
+    Door door;
+    Listener *listener;
+} ServerSocket;
+
+/* All channels, with their sockets */
+struct Server {
+    Watches *watches;       /* borrowed */
+    Notify *notify;         /* borrowed; may be NULL */
+    GPtrArray *channels;    /* of Channel */
+    GPtrArray *sockets;     /* of ServerSocket */
+    int spare;              /* see listener_new() */
+};
+
+/*
+ * Everything that @settings names, taken from @handover where that has it. Once a
+ * process before us had clients, one channel that cannot be had is logged and left
+ * out, so that the others go on; otherwise it is an error.
+ */
+Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
+                   Notify *notify, GError **error);
+
+/* Closes all, silently; @remove also removes our sockets from the file system. */
+void server_free(Server *server, bool remove);
+
+/* Name everything that the next process needs. */
+void server_hand_over(const Server *server, Handover *handover);
+
+/* One line: what it listens on, size, vectors, kind of memory. To be freed. */
+char *server_describe(const Server *server);
+
+#endif
