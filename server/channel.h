@@ -44,9 +44,6 @@ Channel *channel_new(const char *name, Memory *memory, uint32_t tag, Watches *wa
 Channel *channel_restore(Ledger *ledger, Memory *memory, Handover *handover,
                          Watches *watches, Notify *notify);
 
-/* Disconnect all clients of @ledger, whose channel is no more. */
-void channel_discard(Ledger *ledger, Handover *handover, Notify *notify);
-
 /* Closes all connections, silently. */
 void channel_free(Channel *channel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Channel, channel_free)

@@ -211,21 +211,16 @@ Control *control_new(const char *path, Server *server, Handover *handover,
 {
     const ListenerAddress address = { .path = path, .mode = 0600 };
     Control *control = g_new0(Control, 1);
-    g_autofree char *name = NULL;
 
     control->server = server;
     control->generation = generation;
     control->reload = reload;
     control->data = data;
     control->listener = listener_new(&address, handover, server->watches,
-                                     &server->spare, control_accept, control, error);
+                                     server->notify, &server->spare, control_accept, control, error);
     if (!control->listener) {
         g_free(control);
         return NULL;
-    }
-    name = listener_name(control->listener);
-    if (name) {
-        notify_keep(server->notify, name, listener_fd(control->listener));
     }
     return control;
 }
@@ -241,7 +236,5 @@ void control_free(Control *control, bool remove)
 
 void control_hand_over(const Control *control, Handover *handover)
 {
-    g_autofree char *name = listener_name(control->listener);
-
-    handover_add(handover, name ? name : "activated", listener_fd(control->listener));
+    listener_hand_over(control->listener, handover);
 }

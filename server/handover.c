@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "error.h"
 #include "fd.h"
@@ -370,6 +371,19 @@ char *handover_activated_path(const Handover *handover)
         }
     }
     return NULL;
+}
+
+void handover_discard_rest(Handover *handover, Notify *notify)
+{
+    GHashTableIter iter;
+    NamedFd *named;
+
+    g_hash_table_iter_init(&iter, handover->fds);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&named)) {
+        shutdown(named->fd, SHUT_RDWR);
+        notify_forget(notify, named->name);
+        g_hash_table_iter_remove(&iter);
+    }
 }
 
 void handover_add(Handover *handover, const char *name, int fd)

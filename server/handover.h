@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "notify.h"
+
 /* What an fd that is handed over is for, as its name tells */
 typedef enum FdKind {
     FD_LEDGER,          /* "0/ledger", of the channel with the tag 0 */
@@ -69,6 +71,12 @@ int handover_take_listener(Handover *handover, const char *path, uint64_t *inode
 
 /* Where the first socket listens that a service manager opened, or NULL. To be freed. */
 char *handover_activated_path(const Handover *handover);
+
+/*
+ * Close all that is left but listeners, end the connections among it, and have
+ * @notify keep none of it.
+ */
+void handover_discard_rest(Handover *handover, Notify *notify);
 
 /* Hand @fd over, which stays the caller's. @name is copied. */
 void handover_add(Handover *handover, const char *name, int fd);

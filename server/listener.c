@@ -204,19 +204,23 @@ static int take_socket(const char *path, Handover *handover, uint64_t *inode)
 }
 
 Listener *listener_new(const ListenerAddress *address, Handover *handover,
-                       Watches *watches, int *spare, ListenerFunc *func, void *data,
-                       GError **error)
+                       Watches *watches, Notify *notify, int *spare,
+                       ListenerFunc *func, void *data, GError **error)
 {
     uint64_t inode = 0;
     AUTO_FD fd = take_socket(address->path, handover, &inode);
     Listener *listener;
 
     if (fd < 0) {
+        g_autofree char *name = NULL;
+
         fd = open_socket(address, error);
+        if (fd < 0) {
+            return NULL;
+        }
         inode = inode_at(address->path);
-    }
-    if (fd < 0) {
-        return NULL;
+        name = fd_name_format(FD_LISTENER, 0, inode, 0);
+        notify_keep(notify, name, fd);
     }
     listener = g_new0(Listener, 1);
     if (!watch_add(watches, &listener->watch, fd, EPOLLIN, listener_event, listener)) {
@@ -244,17 +248,11 @@ void listener_free(Listener *listener, bool remove)
     g_free(listener);
 }
 
-int listener_fd(const Listener *listener)
+void listener_hand_over(const Listener *listener, Handover *handover)
 {
-    return listener->fd;
-}
+    g_autofree char *name = fd_name_format(FD_LISTENER, 0, listener->inode, 0);
 
-char *listener_name(const Listener *listener)
-{
-    if (!listener->inode) {
-        return NULL;
-    }
-    return fd_name_format(FD_LISTENER, 0, listener->inode, 0);
+    handover_add(handover, listener->inode ? name : "activated", listener->fd);
 }
 
 void listener_discard_rest(Handover *handover, Notify *notify)

@@ -26,22 +26,17 @@ typedef struct ListenerAddress {
  * new one. A socket that is left there by a dead server is replaced; one of a living
  * process is not touched, and this fails. @spare is an open fd, shared by all
  * listeners, which is given up for a moment to refuse a client when there is no
- * other.
+ * other. A new socket is kept by @notify.
  */
 Listener *listener_new(const ListenerAddress *address, Handover *handover,
-                       Watches *watches, int *spare, ListenerFunc *func, void *data,
-                       GError **error);
+                       Watches *watches, Notify *notify, int *spare,
+                       ListenerFunc *func, void *data, GError **error);
 
 /* Closes the socket; @remove also removes it from the file system if it is ours. */
 void listener_free(Listener *listener, bool remove);
 
-int listener_fd(const Listener *listener);
-
-/*
- * The name under which it is handed over, to be freed; NULL if a service manager
- * opened it, which then hands it over itself.
- */
-char *listener_name(const Listener *listener);
+/* Hand it over under its name. */
+void listener_hand_over(const Listener *listener, Handover *handover);
 
 /*
  * Close all listeners that are left in @handover, as nobody wants them any more, and

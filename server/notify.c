@@ -23,7 +23,10 @@ typedef struct Message {
 } Message;
 
 struct Notify {
+    struct sockaddr_un address;
+    socklen_t length;       /* of the address */
     int socket;
+    bool failed;            /* and the log has it */
     Watch watch;
     GQueue queue;
     guint retry;
@@ -36,6 +39,18 @@ static void message_free(gpointer opaque)
     g_free(message->text);
     fd_close(&message->fd);
     g_free(message);
+}
+
+static bool notify_connect(Notify *notify)
+{
+    return connect(notify->socket, (struct sockaddr *)&notify->address,
+                   notify->length) == 0;
+}
+
+/* Has the service manager been replaced by another one? */
+static bool notify_is_lost(int error)
+{
+    return error == ECONNREFUSED || error == ENOTCONN || error == ECONNRESET;
 }
 
 /* True if it went out, or never will */
@@ -56,14 +71,20 @@ static bool notify_send(Notify *notify, const char *text, int fd)
         message.msg_control = &control;
         message.msg_controllen = sizeof(control);
     }
-    if (sendmsg(notify->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+    if (sendmsg(notify->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+        (notify_is_lost(errno) && notify_connect(notify) &&
+         sendmsg(notify->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)) {
+        notify->failed = false;
         return true;
     }
     if (errno == EAGAIN || errno == EINTR || errno == ETOOMANYREFS ||
         errno == ENOBUFS || errno == ENOMEM) {
         return false;
     }
-    g_warning("cannot tell the service manager: %s", g_strerror(errno));
+    if (!notify->failed) {
+        g_warning("cannot tell the service manager: %s", g_strerror(errno));
+    }
+    notify->failed = true;
     return true;
 }
 
@@ -124,30 +145,30 @@ static void notify_queue(Notify *notify, char *text, int fd)
 
 Notify *notify_new(Watches *watches, const char *address)
 {
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    g_autoptr(Notify) notify = g_new0(Notify, 1);
     size_t length = strlen(address);
-    Notify *notify;
 
-    if ((*address != '/' && *address != '@') || length >= sizeof(un.sun_path)) {
+    g_queue_init(&notify->queue);
+    notify->socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if ((*address != '/' && *address != '@') ||
+        length >= sizeof(notify->address.sun_path)) {
         g_warning("NOTIFY_SOCKET is neither a path nor '@' and a name: %s", address);
         return NULL;
     }
-    memcpy(un.sun_path, address, length);
+    notify->address.sun_family = AF_UNIX;
+    memcpy(notify->address.sun_path, address, length);
+    notify->length = offsetof(struct sockaddr_un, sun_path) + length;
     if (*address == '@') {
-        un.sun_path[0] = 0;
+        notify->address.sun_path[0] = 0;
     }
-    if (fd < 0 || connect(fd, (struct sockaddr *)&un,
-                          offsetof(struct sockaddr_un, sun_path) + length) < 0) {
+    if (notify->socket < 0 || !notify_connect(notify) ||
+        !watch_add(watches, &notify->watch, notify->socket, 0, notify_writable,
+                   notify)) {
         g_warning("cannot reach the service manager at %s: %s", address,
                   g_strerror(errno));
         return NULL;
     }
-    notify = g_new0(Notify, 1);
-    notify->socket = fd_steal(&fd);
-    g_queue_init(&notify->queue);
-    watch_add(watches, &notify->watch, notify->socket, 0, notify_writable, notify);
-    return notify;
+    return g_steal_pointer(&notify);
 }
 
 void notify_free(Notify *notify)

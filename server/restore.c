@@ -26,6 +26,8 @@ static Peer *restore_peer(Channel *channel, unsigned slot, Handover *handover)
         complete = complete && vectors[i] >= 0;
     }
     if (!complete) {
+        shutdown(socket, SHUT_RDWR);
+        forget_fds(channel->ledger, entry, channel->notify);
         for (i = 0; i < entry->vectors; i++) {
             fd_close(&vectors[i]);
         }
@@ -214,35 +216,6 @@ void forget_fds(const Ledger *ledger, const Entry *entry, Notify *notify)
 
         notify_forget(notify, vector);
     }
-}
-
-static void forget_fd(const Ledger *ledger, Handover *handover, Notify *notify,
-                      FdKind kind)
-{
-    g_autofree char *name = fd_name_format(kind, ledger_tag(ledger), 0, 0);
-    AUTO_FD fd = handover_take(handover, kind, ledger_tag(ledger), 0, 0);
-
-    notify_forget(notify, name);
-}
-
-void channel_discard(Ledger *ledger, Handover *handover, Notify *notify)
-{
-    unsigned slot;
-
-    for (slot = 0; slot < ledger_slots(ledger); slot++) {
-        const Entry *entry = ledger_entry(ledger, slot);
-
-        if (entry->joined && entry->vectors <= LEDGER_VECTORS) {
-            AUTO_FD socket = handover_take(handover, FD_CLIENT, ledger_tag(ledger),
-                                           entry->joined, 0);
-
-            shutdown(socket, SHUT_RDWR);
-            forget_fds(ledger, entry, notify);
-        }
-    }
-    forget_fd(ledger, handover, notify, FD_LEDGER);
-    forget_fd(ledger, handover, notify, FD_MEMORY);
-    forget_fd(ledger, handover, notify, FD_LOCK);
 }
 
 static void hand_over(Channel *channel, Handover *handover, FdKind kind,

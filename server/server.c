@@ -74,6 +74,13 @@ static uint32_t server_new_tag(const Server *server, GHashTable *ledgers)
     return tag;
 }
 
+static void forget_ledger(const Server *server, const Ledger *ledger)
+{
+    g_autofree char *name = fd_name_format(FD_LEDGER, ledger_tag(ledger), 0, 0);
+
+    notify_forget(server->notify, name);
+}
+
 /* A channel that the process before had, or NULL with its clients disconnected */
 static Channel *restore_channel(Server *server, const ChannelSettings *settings,
                                 Ledger *ledger, Handover *handover, GError **error)
@@ -85,7 +92,7 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
     Memory *memory = memory_restore(memory_kind(settings), path, fd, lock, error);
 
     if (!memory) {
-        channel_discard(ledger, handover, server->notify);
+        forget_ledger(server, ledger);
         ledger_free(ledger);
         return NULL;
     }
@@ -123,7 +130,6 @@ static bool open_socket(Server *server, Channel *channel,
 {
     const ListenerAddress address = { wanted->path, wanted->mode, wanted->group };
     ServerSocket *socket = g_new0(ServerSocket, 1);
-    g_autofree char *name = NULL;
 
     socket->server = server;
     socket->channel = channel;
@@ -134,16 +140,9 @@ static bool open_socket(Server *server, Channel *channel,
     if (wanted->id >= 0) {
         ids_reserve(channel->ids, wanted->id);
     }
-    socket->listener = listener_new(&address, handover, server->watches,
+    socket->listener = listener_new(&address, handover, server->watches, server->notify,
                                     &server->spare, server_accept, socket, error);
-    if (!socket->listener) {
-        return false;
-    }
-    name = listener_name(socket->listener);
-    if (name) {
-        notify_keep(server->notify, name, listener_fd(socket->listener));
-    }
-    return true;
+    return socket->listener != NULL;
 }
 
 /* Undo a channel that could not be opened in full. */
@@ -218,6 +217,7 @@ static GHashTable *take_ledgers(Handover *handover)
     return ledgers;
 }
 
+/* Channels that nobody wants any more, and clients that no ledger knows of yet */
 static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover)
 {
     GHashTableIter iter;
@@ -227,8 +227,9 @@ static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
         g_message("channel %s is no longer configured: it is closed",
                   ledger_name(ledger));
-        channel_discard(ledger, handover, server->notify);
+        forget_ledger(server, ledger);
     }
+    handover_discard_rest(handover, server->notify);
 }
 
 Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
@@ -296,10 +297,8 @@ void server_hand_over(const Server *server, Handover *handover)
     }
     for (i = 0; i < server->sockets->len; i++) {
         const ServerSocket *socket = g_ptr_array_index(server->sockets, i);
-        g_autofree char *name = listener_name(socket->listener);
 
-        handover_add(handover, name ? name : "activated",
-                     listener_fd(socket->listener));
+        listener_hand_over(socket->listener, handover);
     }
 }
 
