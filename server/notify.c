@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -200,5 +201,21 @@ void notify_forget(Notify *notify, const char *name)
 {
     if (notify) {
         notify_queue(notify, g_strdup_printf("FDSTOREREMOVE=1\nFDNAME=%s", name), -1);
+    }
+}
+
+void notify_drain(Notify *notify, unsigned milliseconds)
+{
+    gint64 end = g_get_monotonic_time() + milliseconds * INT64_C(1000);
+
+    while (notify && !g_queue_is_empty(&notify->queue)) {
+        struct pollfd poll_fd = { .fd = notify->socket, .events = POLLOUT };
+
+        if (g_get_monotonic_time() > end) {
+            g_warning("the service manager is behind: it may not keep all clients");
+            return;
+        }
+        poll(&poll_fd, 1, RETRY_MS);
+        notify_flush(notify);
     }
 }

@@ -26,4 +26,10 @@ void notify_keep(Notify *notify, const char *name, int fd);
 /* What is kept as @name is no longer needed. */
 void notify_forget(Notify *notify, const char *name);
 
+/*
+ * Before this process is replaced: wait until all has gone out, for @milliseconds at
+ * most. Warns if that was not enough.
+ */
+void notify_drain(Notify *notify, unsigned milliseconds);
+
 #endif
