@@ -313,7 +313,7 @@ static void main_end(Main *self)
     g_free(self->program);
 }
 
-int main(int argc, char **argv)
+int main(int argc G_GNUC_UNUSED, char **argv)
 {
     Main self = {
         .log = { .fd = STDERR_FILENO },
@@ -322,13 +322,12 @@ int main(int argc, char **argv)
         .signals = -1,
         .ready = -1,
     };
-    g_auto(GStrv) words = g_strdupv(argv);
     g_autoptr(GError) error = NULL;
     bool ok;
 
     open_standard_fds();
     log_init(&self.log);
-    self.options = options_parse(argc, words, &error);
+    self.options = options_parse(argv, &error);
     if (!self.options) {
         fprintf(stderr, "ivshmemd: %s\nTry 'ivshmemd --help'.\n", error->message);
         g_free(self.program);

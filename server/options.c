@@ -147,7 +147,7 @@ static const char summary[] =
     "Server of QEMU's ivshmem devices: gives virtual machines shared memory and\n"
     "doorbells. It stays in the foreground unless --daemon is given.";
 
-Options *options_parse(int argc, char **argv, GError **error)
+Options *options_parse(char **argv, GError **error)
 {
     g_autoptr(Options) options = g_new0(Options, 1);
     Given given = { .options = options };
@@ -185,13 +185,14 @@ Options *options_parse(int argc, char **argv, GError **error)
         G_OPTION_ENTRY_NULL
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_auto(GStrv) words = g_strdupv(argv);
     bool ok;
 
     g_option_context_set_summary(context, summary);
     g_option_context_add_main_entries(context, entries, NULL);
-    ok = g_option_context_parse(context, &argc, &argv, error);
-    if (ok && argc > 1) {
-        ok = fail(error, "'%s' is no option", argv[1]);
+    ok = g_option_context_parse_strv(context, &words, error);
+    if (ok && words[0] && words[1]) {
+        ok = fail(error, "'%s' is no option", words[1]);
     }
     ok = ok && given_apply(&given, error);
     given_clear(&given);

@@ -21,8 +21,8 @@ typedef struct Options {
     char *control;          /* path of the control socket; NULL: not given */
 } Options;
 
-/* Parse the command line. --help is printed here, and ends the process. */
-Options *options_parse(int argc, char **argv, GError **error);
+/* Parse @argv, which stays. --help is printed here, and ends the process. */
+Options *options_parse(char **argv, GError **error);
 void options_free(Options *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)
 
