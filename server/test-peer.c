@@ -258,6 +258,33 @@ static void test_rest_of_a_message(Fixture *fixture, gconstpointer data)
     close(other);
 }
 
+/* A newcomer in the place of somebody who was to hear of a departure must not. */
+static void test_place_is_taken_again(Fixture *fixture, gconstpointer data)
+{
+    int late = join(fixture, 900, 1, true), later = join(fixture, 901, 1, true);
+    int gone = join(fixture, -1, 1, false), many, newcomer, i;
+    g_autoptr(GString) expected = g_string_new("0 2 -1+ 900+ ");
+
+    (void)data;
+    assert_reads(late, "0 900 -1+ 900+ 901+ 0+ ");
+    assert_reads(later, "0 901 -1+ 900+ 901+ 0+ ");
+    many = join(fixture, -1, 60, false);
+    close(gone);
+    turn();
+    close(later);
+    turn();
+    newcomer = join(fixture, -1, 1, false);
+    for (i = 0; i < 60; i++) {
+        g_string_append(expected, "1+ ");
+    }
+    g_string_append(expected, "2+ ");
+    assert_reads(newcomer, expected->str);
+    g_assert_cmpuint(ledger_slots(fixture->channel->ledger), ==, 4);
+    close(late);
+    close(many);
+    close(newcomer);
+}
+
 static unsigned open_fds(void)
 {
     g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
@@ -427,12 +454,12 @@ static void test_killed_while_sending(void)
 
     ledger_join(ledger, 0, ledger_new_event(ledger));
     for (i = 0; i < 3; i++) {
-        outbox->length[i] = 8;
+        outbox->length[i] = 5;
         outbox->after[i] = (Progress) { .told = 10 + i, .value = i };
     }
     ledger_sending(ledger, 0, 3);
-    outbox->message[0].msg_len = 8;
-    outbox->message[1].msg_len = 5;
+    outbox->message[0].msg_len = 5;
+    outbox->message[1].msg_len = 2;
     next = ledger_restore(dup(ledger->fd), NULL);
     g_assert_cmpuint(ledger_entry(next, 0)->progress.told, ==, 11);
     g_assert_cmpuint(ledger_entry(next, 0)->progress.rest, ==, 3);
@@ -457,6 +484,7 @@ int main(int argc, char **argv)
     ADD("late-reader", test_late_reader);
     ADD("unread-cancels-out", test_unread_cancels_out);
     ADD("called-off-half-way", test_called_off_half_way);
+    ADD("place-is-taken-again", test_place_is_taken_again);
     ADD("rest-of-a-message", test_rest_of_a_message);
     ADD("client-that-sends", test_client_that_sends);
     ADD("own-socket", test_own_socket);
