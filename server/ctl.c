@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <json-glib/json-glib.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,6 +268,7 @@ int main(int argc, char **argv)
     const char *path, *command;
     int result = EXIT_USAGE;
 
+    setlocale(LC_CTYPE, "C.UTF-8");
     g_option_context_set_summary(context, summary);
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error)) {

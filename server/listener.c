@@ -9,6 +9,10 @@
  * A socket file must have its mode and group before anybody can connect. So listen()
  * comes last.
  *
+ * A client that is accepted but not yet kept by the service manager would be lost in
+ * a crash, while one that waits to be accepted is not. So while the service manager
+ * is behind, newcomers wait, for a second at most.
+ *
  * accept() needs a free fd even to refuse somebody, or a client that is not accepted
  * would wake us for ever. One fd is kept in reserve for that.
  */
@@ -29,11 +33,16 @@
 #define ACCEPTS_AT_ONCE 16
 
 #define LOCK_PATIENCE_MS 2000
+#define PAUSE_MS 2
+#define MANAGER_PATIENCE_MS 1000
 
 struct Listener {
     char *path;
     int fd;
     int *spare;
+    Notify *notify;
+    guint pause;            /* the timer while newcomers wait, else 0 */
+    unsigned paused_ms;     /* since the service manager fell behind */
     uint64_t inode;         /* of its file; 0 if a service manager opened it */
     Watch watch;
     ListenerFunc *func;
@@ -52,13 +61,37 @@ static void listener_refuse(Listener *listener)
               "raise 'ulimit -Hn', or LimitNOFILE= of the service", listener->path);
 }
 
+static gboolean listener_resume(gpointer opaque)
+{
+    Listener *listener = opaque;
+
+    listener->pause = 0;
+    listener->paused_ms += PAUSE_MS;
+    watch_change(&listener->watch, EPOLLIN);
+    return G_SOURCE_REMOVE;
+}
+
+static bool listener_must_wait(Listener *listener)
+{
+    if (!notify_is_behind(listener->notify)) {
+        listener->paused_ms = 0;
+        return false;
+    }
+    if (listener->paused_ms >= MANAGER_PATIENCE_MS) {
+        return false;
+    }
+    watch_change(&listener->watch, 0);
+    listener->pause = g_timeout_add(PAUSE_MS, listener_resume, listener);
+    return true;
+}
+
 static void listener_event(Watch *watch, uint32_t events)
 {
     Listener *listener = watch->data;
     unsigned i;
 
     (void)events;
-    for (i = 0; i < ACCEPTS_AT_ONCE; i++) {
+    for (i = 0; i < ACCEPTS_AT_ONCE && !listener_must_wait(listener); i++) {
         int socket = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (socket >= 0) {
@@ -168,7 +201,12 @@ static int open_socket(const ListenerAddress *address, GError **error)
         fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
         return -1;
     }
-    if (!set_owner(address, error) || listen(fd, SOMAXCONN) < 0) {
+    if (!set_owner(address, error)) {
+        unlink(address->path);
+        return -1;
+    }
+    if (listen(fd, SOMAXCONN) < 0) {
+        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
         unlink(address->path);
         return -1;
     }
@@ -231,6 +269,7 @@ Listener *listener_new(const ListenerAddress *address, Handover *handover,
     listener->path = g_strdup(address->path);
     listener->fd = fd_steal(&fd);
     listener->spare = spare;
+    listener->notify = notify;
     listener->inode = inode;
     listener->func = func;
     listener->data = data;
@@ -240,6 +279,9 @@ Listener *listener_new(const ListenerAddress *address, Handover *handover,
 void listener_free(Listener *listener, bool remove)
 {
     watch_remove(&listener->watch);
+    if (listener->pause) {
+        g_source_remove(listener->pause);
+    }
     if (remove && listener->inode && inode_at(listener->path) == listener->inode) {
         unlink(listener->path);
     }

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -325,6 +326,7 @@ int main(int argc G_GNUC_UNUSED, char **argv)
     g_autoptr(GError) error = NULL;
     bool ok;
 
+    setlocale(LC_CTYPE, "C.UTF-8");
     open_standard_fds();
     log_init(&self.log);
     self.options = options_parse(argv, &error);

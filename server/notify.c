@@ -204,11 +204,16 @@ void notify_forget(Notify *notify, const char *name)
     }
 }
 
+bool notify_is_behind(const Notify *notify)
+{
+    return notify && notify->queue.length > 0;
+}
+
 void notify_drain(Notify *notify, unsigned milliseconds)
 {
     gint64 end = g_get_monotonic_time() + milliseconds * INT64_C(1000);
 
-    while (notify && !g_queue_is_empty(&notify->queue)) {
+    while (notify_is_behind(notify)) {
         struct pollfd poll_fd = { .fd = notify->socket, .events = POLLOUT };
 
         if (g_get_monotonic_time() > end) {

@@ -3,6 +3,7 @@
 #define IVSHMEMD_NOTIFY_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 #include "watch.h"
 
@@ -25,6 +26,9 @@ void notify_keep(Notify *notify, const char *name, int fd);
 
 /* What is kept as @name is no longer needed. */
 void notify_forget(Notify *notify, const char *name);
+
+/* Is something still on its way? A crash now would lose it. */
+bool notify_is_behind(const Notify *notify);
 
 /*
  * Before this process is replaced: wait until all has gone out, for @milliseconds at

@@ -131,7 +131,6 @@ static bool open_socket(Server *server, Channel *channel,
     const ListenerAddress address = { wanted->path, wanted->mode, wanted->group };
     ServerSocket *socket = g_new0(ServerSocket, 1);
 
-    socket->server = server;
     socket->channel = channel;
     socket->door.path = g_strdup(wanted->path);
     socket->door.id = wanted->id;

@@ -13,7 +13,6 @@ typedef struct Server Server;
 
 /* One socket of a channel */
 typedef struct ServerSocket {
-    Server *server;
     Channel *channel;
     Door door;
     Listener *listener;
