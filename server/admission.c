@@ -17,6 +17,13 @@
 /* Descriptors that clients leave for the control socket and a reload */
 #define FDS_IN_RESERVE 8
 
+/* So many clients may stop reading before the others notice, */
+#define CLIENTS_AT_LIMIT 32
+/* but a client may leave so many messages unread, */
+#define LEAST_IN_FLIGHT 16
+/* each of which the kernel counts as so many bytes. */
+#define BYTES_OF_A_MESSAGE 768
+
 static void identify(Entry *entry, int socket)
 {
     struct ucred cred = { 0 };
@@ -61,6 +68,29 @@ static bool channel_has_room(int fd)
 
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
            (rlim_t)fd + FDS_IN_RESERVE < limit.rlim_cur;
+}
+
+/*
+ * fds that clients have not read count against RLIMIT_NOFILE of all that we send. Where
+ * that is low, a client that never reads gets a small part of it, so that nobody else
+ * notices.
+ */
+static void limit_in_flight(int socket)
+{
+    int bytes, before;
+    socklen_t length = sizeof(before);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &before, &length) < 0) {
+        return;
+    }
+    bytes = CLAMP(limit.rlim_cur / CLIENTS_AT_LIMIT, LEAST_IN_FLIGHT, INT16_MAX) *
+            BYTES_OF_A_MESSAGE;
+    if (bytes < before) {
+        bytes /= 2;         /* the kernel doubles it */
+        setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    }
 }
 
 /* @number eventfds, or NULL if this process can have no more fds */
@@ -134,6 +164,7 @@ static Peer *channel_admit(Channel *channel, int socket, const Door *door,
     entry->vectors = door->vectors;
     g_strlcpy(entry->socket, door->path, sizeof(entry->socket));
     identify(entry, client);
+    limit_in_flight(client);
     peer = peer_new(channel->ledger, slot, &channel->events, channel->memory->fd,
                     fd_steal(&client), g_steal_pointer(&vectors));
     if (!channel_watch(channel, peer)) {

@@ -403,24 +403,34 @@ static void test_fd_limit(Fixture *fixture, gconstpointer data)
     }
 }
 
-/* What an unprivileged server may have in flight is limited by RLIMIT_NOFILE. */
-static void test_fds_in_flight(Fixture *fixture, gconstpointer data)
+/* True in a child that is nobody and has @limit fds; false here, once that is done. */
+static bool without_privileges(rlim_t fds)
 {
-    gint64 end = g_get_monotonic_time() + DEADLINE_S * G_USEC_PER_SEC;
-    unsigned later = 0, read = 0, turns = 0;
-    struct rlimit limit = { 120, 120 };
-    int client[12], i;
+    const struct rlimit limit = { fds, fds };
 
-    (void)data;
     if (!g_test_subprocess()) {
         g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
         g_test_trap_assert_passed();
-        return;
+        return false;
     }
     if (getuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) < 0) {
         g_assert_not_reached();
     }
     setrlimit(RLIMIT_NOFILE, &limit);
+    return true;
+}
+
+/* What an unprivileged server may have in flight is limited by RLIMIT_NOFILE. */
+static void test_fds_in_flight(Fixture *fixture, gconstpointer data)
+{
+    gint64 end = g_get_monotonic_time() + DEADLINE_S * G_USEC_PER_SEC;
+    unsigned later = 0, read = 0, turns = 0;
+    int client[12], i;
+
+    (void)data;
+    if (!without_privileges(120)) {
+        return;
+    }
     for (i = 0; i < 12; i++) {
         client[i] = join(fixture, -1, 4, false);
     }
@@ -443,6 +453,40 @@ static void test_fds_in_flight(Fixture *fixture, gconstpointer data)
         g_assert_cmpint(g_get_monotonic_time(), <, end);
     }
     g_assert_cmpuint(turns, <, 1000);
+}
+
+/* Clients that do not read leave the others enough of that. */
+static void test_fair_share_in_flight(Fixture *fixture, gconstpointer data)
+{
+    int stalled[3], client[12], i, j;
+
+    (void)data;
+    if (!without_privileges(160)) {
+        return;
+    }
+    for (i = 0; i < 3; i++) {
+        stalled[i] = join(fixture, -1, 4, false);
+    }
+    for (i = 0; i < 12; i++) {
+        client[i] = join(fixture, -1, 4, false);
+        for (j = 0; j <= i; j++) {
+            g_autofree char *words = read_all(client[j]);
+
+            g_assert_cmpstr(words, !=, "");
+        }
+    }
+    for (i = 0; i < 15; i++) {
+        const Peer *peer = g_ptr_array_index(fixture->channel->peers, i);
+
+        g_assert_false(peer->later);
+        g_assert_cmpint(peer_queued(peer) > 0, ==, i < 3);
+    }
+    for (i = 0; i < 12; i++) {
+        close(client[i]);
+    }
+    for (i = 0; i < 3; i++) {
+        close(stalled[i]);
+    }
 }
 
 /* Killed after the system call, before it was noted: the ledger knows. */
@@ -492,6 +536,7 @@ int main(int argc, char **argv)
     ADD("too-many-departures", test_too_many_departures);
     ADD("fd-limit", test_fd_limit);
     ADD("fds-in-flight", test_fds_in_flight);
+    ADD("fair-share-in-flight", test_fair_share_in_flight);
     g_test_add_func("/peer/killed-while-sending", test_killed_while_sending);
     result = g_test_run();
     g_string_free(logged, TRUE);
