@@ -217,7 +217,8 @@ Control *control_new(const char *path, Server *server, Handover *handover,
     control->reload = reload;
     control->data = data;
     control->listener = listener_new(&address, handover, server->watches,
-                                     server->notify, &server->spare, control_accept, control, error);
+                                     server->notify, &server->spare, control_accept,
+                                     control, error);
     if (!control->listener) {
         g_free(control);
         return NULL;

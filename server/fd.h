@@ -23,6 +23,6 @@ bool fd_is_socket(int fd);
 char *fd_socket_path(int fd);
 
 /* An int that is closed when it goes out of scope; begin with -1. */
-#define AUTO_FD __attribute__((cleanup(fd_close))) int
+#define AUTO_FD __attribute__((cleanup(fd_close), unused)) int
 
 #endif

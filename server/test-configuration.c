@@ -48,12 +48,12 @@ static void test_errors(void)
     } cases[] = {
         { "", "f: it has no [channel NAME]" },
         { "nonsense", "f:1: 'nonsense' is neither" },
-        { "[chanel a]\n", "f:1: no such group: [chanel a]" },
+        { "[chan a]\n", "f:1: no such group: [chan a]" },
         { "[channel a b]\n", "f:1: 'a b' is no name of a channel" },
         { "[channel a]\nsize=4Q\n", "f:2: size: '4Q' is not a size" },
         { "[channel a]\n\nvectors=65\n", "f:3: vectors: vectors '65': give a number "
           "from 0 to 64" },
-        { "[channel a]\nsise=4M\n", "f:2: sise: no such key; a channel has size," },
+        { "[channel a]\nlength=4M\n", "f:2: length: no such key; a channel has size," },
         { "[ivshmemd]\nsocket=x\n", "f:2: socket: no such key; this group has control" },
         { "[channel a]\nsockets=/a,id=65536\n", "from 0 to 65535" },
         { "[channel a]\nsockets=/a,mode=888\n", "in octal" },
