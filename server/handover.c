@@ -314,14 +314,30 @@ int handover_take(Handover *handover, FdKind kind, uint32_t tag, uint64_t joined
     return handover_take_named(handover, name);
 }
 
-int handover_take_ledger(Handover *handover)
+uint32_t handover_next_tag(const Handover *handover)
+{
+    uint32_t tag = 0;
+    GHashTableIter iter;
+    const char *name;
+
+    g_hash_table_iter_init(&iter, handover->fds);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&name, NULL)) {
+        tag = MAX(tag, fd_name_parse(name).tag + 1);
+    }
+    return tag;
+}
+
+int handover_take_ledger(Handover *handover, uint32_t *tag)
 {
     GHashTableIter iter;
     const char *name;
 
     g_hash_table_iter_init(&iter, handover->fds);
     while (g_hash_table_iter_next(&iter, (gpointer *)&name, NULL)) {
-        if (fd_name_parse(name).kind == FD_LEDGER) {
+        FdName parsed = fd_name_parse(name);
+
+        if (parsed.kind == FD_LEDGER) {
+            *tag = parsed.tag;
             return handover_take_named(handover, name);
         }
     }

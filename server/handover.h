@@ -60,8 +60,11 @@ unsigned handover_generation(const Handover *handover);
 int handover_take(Handover *handover, FdKind kind, uint32_t tag, uint64_t joined,
                   uint32_t vector);
 
+/* A tag that none of the names has */
+uint32_t handover_next_tag(const Handover *handover);
+
 /* Any ledger that is left, and its tag; -1 if none is. */
-int handover_take_ledger(Handover *handover);
+int handover_take_ledger(Handover *handover, uint32_t *tag);
 
 /*
  * A listening socket at @path, or any if @path is NULL; -1 if there is none. *@inode

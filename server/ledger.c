@@ -110,15 +110,40 @@ static void ledger_finish_leave(Ledger *ledger)
     }
 }
 
+static bool ledger_makes_sense(const LedgerFile *file)
+{
+    unsigned slot;
+
+    if (memcmp(file->magic, MAGIC, sizeof(file->magic)) || file->version != LAYOUT ||
+        !memchr(file->name, 0, sizeof(file->name)) || file->slots > LEDGER_CLIENTS ||
+        file->departures > LEDGER_DEPARTURES || file->outbox.count > OUTBOX_MESSAGES ||
+        file->outbox.slot >= LEDGER_CLIENTS) {
+        return false;
+    }
+    for (slot = 0; slot < file->slots; slot++) {
+        const Entry *entry = &file->entry[slot];
+
+        if (entry->vectors > LEDGER_VECTORS || entry->progress.step > LEDGER_VECTORS ||
+            entry->progress.greeting > GREETINGS ||
+            entry->progress.rest >= sizeof(entry->progress.value) ||
+            !memchr(entry->command, 0, sizeof(entry->command)) ||
+            !memchr(entry->socket, 0, sizeof(entry->socket))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 Ledger *ledger_restore(int fd, GError **error)
 {
+    static const char refusal[] = "the list of clients that was handed over is none, or "
+                                  "one of another version of ivshmemd";
     AUTO_FD owned = fd;
     g_autoptr(Ledger) ledger = NULL;
     struct stat st;
 
     if (fstat(fd, &st) < 0 || st.st_size != sizeof(LedgerFile)) {
-        fail(error, "the list of clients that was handed over is none, or one of "
-             "another version of ivshmemd");
+        fail(error, "%s", refusal);
         return NULL;
     }
     ledger = ledger_map(fd, error);
@@ -126,15 +151,8 @@ Ledger *ledger_restore(int fd, GError **error)
         return NULL;
     }
     fd_steal(&owned);
-    if (memcmp(ledger->file->magic, MAGIC, sizeof(ledger->file->magic)) ||
-        ledger->file->version != LAYOUT ||
-        !memchr(ledger->file->name, 0, LEDGER_NAME_LENGTH) ||
-        ledger->file->slots > LEDGER_CLIENTS ||
-        ledger->file->departures > LEDGER_DEPARTURES ||
-        ledger->file->outbox.count > OUTBOX_MESSAGES ||
-        ledger->file->outbox.slot >= LEDGER_CLIENTS) {
-        fail(error, "the list of clients that was handed over is none, or one of "
-             "another version of ivshmemd");
+    if (!ledger_makes_sense(ledger->file)) {
+        fail(error, "%s", refusal);
         return NULL;
     }
     ledger_sent(ledger);

@@ -14,6 +14,7 @@
 #define LEDGER_NAME_LENGTH 64       /* of a channel, with the final NUL */
 #define LEDGER_VECTORS 64           /* of one client at most, as QEMU's server */
 #define OUTBOX_MESSAGES 64
+#define GREETINGS 3                 /* messages: version, ID, memory */
 
 /*
  * How far a client has been told. Events have numbers that only grow: the joining
@@ -24,7 +25,7 @@ typedef struct Progress {
     uint64_t telling;       /* the event that @step messages were sent of */
     int64_t value;          /* the message sent last */
     uint8_t step;
-    uint8_t greeting;       /* sent of version, ID and memory: 0 to 3 */
+    uint8_t greeting;       /* messages sent: 0 to GREETINGS */
     uint8_t rest;           /* bytes of @value that are still to send: 0 to 7 */
 } Progress;
 

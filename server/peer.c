@@ -18,7 +18,6 @@
 
 #define PROTOCOL_VERSION 0
 #define MEMORY_MESSAGE (-1)
-#define GREETINGS 3
 
 /* So that a client that reads as fast as we send does not hold up the others */
 #define BATCHES_AT_ONCE 4
@@ -178,7 +177,7 @@ static void peer_fill(Peer *peer, Batch *batch, Outbox *outbox)
             after.step = ++progress.step;
             batch_add_event(batch, outbox, peer, event, &after);
         }
-        if (progress.step == messages) {
+        if (progress.step >= messages) {
             progress_finish(&progress, event);
             if (batch->count) {
                 progress_finish(&outbox->after[batch->count - 1], event);

@@ -50,8 +50,7 @@ static void restore_peers(Channel *channel, Handover *handover)
         if (!entry->joined) {
             continue;
         }
-        peer = entry->vectors <= LEDGER_VECTORS ?
-               restore_peer(channel, slot, handover) : NULL;
+        peer = restore_peer(channel, slot, handover);
         if (peer) {
             g_ptr_array_add(channel->peers, peer);
         } else {
@@ -164,6 +163,7 @@ static void restore_ids(Channel *channel)
         const Peer *peer = g_ptr_array_index(channel->peers, i);
 
         busy[peer->entry->id] = true;
+        ids_use(channel->ids, peer->entry->id);
     }
     for (id = 0; id < IDS_NUMBER; id++) {
         Use use = { id, ledger_last_used(channel->ledger, id) };

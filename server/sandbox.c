@@ -52,8 +52,11 @@ bool sandbox_renounce_privileges(GError **error)
 
 static int allow_all(scmp_filter_ctx filter)
 {
-    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    const struct scmp_arg_cmp local = {
+        .arg = 0, .op = SCMP_CMP_EQ, .datum_a = AF_UNIX,
+    };
+    int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                        &local);
     unsigned i;
 
     for (i = 0; i < G_N_ELEMENTS(allowed) && !result; i++) {

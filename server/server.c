@@ -52,31 +52,9 @@ static char *memory_path(const ChannelSettings *settings)
     g_assert_not_reached();
 }
 
-static uint32_t server_new_tag(const Server *server, GHashTable *ledgers)
+static void forget_fd(const Server *server, FdKind kind, uint32_t tag)
 {
-    uint32_t tag = 0;
-    guint i;
-
-    for (i = 0; i < server->channels->len; i++) {
-        const Channel *channel = g_ptr_array_index(server->channels, i);
-
-        tag = MAX(tag, ledger_tag(channel->ledger) + 1);
-    }
-    if (ledgers) {
-        GHashTableIter iter;
-        Ledger *ledger;
-
-        g_hash_table_iter_init(&iter, ledgers);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
-            tag = MAX(tag, ledger_tag(ledger) + 1);
-        }
-    }
-    return tag;
-}
-
-static void forget_ledger(const Server *server, const Ledger *ledger)
-{
-    g_autofree char *name = fd_name_format(FD_LEDGER, ledger_tag(ledger), 0, 0);
+    g_autofree char *name = fd_name_format(kind, tag, 0, 0);
 
     notify_forget(server->notify, name);
 }
@@ -92,7 +70,9 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
     Memory *memory = memory_restore(memory_kind(settings), path, fd, lock, error);
 
     if (!memory) {
-        forget_ledger(server, ledger);
+        forget_fd(server, FD_LEDGER, tag);
+        forget_fd(server, FD_MEMORY, tag);
+        forget_fd(server, FD_LOCK, tag);
         ledger_free(ledger);
         return NULL;
     }
@@ -114,14 +94,21 @@ static Channel *open_channel(Server *server, const ChannelSettings *settings,
     Memory *memory;
 
     if (g_hash_table_steal_extended(ledgers, settings->name, &name, &ledger)) {
-        return restore_channel(server, settings, ledger, handover, error);
+        g_autoptr(GError) problem = NULL;
+        Channel *channel = restore_channel(server, settings, ledger, handover, &problem);
+
+        if (channel) {
+            return channel;
+        }
+        g_warning("channel %s begins anew, and its clients are disconnected: %s",
+                  settings->name, problem->message);
     }
     memory = memory_new(memory_kind(settings), path, settings->size, error);
     if (!memory) {
         return NULL;
     }
-    return channel_new(settings->name, memory, server_new_tag(server, ledgers),
-                       server->watches, server->notify, error);
+    return channel_new(settings->name, memory, server->next_tag++, server->watches,
+                       server->notify, error);
 }
 
 static bool open_socket(Server *server, Channel *channel,
@@ -197,13 +184,14 @@ static void ledger_destroy(gpointer ledger)
     ledger_free(ledger);
 }
 
-static GHashTable *take_ledgers(Handover *handover)
+static GHashTable *take_ledgers(const Server *server, Handover *handover)
 {
     GHashTable *ledgers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
                                                 ledger_destroy);
+    uint32_t tag;
     int fd;
 
-    while ((fd = handover_take_ledger(handover)) >= 0) {
+    while ((fd = handover_take_ledger(handover, &tag)) >= 0) {
         g_autoptr(GError) error = NULL;
         Ledger *ledger = ledger_restore(fd, &error);
 
@@ -211,6 +199,7 @@ static GHashTable *take_ledgers(Handover *handover)
             g_hash_table_replace(ledgers, (gpointer)ledger_name(ledger), ledger);
         } else {
             g_warning("%s: its clients are disconnected", error->message);
+            forget_fd(server, FD_LEDGER, tag);
         }
     }
     return ledgers;
@@ -226,7 +215,7 @@ static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
         g_message("channel %s is no longer configured: it is closed",
                   ledger_name(ledger));
-        forget_ledger(server, ledger);
+        forget_fd(server, FD_LEDGER, ledger_tag(ledger));
     }
     handover_discard_rest(handover, server->notify);
 }
@@ -234,14 +223,16 @@ static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover
 Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
                    Notify *notify, GError **error)
 {
-    GHashTable *ledgers = take_ledgers(handover);
-    bool restored = g_hash_table_size(ledgers) > 0;
     Server *server = g_new0(Server, 1);
-    bool ok = true;
+    GHashTable *ledgers;
+    bool restored, ok = true;
     guint i;
 
     server->watches = watches;
     server->notify = notify;
+    server->next_tag = handover_next_tag(handover);
+    ledgers = take_ledgers(server, handover);
+    restored = g_hash_table_size(ledgers) > 0;
     server->channels = g_ptr_array_new();
     server->sockets = g_ptr_array_new();
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -24,6 +24,7 @@ struct Server {
     Notify *notify;         /* borrowed; may be NULL */
     GPtrArray *channels;    /* of Channel */
     GPtrArray *sockets;     /* of ServerSocket */
+    uint32_t next_tag;      /* of the next new channel */
     int spare;              /* see listener_new() */
 };
 
