@@ -5,8 +5,8 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help deps qemu patches firmware linux zephyr demo demo-linux check check-qtest \
-	check-system check-zephyr check-style check-soak check-sanitized check-all bench clean distclean
+.PHONY: help deps server qemu patches firmware linux zephyr demo demo-linux check check-qtest \
+	check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
@@ -44,6 +44,9 @@ help: ## list the targets
 deps: ## install the Debian packages that any target needs, at once
 	@scripts/install-packages --all
 
+server: ## build the server, ivshmemd, and ivshmemctl: build/server/
+	@scripts/build-server >/dev/null
+
 qemu: ## build QEMU with the device in it: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null
 
@@ -60,14 +63,15 @@ zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
 demo: ## two boards share memory and ring each other's doorbells
-	@$(call with,scripts/ensure-qemu) && scripts/build-firmware demo && scripts/demo
+	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-firmware demo && scripts/demo
 
 demo-linux: ## the same, between a board and Linux with the PCI device
-	@$(call with,scripts/ensure-qemu) && scripts/build-firmware demo && scripts/build-linux && \
-		scripts/demo mps2-an385 linux
+	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-firmware demo && scripts/build-linux && scripts/demo mps2-an385 linux
 
-check: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run all tests: check-style, -qtest, -system, -zephyr
-	@scripts/run-tests style $(if $(filter stock,$(QEMU)),,qtest) system zephyr
+check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -server, -qtest, -system, -zephyr
+	@scripts/run-tests style server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-style: ## check style, types, spelling, licences, and that what texts mention exists
 	@scripts/install-packages style tests
@@ -76,23 +80,26 @@ check-style: ## check style, types, spelling, licences, and that what texts ment
 check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest
 
-check-system: firmware linux ## test whole virtual machines that run the firmware
+check-server: server ## test the server, by its unit tests and over real sockets
+	@scripts/run-tests server
+
+check-system: server firmware linux ## test whole virtual machines that run the firmware
 	@scripts/run-tests system
 
-check-zephyr: zephyr firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
+check-zephyr: zephyr server firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
 	@scripts/run-tests zephyr
 
-check-soak: firmware ## for a minute, boards ring each other at random and check all
+check-soak: server firmware ## for a minute, boards ring each other at random and check all
 	@$(call with,scripts/build-qemu) && \
 		scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-check-sanitized: firmware linux ## run our tests with sanitizers in QEMU: no bad access, no leak
-	@scripts/run-tests --sanitized qtest system
+check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and server: no bad access, no leak
+	@scripts/run-tests --sanitized server qtest system
 
-check-all: $(if $(ZEPHYR_BASE),zephyr) firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
-	@scripts/run-tests --all "$(RELEASES)" style qtest system zephyr
+check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
+	@scripts/run-tests --all "$(RELEASES)" style server qtest system zephyr
 
-bench: firmware linux ## measure the device beside what else there is: bench/README.md
+bench: server firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages bench
 	@$(call with,scripts/build-qemu) && bench/build-reference && \
 		bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)

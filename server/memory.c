@@ -64,7 +64,7 @@ static bool memory_reserve(int fd, uint64_t size, const char *where, GError **er
                     "directory, or no -m for a memfd", where);
     }
     return fail(error, "%s: cannot reserve %s: %s. Choose a smaller size with -l, or "
-                "make room", where, text, g_strerror(errno));
+                "free some space", where, text, g_strerror(errno));
 }
 
 static void memory_log_rounding(uint64_t asked, uint64_t size)

@@ -30,7 +30,9 @@ TOP = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     'what make puts into build/': (
         'build/bench', 'build/bench/*', 'build/linux', 'build/linux/*',
-        'build/patches', 'build/patches/*', 'build/zephyr',
+        'build/patches', 'build/patches/*', 'build/server', 'build/server/*',
+        'build/server-sanitized',
+        'build/zephyr',
         'build/zephyr/*/*/zephyr/zephyr.elf', 'build/qemu-[0-9*]*',
         'build/qemu-[0-9*]*/build', 'build/qemu-[0-9*]*/source',
         'build/qemu-[0-9*]*/ivshmem-server', 'build/qemu-[0-9*]*/qemu-system-*',
