@@ -4,7 +4,7 @@
 Testbed (testbed.py) starts processes and waits for what they do:
 
 process.py       a child process, its output kept line by line
-server.py        ivshmem-server
+server.py        ivshmemd, or QEMU's ivshmem-server
 memory.py        the shared memory as the host sees it
 machine.py       a QEMU machine whose guest writes to a console
 board.py         one with an ivshmem-flat device and firmware

@@ -3,7 +3,7 @@
 
 Each build of QEMU has a folder build/qemu-* of its own. The environment
 variable QEMU_BUILD names the one to use, where there are several. Others, such
-as QEMU_SYSTEM_ARM and IVSHMEM_SERVER, name a single program.
+as QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
 """
 
 import os
@@ -60,6 +60,16 @@ def is_stock(program: Path) -> bool:
 def ivshmem_server() -> Path:
     return _program("IVSHMEM_SERVER", _in_build("ivshmem-server"),
                     "run `make qemu`")
+
+
+def ivshmemd() -> Path:
+    return _program("IVSHMEMD", lambda: CHECKOUT / "build/server/ivshmemd",
+                    "run `make server`")
+
+
+def ivshmemctl() -> Path:
+    return _program("IVSHMEMCTL", lambda: CHECKOUT / "build/server/ivshmemctl",
+                    "run `make server`")
 
 
 def firmware(board: str, name: str) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ivshmem-server, as a process of the testbed."""
+"""A server, ours or QEMU's, as a process of the testbed."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,12 @@ from typing import Protocol
 from . import artifacts
 from .memory import MIB, SharedMemory
 from .process import News, Process, TestbedError
+
+# Ours, and QEMU's own; they take the same options.
+IVSHMEMD = "ivshmemd"
+IVSHMEM_SERVER = "ivshmem-server"
+PROGRAMS = {IVSHMEMD: artifacts.ivshmemd,
+            IVSHMEM_SERVER: artifacts.ivshmem_server}
 
 # What sun_path of a UNIX socket address holds, without the final zero.
 SOCKET_PATH_MAX = 107
@@ -21,26 +27,28 @@ class Server(Protocol):
 
 
 class IvshmemServer(Process):
-    """A server of its own: socket and shared memory object are private.
+    """A server of its own: socket and shared memory object are private. `kind`
+    is its program, one of PROGRAMS.
 
     Testbed.server() starts one and returns it when `memory` is mapped.
     """
 
     def __init__(self, directory: Path, news: SimpleQueue[News], *,
-                 socket: Path | None = None, size: int = 4 * MIB,
-                 vectors: int = 1) -> None:
+                 kind: str = IVSHMEMD, socket: Path | None = None,
+                 size: int = 4 * MIB, vectors: int = 1) -> None:
         self.socket = socket or directory / "server.sock"
         if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
             raise TestbedError(
                 f"{self.socket} is too long for a UNIX socket, which takes "
                 f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
-        self.shm_path = Path("/dev/shm", directory.name)
         self.memory: SharedMemory
+        # QEMU's names its memory, the same for all of them if not told otherwise.
+        self._object = (Path("/dev/shm", directory.name)
+                        if kind == IVSHMEM_SERVER else None)
+        name = ["-M", self._object.name] if self._object else []
         super().__init__(
-            "ivshmem-server",
-            [str(artifacts.ivshmem_server()), "-F", "-S", str(self.socket),
-             "-M", self.shm_path.name, "-l", str(size), "-n", str(vectors)],
-            news)
+            kind, [str(PROGRAMS[kind]()), "-F", "-S", str(self.socket), *name,
+                   "-l", str(size), "-n", str(vectors)], news)
 
     def listening(self) -> bool:
         """Whether clients can connect; asks the kernel, as a connection would
@@ -48,15 +56,23 @@ class IvshmemServer(Process):
         return is_listening(self.socket)
 
     def map_memory(self) -> None:
-        self.memory = SharedMemory(self.shm_path)
+        self.memory = SharedMemory(self._object or self._memfd())
 
     def stop(self) -> None:
         super().stop()
         # The server removes socket and object, unless it was killed.
-        self.shm_path.unlink(missing_ok=True)
+        if self._object:
+            self._object.unlink(missing_ok=True)
         if hasattr(self, "memory"):  # the socket is its own, not another's
             self.memory.close()
             self.socket.unlink(missing_ok=True)
+
+    def _memfd(self) -> Path:
+        """The memory without a name, which a client would have to be sent."""
+        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
+            if os.readlink(fd) == "/memfd:ivshmem (deleted)":
+                return fd
+        raise TestbedError(f"{self.name} has no memory among its fds")
 
 
 def is_listening(socket: Path) -> bool:

@@ -16,7 +16,7 @@ from .linux import LINUX, LinuxGuest
 from .machine import Machine
 from .peer import Peer
 from .process import News, Process, TestbedError, show_line
-from .server import IvshmemServer, Server
+from .server import IVSHMEMD, IvshmemServer, Server
 from .zephyr import ZEPHYR, ZephyrBoard
 
 T = TypeVar("T")
@@ -39,13 +39,14 @@ class Testbed:
 
     def __init__(self, timeout: float = 60.0,
                  show: Callable[[News], None] = lambda news: None, *,
-                 strict: bool = True) -> None:
+                 strict: bool = True, server_kind: str = IVSHMEMD) -> None:
         self.processes: list[Process] = []
         self._timeout = timeout
         self._began = time.monotonic()
         self._deadline = self._began + timeout
         self._show = show
         self._strict = strict
+        self._server_kind = server_kind
         self._history: list[News] = []
         self._news: SimpleQueue[News] = SimpleQueue()
         self._stack = ExitStack()
@@ -80,10 +81,12 @@ class Testbed:
         self._stack.close()
 
     def server(self, **options: Any) -> IvshmemServer:
-        """A server that accepts clients; options as of IvshmemServer."""
+        """A server that accepts clients, of the bed's kind; options as of
+        IvshmemServer."""
+        options.setdefault("kind", self._server_kind)
         server = self._started(
             IvshmemServer(self.directory(), self._news, **options))
-        self.wait("ivshmem-server to listen", server.listening)
+        self.wait(f"{server.name} to listen", server.listening)
         server.map_memory()
         return server
 

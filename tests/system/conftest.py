@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ivshmem import Testbed, TestbedError, artifacts
+from ivshmem import Testbed, TestbedError, artifacts, server
 
 # Whoever ends pytest with SIGTERM gets the same tidy end as with Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -58,13 +58,27 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         yield
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests with the mark both_servers run with ours and with QEMU's."""
+    if ("server_kind" in metafunc.fixturenames and
+            metafunc.definition.get_closest_marker("both_servers")):
+        metafunc.parametrize("server_kind", server.PROGRAMS)
+
+
 @pytest.fixture
-def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
+def server_kind() -> str:
+    """The program that is the server."""
+    return server.IVSHMEMD
+
+
+@pytest.fixture
+def bed(request: pytest.FixtureRequest,
+        server_kind: str) -> Iterator[Testbed]:
     """A bed of its own for each test. pytest shows its transcript where the
     test fails. The mark bed_seconds gives it another time limit than the usual
     one."""
     mark = request.node.get_closest_marker("bed_seconds")
-    testbed = Testbed(*mark.args if mark else ())
+    testbed = Testbed(*mark.args if mark else (), server_kind=server_kind)
     yield testbed
     testbed.stop()
     print(testbed.transcript())

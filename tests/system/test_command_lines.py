@@ -14,7 +14,8 @@ from ivshmem import Testbed, TestbedError
 from ivshmem.board import BOARDS, Board
 from ivshmem.server import IvshmemServer, is_listening
 
-pytestmark = pytest.mark.xdist_group("/tmp/ivshmem_socket")
+pytestmark = [pytest.mark.xdist_group("/tmp/ivshmem_socket"),
+              pytest.mark.both_servers]
 
 SOCKET = Path("/tmp/ivshmem_socket")
 DEVICE = ("-chardev socket,path=/tmp/ivshmem_socket,id=ivshmem_flat -device "

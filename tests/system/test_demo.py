@@ -12,6 +12,8 @@ from ivshmem import Testbed, demo
 from ivshmem.board import BOARDS, OTHER_BOARDS
 from ivshmem.peer import Peer
 
+pytestmark = pytest.mark.both_servers
+
 RINGS_AT_ONCE = 1000
 
 

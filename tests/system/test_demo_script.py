@@ -52,11 +52,6 @@ class Demo:
                    "setpriv" not in self.children())
         return self.children()
 
-    def shared_memory(self) -> Path:
-        """The shared memory object, named as the directory in TMPDIR."""
-        directory, = self._scratch.iterdir()
-        return Path("/dev/shm", directory.name)
-
     def left_over(self) -> list[Path]:
         return list(self._scratch.iterdir())
 
@@ -127,8 +122,6 @@ def test_signal_leaves_nothing_behind(demo: Demo, stuck: str,
                                       number: signal.Signals) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
-    memory = demo.shared_memory()
-    assert memory.exists()
 
     demo.process.send_signal(number)
     status, _, errors = demo.finish()
@@ -137,35 +130,32 @@ def test_signal_leaves_nothing_behind(demo: Demo, stuck: str,
     assert f"stopped by {number.name}" in errors
     # What it was about to start ends with it, but not before it.
     eventually(lambda: not any(map(runs, children.values())))
-    assert demo.left_over() == [] and not memory.exists()
+    assert demo.left_over() == []
 
 
-@pytest.mark.parametrize("victim", ["ivshmem-server", "lm3s6965evb"])
+@pytest.mark.parametrize("victim", ["ivshmemd", "lm3s6965evb"])
 def test_death_of_a_part_is_told(demo: Demo, stuck: str, victim: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
-    memory = demo.shared_memory()
-    server = children.pop("ivshmem-server")
+    server = children.pop("ivshmemd")
     qemu, = children.values()
 
-    os.kill(server if victim == "ivshmem-server" else qemu, signal.SIGKILL)
+    os.kill(server if victim == "ivshmemd" else qemu, signal.SIGKILL)
     status, _, errors = demo.finish()
 
     assert status == 1
     assert f"{victim} was killed by SIGKILL" in errors
     assert not runs(server) and not runs(qemu)
-    assert demo.left_over() == [] and not memory.exists()
+    assert demo.left_over() == []
 
 
 def test_parts_end_with_a_demo_that_is_killed(demo: Demo, stuck: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
-    memory = demo.shared_memory()
 
     demo.kill()
 
     eventually(lambda: not any(map(runs, children.values())))
-    assert not memory.exists()
 
 
 def test_reader_that_goes_away(demo: Demo) -> None:

@@ -13,6 +13,8 @@ from ivshmem.board import Board
 from ivshmem.peer import Peer
 from ivshmem.server import IvshmemServer
 
+pytestmark = pytest.mark.both_servers
+
 DOORBELLS = 1000
 VECTORS = 4
 

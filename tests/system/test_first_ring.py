@@ -12,6 +12,8 @@ from ivshmem import Testbed
 from ivshmem.board import BOARDS, Board
 from ivshmem.server import IvshmemServer
 
+pytestmark = pytest.mark.both_servers
+
 ROUNDS = 10
 PAIRS = [BOARDS, BOARDS[::-1], *OTHER_PAIRS]
 

@@ -16,7 +16,7 @@ from ivshmem.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
 from ivshmem.server import IvshmemServer
 
 # Linux needs a few seconds to start, and many on a busy machine.
-pytestmark = pytest.mark.bed_seconds(120.0)
+pytestmark = [pytest.mark.bed_seconds(120.0), pytest.mark.both_servers]
 
 # Once a machine is up, a doorbell takes it milliseconds, rarely seconds.
 RING_SECONDS = 15.0
