@@ -124,9 +124,10 @@ class Testbed:
         return self._started(LinuxGuest(self._name(LINUX), command,
                                         server.socket, self._news, **options))
 
-    def program(self, name: str, argv: Sequence[str]) -> Process:
-        """Any other program."""
-        return self._started(Process(name, argv, self._news))
+    def program(self, name: str, argv: Sequence[str],
+                pass_fds: Sequence[int] = ()) -> Process:
+        """Any other program. It inherits the fds that it is passed."""
+        return self._started(Process(name, argv, self._news, pass_fds))
 
     def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
         """A peer on bare eventfds."""

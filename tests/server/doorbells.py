@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether a doorbell was rung, asked without waiting."""
+
+from ivshmem import eventfd
+
+
+def is_rung(fd: int) -> bool:
+    try:
+        return eventfd.read(fd) > 0
+    except BlockingIOError:
+        return False

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starts servers and clients for a test, all in a folder of the test's own."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ivshmem import Testbed, TestbedError, artifacts
+from ivshmem.process import Process
+from ivshmem.server import is_listening
+
+from .client import Client
+
+T = TypeVar("T")
+
+# What ends by itself ends in a moment.
+SECONDS = 10.0
+
+# What says where the server listens
+SOCKET_OPTIONS = ("-S", "--socket", "--config")
+
+READY = "^ivshmemd is ready: "
+
+
+def sandbox() -> str:
+    """A system call that is not allowed ends the server, and fails the test.
+    Sanitizers need more calls than the sandbox allows."""
+    return f"--sandbox={os.environ.get('IVSHMEMD_SANDBOX', 'kill')}"
+
+
+class Lab:
+    """The servers and clients of one test, which end with its bed."""
+
+    def __init__(self, bed: Testbed) -> None:
+        self.bed = bed
+        self.directory = bed.directory()
+        self.socket = self.path("socket")
+        self.control = self.path("control")
+        # One of the test's own, and of one that failed
+        self.object = self.directory.name
+        self._clients: list[Client] = []
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        Path("/dev/shm", self.object).unlink(missing_ok=True)
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    def command(self, *options: str) -> list[str]:
+        """Of ivshmemd, which listens at `socket` if nothing else is said."""
+        own = any(option.split("=")[0] in SOCKET_OPTIONS for option in options)
+        return [str(artifacts.ivshmemd()), sandbox(),
+                *(() if own else ("-S", str(self.socket))), *options]
+
+    def launch(self, *options: str, within: Sequence[str] = ()) -> Process:
+        """Starts an ivshmemd; `within` is a command that executes it."""
+        return self.bed.program("ivshmemd",
+                                [*within, *self.command(*options)])
+
+    def ivshmemd(self, *options: str, within: Sequence[str] = ()) -> Process:
+        """The same, and waits until it is ready."""
+        process = self.launch(*options, within=within)
+        self.wait("ivshmemd to be ready", lambda: process.said(READY))
+        return process
+
+    def refused(self, *options: str, within: Sequence[str] = ()) -> str:
+        """What an ivshmemd says that does not start."""
+        ended = subprocess.run([*within, *self.command(*options)], text=True,
+                               capture_output=True, timeout=SECONDS)
+        assert (ended.returncode, ended.stdout) == (1, ""), ended
+        return ended.stderr
+
+    def qemus_server(self, *options: str,
+                     within: Sequence[str] = ()) -> Process:
+        """QEMU's own, with the same letters, which is ready."""
+        process = self.bed.program(
+            "ivshmem-server", [*within, str(artifacts.ivshmem_server()), "-F",
+                               "-S", str(self.socket), *options])
+        self.wait("ivshmem-server to listen",
+                  lambda: is_listening(self.socket))
+        return process
+
+    def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(artifacts.ivshmemctl()), "--control", str(self.control),
+             *arguments],
+            text=True, capture_output=True, timeout=2 * SECONDS)
+
+    def connect(self, path: Path | None = None, name: str = "") -> Client:
+        """A client that has not read anything yet."""
+        try:
+            client = Client(path or self.socket, name)
+        except OSError as error:
+            raise TestbedError(f"no server listens: {error}") from error
+        self._clients.append(client)
+        return client
+
+    def client(self, path: Path | None = None) -> Client:
+        """A client that has read its ID and memory."""
+        client = self.connect(path)
+        self.wait("a client to be greeted", client.greeted)
+        return client
+
+    def clients(self, number: int, vectors: int = 1) -> list[Client]:
+        """So many, who know each other."""
+        clients = [self.client() for _ in range(number)]
+        everybody = {client.id: vectors for client in clients}
+        for client in clients:
+            self.wait_for_view(client, everybody)
+        return clients
+
+    def wait(self, what: str, condition: Callable[[], T | None],
+             seconds: float | None = None) -> T:
+        return self.bed.wait(what, condition, seconds)
+
+    def wait_for_view(self, client: Client, view: dict[int | None, int],
+                      seconds: float | None = None) -> None:
+        """Waits until that is whom the client knows."""
+        try:
+            self.wait(f"client {client.id} to know the others",
+                      lambda: client.view() == view or client.is_closed,
+                      seconds)
+        finally:
+            assert client.view() == view
+
+    def stop(self, process: Process) -> None:
+        """By SIGTERM, after which it has to end well."""
+        process.stop()
+        assert process.failure() is None
+        process.excuse()
