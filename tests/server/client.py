@@ -7,6 +7,7 @@ and may be as slow or as rude as a test wants.
 
 import array
 import os
+import select
 import socket
 import struct
 from pathlib import Path
@@ -46,6 +47,12 @@ class Client:
         # Some releases of Python ignore the flags of recv_fds().
         self._socket.setblocking(False)
 
+    def wait(self, seconds: float) -> None:
+        """Until there is something to read, or so long"""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.poll(int(seconds * 1000))
+
     def read(self) -> "Client":
         """Takes all messages that are there by now."""
         while not self.is_closed:
@@ -74,6 +81,9 @@ class Client:
     def closed(self) -> bool:
         """Whether the server has hung up."""
         return self.read().is_closed
+
+    def was_told_nothing(self) -> bool:
+        return not self.messages and not self._part
 
     def greeted(self) -> bool:
         return len(self.read().messages) > GREETING

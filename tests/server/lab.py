@@ -18,6 +18,9 @@ T = TypeVar("T")
 # What ends by itself ends in a moment.
 SECONDS = 10.0
 
+# How long to look before others have their turn
+LOOK_SECONDS = 0.02
+
 # What says where the server listens
 SOCKET_OPTIONS = ("-S", "--socket", "--config")
 
@@ -41,18 +44,27 @@ class Lab:
         # One of the test's own, and of one that failed
         self.object = self.directory.name
         self._clients: list[Client] = []
+        self._at_end: list[Callable[[], None]] = []
 
     def close(self) -> None:
+        for end in self._at_end:
+            end()
         for client in self._clients:
             client.close()
         Path("/dev/shm", self.object).unlink(missing_ok=True)
 
+    def at_end(self, function: Callable[[], None]) -> None:
+        """What to call when all processes have ended."""
+        self._at_end.append(function)
+
     def path(self, name: str) -> Path:
         return self.directory / name
 
-    def command(self, *options: str) -> list[str]:
-        """Of ivshmemd, which listens at `socket` if nothing else is said."""
-        own = any(option.split("=")[0] in SOCKET_OPTIONS for option in options)
+    def command(self, *options: str, activated: bool = False) -> list[str]:
+        """Of ivshmemd, which listens at `socket` if nothing else is said, and
+        no other is passed to it."""
+        own = activated or any(option.split("=")[0] in SOCKET_OPTIONS
+                               for option in options)
         return [str(artifacts.ivshmemd()), sandbox(),
                 *(() if own else ("-S", str(self.socket))), *options]
 
@@ -102,6 +114,7 @@ class Lab:
     def client(self, path: Path | None = None) -> Client:
         """A client that has read its ID and memory."""
         client = self.connect(path)
+        client.wait(LOOK_SECONDS)
         self.wait("a client to be greeted", client.greeted)
         return client
 

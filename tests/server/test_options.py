@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How ivshmemd is started, what it says, and how it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+from ivshmem.procfs import open_files
+
+from .lab import Lab
+
+
+def said(*options: str) -> str:
+    """What ivshmemd prints, and ends well."""
+    return subprocess.run([str(artifacts.ivshmemd()), *options], check=True,
+                          text=True, capture_output=True, timeout=10).stdout
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help(option: str) -> None:
+    text = said(option)
+    for letter in "hvFpSMmln":
+        assert re.search(rf"^  -{letter}, --", text, re.M), letter
+    assert "stays in the foreground unless --daemon is given" in text
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"ivshmemd \d+\.\d+\S*\n", said("--version"))
+
+
+@pytest.mark.parametrize("options, message", [
+    (["-x"], "Unknown option -x"),
+    (["more"], "'more' is no option"),
+    (["-l"], "Missing argument for -l"),
+    (["-l", "0"], "-l: '0' is not a size: give a number of bytes"),
+    (["-l", "4Q"], "-l: '4Q' is not a size"),
+    (["-l", "-1"], "-l: '-1' is not a size"),
+    (["-l", "16E"], "-l: '16E' is not a size"),
+    (["-n", "65"], "-n: vectors '65': give a number from 0 to 64"),
+    (["-n", "-1"], "-n: vectors '-1': give a number from 0 to 64"),
+    (["-n", "two"], "-n: vectors 'two': give a number from 0 to 64"),
+    (["-M", "a/b"], "-M: 'a/b' is no name of a POSIX object"),
+    (["-M", ".."], "-M: '..' is no name of a POSIX object"),
+    (["-m", "/missing"], "-m: '/missing' is no directory"),
+    (["-M", "name", "-m", "/dev/shm"], "either an object .* or a file"),
+    (["-S", ""], "-S: '' is no path for a socket: give 1 to 107 bytes"),
+    (["-S", "s" * 108], "-S: 's+' is no path for a socket: give 1 to 107"),
+    (["-S", "/missing/socket"], "cannot listen at /missing/socket: No such"),
+    (["-S", "/dev/null"], "there is something that is no socket: move it"),
+    (["--socket", "s,id=65536"], "socket s: id '65536': give a number from 0"),
+    (["--socket", "s,vectors=65"], "socket s: vectors '65': give a number"),
+    (["--socket", "s,mode=888"], "socket s: mode '888': give permissions in"),
+    (["--socket", "s,color=red"], "'color=red' is no option of a socket: "
+     "there are id=N, vectors=N, mode=0660 and group=NAME"),
+    (["--socket", "s,group="], "'group=' is no option of a socket"),
+    (["--socket", "s", "--socket", "s"], "the socket s is named twice"),
+    (["--socket", "s,id=3", "--socket", "t,id=3"], "two sockets have the ID 3"),
+    (["--control", "s", "-S", "s"], "control socket s is a channel's socket"),
+    (["-F", "--daemon"], "-F and --daemon contradict each other"),
+    (["--sandbox=maybe"], "--sandbox=maybe: give on, off or kill"),
+    (["--config", "/missing"], "/missing.*: No such file or directory"),
+    (["--config", "file", "-n", "2"], "--config describes all channels"),
+])
+def test_refused(lab: Lab, options: list[str], message: str) -> None:
+    stderr = lab.refused(*options)
+    assert re.search(f"^ivshmemd: .*{message}", stderr), stderr
+    assert not lab.socket.exists()
+
+
+def test_unknown_group(lab: Lab) -> None:
+    path = lab.path("named")
+    stderr = lab.refused("--socket", f"{path},group=no-such-group")
+    assert f"socket {path}: there is no group 'no-such-group'" in stderr
+    assert not path.exists()
+
+
+def test_wrong_usage_points_to_help(lab: Lab) -> None:
+    assert lab.refused("-x").endswith("Try 'ivshmemd --help'.\n")
+
+
+def test_ready_line(lab: Lab) -> None:
+    process = lab.ivshmemd("-l", "1M", "-n", "3")
+    assert process.output == [f"ivshmemd is ready: {lab.socket} (3 vectors): "
+                              "1M, sealed memfd"]
+
+
+def test_silent_without_v(lab: Lab) -> None:
+    """Nothing on stderr: the bed would complain."""
+    lab.ivshmemd()
+    lab.clients(2)
+
+
+def test_verbose(lab: Lab) -> None:
+    process = lab.ivshmemd("-v")
+    process.expect_error(rf"peer 0 joined at {lab.socket} \(PID {os.getpid()}")
+    process.expect_error(r"peer 0 \(PID .*\) left")
+    process.expect_error("ended by signal 15")
+    lab.client().close()
+    lab.wait("its departure to be logged",
+             lambda: any("left" in line for line in process.errors))
+
+
+def test_foreground_is_accepted(lab: Lab) -> None:
+    process = lab.ivshmemd("-F")
+    assert not process.has_ended()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends(lab: Lab, number: signal.Signals) -> None:
+    process = lab.ivshmemd("--control", str(lab.control))
+    os.kill(process.pid, number)
+    lab.bed.wait_for_failure(process, "ended with status 0$")
+    assert not lab.socket.exists()
+    assert not lab.control.exists()
+
+
+def test_leaves_others_socket(lab: Lab) -> None:
+    """What stands at its path by the end is somebody else's."""
+    process = lab.ivshmemd()
+    lab.socket.unlink()
+    lab.socket.write_text("another")
+    lab.stop(process)
+    assert lab.socket.read_text() == "another"
+
+
+def test_second_server_on_the_socket(lab: Lab) -> None:
+    lab.ivshmemd()
+    assert (f"cannot listen at {lab.socket}: a server that is running has it"
+            in lab.refused())
+    lab.clients(2)
+
+
+def test_comma_in_path(lab: Lab) -> None:
+    lab.ivshmemd("-S", str(lab.path("a,b")))
+    assert lab.client(lab.path("a,b")).id == 0
+
+
+def test_pid_file(lab: Lab) -> None:
+    file = lab.path("pid")
+    process = lab.ivshmemd("-p", str(file))
+    assert file.read_text() == f"{process.pid}\n"
+    lab.stop(process)
+    assert not file.exists()
+
+
+def test_pid_file_that_cannot_be_written(lab: Lab) -> None:
+    stderr = lab.refused("-p", "/missing/pid")
+    assert "cannot write the PID file /missing/pid: No such file" in stderr
+    assert "Choose another with -p" in stderr
+    assert not lab.socket.exists()
+
+
+@contextmanager
+def daemon(pid_file: Path) -> Iterator[int]:
+    pid = int(pid_file.read_text())
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGTERM)
+
+
+def test_daemon(lab: Lab) -> None:
+    """When the command returns, clients can connect."""
+    file = lab.path("pid")
+    ended = subprocess.run(lab.command("--daemon", "-p", str(file)), text=True,
+                           capture_output=True, timeout=10, check=True)
+    with daemon(file) as pid:
+        assert ended.stdout.startswith("ivshmemd is ready: ")
+        assert lab.client().id == 0
+        assert os.getsid(pid) not in (os.getsid(0), os.getsid(os.getppid()))
+        assert not {"pipe"} & set(open_files(pid))
+    lab.wait("the daemon to end", lambda: not file.exists())
+    assert not lab.socket.exists()
+
+
+def test_daemon_that_fails(lab: Lab) -> None:
+    """The command tells why, and its status."""
+    stderr = lab.refused("--daemon", "-p", str(lab.path("pid")),
+                         "-S", "/missing/socket")
+    assert "cannot listen at /missing/socket" in stderr
+    assert not lab.path("pid").exists()
+
+
+def test_foreign_fds_are_closed(lab: Lab) -> None:
+    """A server inherits nothing but what was handed over to it."""
+    reader, writer = os.pipe()
+    process = lab.bed.program("ivshmemd", lab.command(), pass_fds=[writer])
+    lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
+    os.close(writer)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_notify_socket(lab: Lab, kind: str) -> None:
+    name = str(lab.path("notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name if kind == "path" else f"\0{name}")
+        manager.settimeout(10)
+        address = name if kind == "path" else f"@{name}"
+        lab.launch(within=["env", f"NOTIFY_SOCKET={address}"])
+        while manager.recv(4096) != b"READY=1":
+            pass
+        assert lab.client().id == 0
+
+
+def test_notify_socket_is_wrong(lab: Lab) -> None:
+    process = lab.ivshmemd(within=["env", "NOTIFY_SOCKET=nonsense"])
+    process.expect_error("NOTIFY_SOCKET is neither a path nor '@' and a name")
+    lab.clients(2)
+
+
+def test_journal_levels(lab: Lab) -> None:
+    process = lab.ivshmemd("-v", within=["env", "JOURNAL_STREAM=8:1"])
+    process.expect_error("^<6>default: peer 0 joined")
+    process.expect_error("^<6>ended by signal")
+    lab.client()
+
+
+def test_log_that_nobody_reads(lab: Lab) -> None:
+    """Whoever stops to read the log does not stop the server."""
+    log = lab.path("log")
+    os.mkfifo(log)
+    fd = os.open(log, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(fd, bytes(4096))
+    except BlockingIOError:
+        pass
+    lab.ivshmemd("-v", within=["sh", "-c", f'exec "$@" 2>{log}', "sh"])
+    lab.clients(3)
+    os.close(fd)
