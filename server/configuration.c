@@ -106,10 +106,24 @@ static const struct {
     { "sockets", set_sockets },
 };
 
+/* NULL if it cannot be understood, where GLib may still return what it could read */
+static char *value_of(const Reader *reader, const char *group, const char *key,
+                      GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *value = g_key_file_get_string(reader->file, group, key, &problem);
+
+    if (problem) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    return g_steal_pointer(&value);
+}
+
 static bool set_channel_key(const Reader *reader, ChannelSettings *channel,
                             const char *group, const char *key, GError **error)
 {
-    g_autofree char *value = g_key_file_get_string(reader->file, group, key, error);
+    g_autofree char *value = value_of(reader, group, key, error);
     unsigned i;
 
     for (i = 0; value && i < G_N_ELEMENTS(channel_keys); i++) {
@@ -127,7 +141,7 @@ static bool set_server_key(const Reader *reader, Settings *settings, const char 
     if (strcmp(key, "control")) {
         return fail(error, "no such key; this group has control");
     }
-    settings->control = g_key_file_get_string(reader->file, group, key, error);
+    settings->control = value_of(reader, group, key, error);
     return settings->control != NULL;
 }
 
