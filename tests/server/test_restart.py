@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A server that is reloaded, or killed and started again by a service manager, is
+the same to its clients: none sees a close, nothing is lost."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from ivshmem.process import Process
+
+from .client import Client
+from .lab import Lab
+from .manager import Manager
+
+VECTORS = 64
+
+
+class Service:
+    """A server with one way to have another process in its place."""
+
+    def __init__(self, lab: Lab, way: str) -> None:
+        self.lab = lab
+        self.way = way
+        self._manager: Manager | None = None
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        process = self._manager.process if self._manager else self._process
+        assert process
+        return process
+
+    def start(self, *options: str) -> None:
+        options = ("--control", str(self.lab.control), *options)
+        if self.way in ("kill", "reload under a manager"):
+            self._manager = Manager(self.lab, *options)
+            self._manager.start()
+        else:
+            self._process = self.lab.ivshmemd(*options)
+
+    def again(self) -> None:
+        if self.way == "kill":
+            self.wait_until_kept()
+            assert self._manager
+            self._manager.restart()
+        elif self.way == "reload under a manager":
+            assert self._manager
+            self._manager.reload()
+        elif self.way == "reload by ivshmemctl":
+            assert self.lab.ctl("reload").returncode == 0
+        else:
+            assert self._process
+            self._process.excuse()  # the last lines of it are unread
+            os.kill(self._process.pid, signal.SIGHUP)
+            process = self._process
+            self.lab.wait("the reload", lambda: any(
+                "reloaded: " in line for line in process.errors))
+
+    def wait_until_kept(self) -> None:
+        """A client that the service manager does not yet have is lost in a
+        crash."""
+        assert self._manager
+        manager: Manager = self._manager
+        channel, = json.loads(self.lab.ctl("list", "--json").stdout)["channels"]
+        fds: int = sum(1 + peer["vectors"] for peer in channel["peers"])
+        self.lab.wait("all to be kept", lambda: manager.fds_of_clients() == fds)
+
+
+@pytest.fixture(params=["kill", "reload under a manager",
+                        "reload by ivshmemctl", "reload by SIGHUP"])
+def service(request: pytest.FixtureRequest, lab: Lab) -> Service:
+    return Service(lab, request.param)
+
+
+def expect_reload(service: Service, times: int = 1) -> None:
+    if service.way != "kill":
+        service.process.expect_error("^ivshmemd: reloaded: ", times)
+
+
+def test_clients_stay(service: Service) -> None:
+    lab = service.lab
+    service.start("-n", "2")
+    expect_reload(service)
+    clients = lab.clients(3, vectors=2)
+    pid = service.process.pid
+    service.again()
+    newcomer = lab.client()
+    for client in [*clients, newcomer]:
+        lab.wait_for_view(client, {peer: 2 for peer in range(4)})
+    assert newcomer.id == 3  # no ID is used again
+    assert (service.process.pid == pid) == (service.way != "kill")
+    clients[0].close()
+    lab.wait_for_view(newcomer, {1: 2, 2: 2, 3: 2})
+
+
+def test_nothing_is_said_twice(service: Service) -> None:
+    lab = service.lab
+    service.start()
+    expect_reload(service)
+    clients = lab.clients(3)
+    before = [list(client.messages) for client in clients]
+    service.again()
+    lab.wait("ivshmemctl", lambda: lab.ctl("list").returncode == 0)
+    assert [client.read().messages for client in clients] == before
+
+
+def test_doorbells_go_on(service: Service) -> None:
+    """Those rung before, meanwhile and after; and of newcomers."""
+    lab = service.lab
+    service.start()
+    expect_reload(service)
+    first, second = lab.clients(2)
+    first.ring(1)
+    service.again()
+    assert second.rung()
+    second.ring(0)
+    assert first.rung()
+    third = lab.client()
+    lab.wait_for_view(third, {0: 1, 1: 1, 2: 1})
+    lab.wait_for_view(first, {0: 1, 1: 1, 2: 1})
+    third.ring(0)
+    assert first.rung()
+    first.ring(2)
+    assert third.rung()
+
+
+def test_what_is_queued_is_delivered(service: Service) -> None:
+    """All of it, once, in order"""
+    lab = service.lab
+    service.start("-n", str(VECTORS))
+    expect_reload(service)
+    late = lab.connect()
+    for _ in range(6):
+        lab.connect()
+    lab.client()
+    service.again()
+    lab.wait_for_view(late, {peer: VECTORS for peer in range(8)})
+    assert late.messages[3:] == [(peer, True) for peer in range(8)
+                                 for _ in range(VECTORS)]
+
+
+def test_queued_departures_are_delivered(service: Service) -> None:
+    lab = service.lab
+    service.start("-n", str(VECTORS))
+    expect_reload(service)
+    late = lab.client()
+    crowd = [lab.connect() for _ in range(6)]
+    last = lab.client()
+    lab.wait_for_view(last, {peer: VECTORS for peer in range(8)})
+    for client in crowd:
+        client.close()
+    lab.wait_for_view(last, {0: VECTORS, 7: VECTORS})
+    service.again()
+    lab.wait_for_view(late, {0: VECTORS, 7: VECTORS})
+
+
+def test_memory_stays(service: Service) -> None:
+    lab = service.lab
+    service.start()
+    expect_reload(service)
+    before = lab.client()
+    assert before.memory is not None
+    os.pwrite(before.memory, b"precious", 0)
+    service.again()
+    after = lab.client()
+    assert after.memory is not None
+    assert os.pread(after.memory, 8, 0) == b"precious"
+    assert os.path.samestat(os.fstat(before.memory), os.fstat(after.memory))
+
+
+def test_object_stays_locked(service: Service) -> None:
+    lab = service.lab
+    service.start("-M", lab.object)
+    expect_reload(service)
+    service.again()
+    assert "belongs to a server that is running" in lab.refused(
+        "-M", lab.object, "-S", str(lab.path("second")))
+
+
+def test_identity_stays(service: Service) -> None:
+    lab = service.lab
+    gateway = lab.path("gateway")
+    service.start("--socket", f"{gateway},id=7", "-S", str(lab.socket))
+    process = service.process
+    if service.way == "kill":
+        process.excuse()
+    expect_reload(service)
+    client = lab.client(gateway)
+    service.again()
+    service.process.expect_error("peer 7 is connected already")
+    second = lab.connect(gateway)
+    lab.wait("the second to be refused", second.closed)
+    client.close()
+    assert lab.client(gateway).id == 7
+
+
+def test_many_times(service: Service) -> None:
+    lab = service.lab
+    service.start("-n", "2")
+    expect_reload(service, 5)
+    clients = [lab.client()]
+    for _ in range(5 if service.way != "reload by SIGHUP" else 1):
+        service.again()
+        clients.append(lab.client())
+        for client in clients:
+            lab.wait_for_view(client, {other.id: 2 for other in clients})
+
+
+# --- a service manager alone
+
+
+def test_left_while_no_server_ran(lab: Lab) -> None:
+    manager = Manager(lab)
+    manager.start()
+    stays, leaves = lab.clients(2)
+    manager.kill()
+    leaves.close()
+    manager.start()
+    lab.wait_for_view(stays, {0: 1})
+
+
+def test_came_while_no_server_ran(lab: Lab) -> None:
+    """The socket goes on to listen."""
+    manager = Manager(lab)
+    manager.start()
+    first = lab.client()
+    manager.kill()
+    second = lab.connect()
+    manager.start()
+    lab.wait_for_view(second, {0: 1, 1: 1})
+    lab.wait_for_view(first, {0: 1, 1: 1})
+
+
+def test_store_is_tidied(lab: Lab) -> None:
+    manager = Manager(lab, "-n", "2")
+    manager.start()
+    stays = lab.client()
+    lab.wait_for_view(stays, {0: 2})
+    lab.wait("the store", lambda: len(manager.store) == 6)
+    before = set(manager.store)
+    lab.client().close()
+    lab.wait_for_view(stays, {0: 2})
+    last = lab.client()
+    last.close()
+    lab.wait_for_view(stays, {0: 2})
+    lab.wait("the store to be tidy", lambda: set(manager.store) == before)
+
+
+def test_client_that_was_not_kept(lab: Lab) -> None:
+    """One whose fds the service manager lacks is disconnected, and has left."""
+    manager = Manager(lab)
+    manager.start()
+    first, second = lab.clients(2)
+    lab.wait("both to be kept", lambda: "0/2/0" in manager.store)
+    manager.kill()
+    os.close(manager.store.pop("0/2/0"))
+    manager.start()
+    lab.wait("the second to be disconnected", second.closed)
+    lab.wait_for_view(first, {0: 1})
+
+
+def test_service_stop_and_start(lab: Lab) -> None:
+    """systemctl restart: the manager keeps everything."""
+    manager = Manager(lab)
+    manager.start()
+    first, second = lab.clients(2)
+    lab.stop(manager.process)
+    manager.take()
+    manager.start()
+    first.ring(1)
+    assert second.rung()
+    third = lab.client()
+    lab.wait_for_view(first, {0: 1, 1: 1, third.id: 1})
+
+
+def activate(lab: Lab, manager: Manager, path: Path, name: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        manager.sockets[name] = listener.detach()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_socket_activation(lab: Lab, named: bool) -> None:
+    """Whoever connected before the server started is served."""
+    manager = Manager(lab, activated=not named)
+    activate(lab, manager, lab.socket, "ivshmemd@lab.socket")
+    early = lab.connect()
+    manager.start()
+    lab.wait_for_view(early, {0: 1})
+    manager.restart()
+    lab.wait_for_view(lab.client(), {0: 1, 1: 1})
+    lab.stop(manager.process)
+    assert lab.socket.exists()  # the manager's
+
+
+def test_activated_socket_that_nobody_wants(lab: Lab) -> None:
+    manager = Manager(lab)
+    activate(lab, manager, lab.path("other"), "other.socket")
+    process = manager.start()
+    process.expect_error("the service manager passed a socket, .*other, that "
+                         "no channel has")
+    lab.clients(2)
+
+
+# --- a reload alone
+
+
+def configured(lab: Lab, text: str) -> Path:
+    file = lab.path("conf")
+    file.write_text(text)
+    return file
+
+
+def reload(lab: Lab) -> str:
+    ended = lab.ctl("reload")
+    assert ended.returncode == 0, ended
+    return ended.stdout
+
+
+def test_reload_reads_the_configuration(lab: Lab) -> None:
+    a, b = lab.path("a"), lab.path("b")
+    file = configured(lab, f"[channel a]\nsockets={a}\n")
+    process = lab.ivshmemd("--config", str(file),
+                           "--control", str(lab.control))
+    process.expect_error("reloaded: ")
+    stays = lab.client(a)
+    file.write_text(f"[channel a]\nsockets={a}\nvectors=3\n"
+                    f"[channel b]\nsockets={b}\n")
+    reload(lab)
+    newcomer = lab.client(a)
+    lab.wait_for_view(stays, {0: 1, 1: 3})
+    lab.wait_for_view(newcomer, {0: 1, 1: 3})
+    assert lab.client(b).id == 0
+
+
+def test_reload_removes_a_channel(lab: Lab) -> None:
+    a, b = lab.path("a"), lab.path("b")
+    file = configured(lab, f"[channel a]\nsockets={a}\n"
+                      f"[channel b]\nsockets={b}\n")
+    process = lab.ivshmemd("--config", str(file),
+                           "--control", str(lab.control))
+    process.expect_error("channel b is no longer configured: it is closed")
+    process.expect_error("socket .*b is no longer wanted: it is closed")
+    process.expect_error("reloaded: ")
+    stays, goes = lab.client(a), lab.client(b)
+    file.write_text(f"[channel a]\nsockets={a}\n")
+    reload(lab)
+    lab.wait("the client to be disconnected", goes.closed)
+    assert not b.exists()
+    lab.wait_for_view(stays, {0: 1})
+
+
+def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
+    a = lab.path("a")
+    file = configured(lab, f"[channel a]\nsockets={a}\nsize=64K\n")
+    process = lab.ivshmemd("--config", str(file),
+                           "--control", str(lab.control))
+    process.expect_error("channel a keeps its 64K: memory that is in use "
+                         "cannot become 1M. Stop the server and start it")
+    process.expect_error("reloaded: ")
+    file.write_text(f"[channel a]\nsockets={a}\nsize=1M\n")
+    reload(lab)
+    client = lab.client(a)
+    assert client.memory is not None
+    assert os.fstat(client.memory).st_size == 65536
+
+
+@pytest.mark.parametrize("how", ["ivshmemctl", "SIGHUP"])
+def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
+    a = lab.path("a")
+    file = configured(lab, f"[channel a]\nsockets={a}\n")
+    process = lab.ivshmemd("--config", str(file),
+                           "--control", str(lab.control))
+    client = lab.client(a)
+    file.write_text(f"[channel a]\nsockets={a}\nvectors=99\n")
+    if how == "ivshmemctl":
+        ended = lab.ctl("reload")
+        assert ended.returncode == 1
+        assert f"{file}:3: vectors: vectors '99': give a" in ended.stderr
+    else:
+        process.expect_error(f"not reloaded: {file}:3: vectors: ")
+        os.kill(process.pid, signal.SIGHUP)
+        lab.wait("the log", lambda: process.errors)
+    lab.wait_for_view(lab.client(a), {0: 1, 1: 1})
+    lab.wait_for_view(client, {0: 1, 1: 1})
+
+
+def test_missing_program_changes_nothing(lab: Lab) -> None:
+    program = lab.path("ivshmemd")
+    shutil.copy(lab.command()[0], program)
+    process = lab.bed.program("ivshmemd", [
+        str(program), *lab.command("--control", str(lab.control))[1:]])
+    lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
+    first = lab.client()
+    program.unlink()
+    ended = lab.ctl("reload")
+    assert ended.returncode == 1
+    assert "cannot execute" in ended.stderr
+    second = lab.client()
+    lab.wait_for_view(first, {0: 1, 1: 1})
+    lab.wait_for_view(second, {0: 1, 1: 1})
+
+
+def test_another_program_takes_over(lab: Lab) -> None:
+    """An upgrade: the file at the same path is another one."""
+    program = lab.path("ivshmemd")
+    shutil.copy(lab.command()[0], program)
+    process = lab.bed.program("ivshmemd", [
+        str(program), *lab.command("--control", str(lab.control))[1:]])
+    process.expect_error("reloaded: ")
+    lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
+    client: Client = lab.client()
+    newer = lab.path("newer")
+    shutil.copy(program, newer)
+    newer.rename(program)
+    assert reload(lab) == "reloaded; 1 client stayed connected\n"
+    assert Path(f"/proc/{process.pid}/exe").samefile(program)
+    lab.wait_for_view(client, {0: 1})
