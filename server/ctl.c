@@ -16,6 +16,7 @@
 
 #include "error.h"
 #include "fd.h"
+#include "size.h"
 
 #define DEFAULT_CONTROL "/run/ivshmemd/control"
 #define PATIENCE_MS 10000
@@ -123,8 +124,7 @@ static void print_peers(JsonArray *peers)
 static void print_channel(JsonObject *channel)
 {
     JsonArray *peers = json_object_get_array_member(channel, "peers");
-    g_autofree char *size = g_format_size_full(
-        json_object_get_int_member(channel, "size"), G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree char *size = size_format(json_object_get_int_member(channel, "size"));
     const char *memory = json_object_get_string_member(channel, "memory");
     guint n = json_array_get_length(peers);
 
