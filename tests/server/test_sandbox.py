@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a server that was taken over could not do."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+
+from .lab import Lab
+
+FILTERED = 2  # by a program, as opposed to strict mode
+
+
+def status(pid: int, field: str) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{field}:\s*(\d+)$", text, re.M)
+    assert found
+    return int(found[1])
+
+
+def sandboxed(lab: Lab, mode: str) -> int:
+    options = [f"--sandbox={mode}"] if mode else []
+    process = lab.bed.program("ivshmemd", [
+        str(artifacts.ivshmemd()), "-S", str(lab.socket), "--control",
+        str(lab.control), *options])
+    lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
+    lab.wait("it to enter its sandbox", lambda: status(
+        process.pid, "Seccomp") == (0 if mode == "off" else FILTERED))
+    if mode != "off":
+        process.expect_error("reloaded: ")
+    return process.pid
+
+
+@pytest.mark.parametrize("mode", ["", "on", "kill"])
+def test_is_inside(lab: Lab, mode: str) -> None:
+    """Before and after a reload"""
+    pid = sandboxed(lab, mode)
+    for _ in range(2):
+        assert status(pid, "NoNewPrivs") == 1
+        assert status(pid, "Seccomp") == FILTERED
+        assert status(pid, "Seccomp_filters") == 1
+        if _ == 0:
+            assert lab.ctl("reload").returncode == 0
+    lab.clients(2)
+
+
+def test_off(lab: Lab) -> None:
+    pid = sandboxed(lab, "off")
+    assert status(pid, "NoNewPrivs") == 1
+    lab.clients(2)
+
+
+def test_standard_fds_are_never_clients(lab: Lab) -> None:
+    """Where somebody starts it without them"""
+    process = lab.launch(within=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    lab.wait("the socket", lab.socket.exists)
+    lab.clients(2)
+    for fd in range(3):
+        assert os.readlink(f"/proc/{process.pid}/fd/{fd}") == "/dev/null"
+
+
+@pytest.mark.parametrize("mode, outcome", [
+    ("kill", f"killed by {signal.SIGSYS.name}"), ("on", "goes on")])
+def test_forbidden_call(lab: Lab, mode: str, outcome: str) -> None:
+    """A debugger has the server make a directory."""
+    try:
+        subprocess.run(["gdb", "--version"], capture_output=True, check=True)
+    except FileNotFoundError:
+        pytest.skip("gdb is missing")
+    path = lab.path("made")
+    process = lab.bed.program("ivshmemd", [
+        str(artifacts.ivshmemd()), "-S", str(lab.socket),
+        f"--sandbox={mode}"])
+    lab.wait("it to be inside", lambda: lab.socket.exists() and
+             status(process.pid, "Seccomp") == FILTERED)
+    subprocess.run(["gdb", "-q", "-batch", "-p", str(process.pid), "-ex",
+                    f'call (int)mkdir("{path}", 0700)'],
+                   capture_output=True, timeout=30)
+    assert not path.exists()
+    if mode == "kill":
+        lab.bed.wait_for_failure(process, outcome)
+    else:
+        lab.clients(2)
