@@ -22,7 +22,7 @@ from .lab import Lab
 
 LISTEN_FDS = Path(__file__).with_name("listen_fds.py")
 DATAGRAM = 4096
-LOOK_MS = 100
+LOOK_MS = 20
 RELOADED = "ivshmemd: reloaded: "
 IS_OF_A_CLIENT = re.compile(r"\d+/\d+(/\d+)?$")
 
@@ -31,7 +31,7 @@ class Manager:
     """Starts ivshmemd, kills it, starts it again with what it had kept."""
 
     def __init__(self, lab: Lab, *options: str, seed: int = 0,
-                 activated: bool = False) -> None:
+                 activated: bool = False, name: str = "notify") -> None:
         self.store: dict[str, int] = {}
         self.states: list[str] = []
         self.sockets: dict[str, int] = {}  # that it opened itself
@@ -42,7 +42,7 @@ class Manager:
         self._random = random.Random(seed)
         self._lock = Lock()
         self._ends = Event()
-        self._path = lab.path("notify")
+        self._path = lab.path(name)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._path))
         self._socket.setblocking(False)

@@ -5,15 +5,18 @@ without. It never crashes, and never hangs.
 FUZZ_SECONDS says how long each test takes, FUZZ_SEED what random numbers.
 """
 
+import mmap
 import os
 import random
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .lab import Lab
+from .manager import Manager
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 2)
 SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(1 << 30))
@@ -175,6 +178,45 @@ def test_restored_fds(lab: Lab) -> None:
         listener.close()
         for fd in fds:
             os.close(fd)
+
+
+def test_damaged_ledger(lab: Lab) -> None:
+    """What a server left behind is not believed: the next one always starts."""
+    for generator in rounds(random.Random(SEED)):
+        manager = Manager(lab, "-n", "2", name=f"notify{generator.random()}")
+        manager.start()
+        clients = [lab.client() for _ in range(3)]
+        clients.pop().close()
+        manager.kill()
+        damage(manager.store["0/ledger"], generator)
+        manager.start()
+        lab.client().close()
+        lab.stop(manager.process)
+        if lines := manager.process.errors:
+            manager.process.expect_error("^ivshmemd: ", len(lines))
+        for client in clients:
+            client.close()
+        lab.socket.unlink()
+
+
+def damage(ledger: int, generator: random.Random) -> None:
+    """Changes some of the bytes that mean something."""
+    with mmap.mmap(ledger, 0) as memory:
+        places = [at + index for at in used_pages(ledger)
+                  for index, byte in enumerate(memory[at:at + mmap.PAGESIZE])
+                  if byte]
+        for place in generator.choices(places, k=generator.randrange(1, 6)):
+            memory[place] = generator.randrange(256)
+
+
+def used_pages(fd: int) -> Iterator[int]:
+    """Where they are, in a file full of holes"""
+    at = 0
+    with suppress(OSError):  # there are no more
+        while True:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+            yield at
+            at += mmap.PAGESIZE
 
 
 def test_listen_variables(lab: Lab) -> None:
