@@ -264,7 +264,7 @@ def test_file_system_too_small(lab: Lab, server: Server) -> None:
                '&& exec "$@"', "sh", *server.command("-m", str(small))]
     ended = lab.bed.program("a server", command)
     ended.expect_error(r"small/.*: cannot reserve 4M: No space left on device. "
-                       "Choose a smaller size with -l, or make room")
+                       "Choose a smaller size with -l, or free some space")
     lab.bed.wait_for_failure(ended, "status 1", server.patience)
 
 

@@ -217,9 +217,10 @@ def inner_pytest(folder: Path, tests: str,
                  *options: str) -> subprocess.CompletedProcess[str]:
     """Runs these tests as if they were among ours."""
     here = Path(__file__).parent
-    for name in "conftest.py", "../pytest.ini":
-        shutil.copy(here / name, folder)
-    (folder / "test_inner.py").write_text(tests)
+    (folder / here.name).mkdir()
+    for name in "pytest.ini", "conftest.py", f"{here.name}/conftest.py":
+        shutil.copy(here.parent / name, folder / name)
+    (folder / here.name / "test_inner.py").write_text(tests)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-o", "cache_dir=cache",
          f"--basetemp={folder / 'temp'}", *options, str(folder)], capture_output=True, text=True,
