@@ -89,9 +89,12 @@ check-system: server firmware linux ## test whole virtual machines that run the 
 check-zephyr: zephyr server firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
 	@scripts/run-tests zephyr
 
-check-soak: server firmware ## for a minute, boards ring each other at random and check all
+check-soak: server firmware ## for a minute each, boards ring each other at random, and servers are killed
+	@scripts/install-packages tests
 	@$(call with,scripts/build-qemu) && \
-		scripts/soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+		scripts/soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+	@CHAOS_SECONDS=$(or $(SECONDS),60) CHAOS_SEED=$(SEED) /usr/bin/python3 -m pytest \
+		--quiet -p no:timeout tests/server/test_chaos.py
 
 check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and server: no bad access, no leak
 	@scripts/run-tests --sanitized server qtest system

@@ -2,7 +2,7 @@
 """What is parsed, with random mistakes in it: ivshmemd says what is wrong, or does
 without. It never crashes, and never hangs.
 
-FUZZ_SECONDS says how long each test takes, FUZZ_SEED what random numbers.
+FUZZ_SECONDS says how long each test takes, SERVER_FUZZ_SEED what random numbers.
 """
 
 import mmap
@@ -19,7 +19,7 @@ from .lab import Lab
 from .manager import Manager
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 2)
-SEED = int(os.environ.get("FUZZ_SEED") or random.randrange(1 << 30))
+SEED = int(os.environ.get("SERVER_FUZZ_SEED") or random.randrange(1 << 30))
 
 # No memory may become larger, as a wrong size may be a good one: just more than
 # the file, full of holes, in which the server keeps its clients.
@@ -33,7 +33,7 @@ ODD = ["", " ", "=", ",", ";", "[", "]", "[]", "#", "/", ":", "\n", "\\", "\\x",
 
 
 def rounds(generator: random.Random) -> Iterator[random.Random]:
-    print(f"FUZZ_SEED={SEED} FUZZ_SECONDS={SECONDS:g}")
+    print(f"SERVER_FUZZ_SEED={SEED} FUZZ_SECONDS={SECONDS:g}")
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         yield generator
