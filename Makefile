@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help deps server qemu patches firmware linux zephyr demo demo-linux check check-qtest \
+.PHONY: help deps server install qemu patches firmware linux zephyr demo demo-linux check check-qtest \
 	check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench clean distclean
 
 # Of Debian, for check-all
@@ -28,6 +28,7 @@ help: ## list the targets
 	@echo "                     git checkout"
 	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR=DIR goes before it"
 	@echo "  NO_INSTALL=1       name missing Debian packages, and stop, instead of installing them"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
@@ -46,6 +47,12 @@ deps: ## install the Debian packages that any target needs, at once
 
 server: ## build the server, ivshmemd, and ivshmemctl: build/server/
 	@scripts/build-server >/dev/null
+
+install: server ## install the server, its man pages and systemd units
+	@meson configure -Dprefix=$(or $(PREFIX),/usr/local) build/server
+	@DESTDIR=$(DESTDIR) meson install -C build/server >build/server/install.log || \
+		{ cat build/server/install.log; exit 1; }
+	@echo "installed in $(DESTDIR)$(or $(PREFIX),/usr/local): ivshmemd ivshmemctl"
 
 qemu: ## build QEMU with the device in it: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null
@@ -80,7 +87,7 @@ check-style: ## check style, types, spelling, licences, and that what texts ment
 check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest
 
-check-server: server ## test the server, by its unit tests and over real sockets
+check-server: server firmware linux ## test the server, by its unit tests and over real sockets
 	@scripts/run-tests server
 
 check-system: server firmware linux ## test whole virtual machines that run the firmware

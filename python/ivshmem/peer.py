@@ -40,6 +40,12 @@ class Peer:
         while len(self._fds.get(peer, ())) < self._vectors:
             self._take_message(deadline, f"peer {peer} to be announced")
 
+    def wait_for_departure(self, peer: int, timeout: float) -> None:
+        """Returns when the peer is said to have left."""
+        deadline = time.monotonic() + timeout
+        while peer in self._fds:
+            self._take_message(deadline, f"peer {peer} to leave")
+
     def ring(self, peer: int, vector: int = 0) -> None:
         eventfd.write(self._fds[peer][vector])
 

@@ -26,6 +26,12 @@ class Server(Protocol):
     socket: Path
 
 
+class ServerWithMemory(Server, Protocol):
+    """What a program on the host needs, too."""
+
+    memory: SharedMemory
+
+
 class IvshmemServer(Process):
     """A server of its own: socket and shared memory object are private. `kind`
     is its program, one of PROGRAMS.
@@ -56,7 +62,7 @@ class IvshmemServer(Process):
         return is_listening(self.socket)
 
     def map_memory(self) -> None:
-        self.memory = SharedMemory(self._object or self._memfd())
+        self.memory = SharedMemory(self._object or memfd(self))
 
     def stop(self) -> None:
         super().stop()
@@ -67,12 +73,13 @@ class IvshmemServer(Process):
             self.memory.close()
             self.socket.unlink(missing_ok=True)
 
-    def _memfd(self) -> Path:
-        """The memory without a name, which a client would have to be sent."""
-        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
-            if os.readlink(fd) == "/memfd:ivshmem (deleted)":
-                return fd
-        raise TestbedError(f"{self.name} has no memory among its fds")
+
+def memfd(ivshmemd: Process) -> Path:
+    """Where to open the memory that has no name, without being a client."""
+    for fd in Path(f"/proc/{ivshmemd.pid}/fd").iterdir():
+        if os.readlink(fd) == "/memfd:ivshmem (deleted)":
+            return fd
+    raise TestbedError(f"{ivshmemd.name} has no memory among its fds")
 
 
 def is_listening(socket: Path) -> bool:

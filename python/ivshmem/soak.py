@@ -20,7 +20,7 @@ from .board import BOARDS, Board
 from .peer import Peer
 from .process import TestbedError
 from .memory import SharedMemory
-from .server import IvshmemServer
+from .server import Server, ServerWithMemory
 
 PAIRINGS = (BOARDS, (BOARDS[0], BOARDS[0]), (BOARDS[1], BOARDS[1]))
 
@@ -132,7 +132,7 @@ class Watch:
 class Disturber:
     """Does to the machines what a busy host does; a context manager."""
 
-    def __init__(self, chance: random.Random, server: IvshmemServer,
+    def __init__(self, chance: random.Random, server: Server,
                  boards: Sequence[Board]) -> None:
         self.done: Counter[str] = Counter()
         self._chance = chance
@@ -217,10 +217,11 @@ class Game:
     """A game of two boards, under way when created."""
 
     def __init__(self, bed: Testbed, boards: Sequence[str], seed: str,
-                 patience: float = PATIENCE_SECONDS) -> None:
+                 patience: float = PATIENCE_SECONDS,
+                 server: ServerWithMemory | None = None) -> None:
         self.bed = bed
         self.chance = random.Random(f"{seed} {' '.join(boards)}")
-        self.server = bed.server()
+        self.server = server or bed.server()
         self.memory = self.server.memory
         self.memory.set_words(ORDER_SEED, self.chance.getrandbits(32))
         self.boards: list[Board] = []

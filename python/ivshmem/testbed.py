@@ -117,7 +117,7 @@ class Testbed:
             flat_device(server.socket) if device is None else device,
             self._news, paused=paused))
 
-    def linux(self, command: str, server: IvshmemServer,
+    def linux(self, command: str, server: Server,
               **options: Any) -> LinuxGuest:
         """A Linux guest that runs a command of guest/linux; options as of
         LinuxGuest."""

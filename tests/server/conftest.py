@@ -23,10 +23,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
-def bed() -> Iterator[Testbed]:
+def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     """A bed of its own for each test. pytest shows its transcript where the
-    test fails."""
-    testbed = Testbed()
+    test fails. The mark bed_seconds gives it another time limit than the usual
+    one."""
+    mark = request.node.get_closest_marker("bed_seconds")
+    testbed = Testbed(*mark.args if mark else ())
     yield testbed
     testbed.stop()
     print(testbed.transcript())
