@@ -55,7 +55,7 @@ def number(board: Board, name: str) -> int:
 def test_many_boards_with_many_vectors(bed: Testbed, lab: Lab) -> None:
     """One by one, each knows all that came before it, and those it."""
     server = Running(lab.socket, lab.ivshmemd("-n", str(MOST_VECTORS)))
-    boards = []
+    boards: list[Board] = []
     for _ in range(MANY_BOARDS):
         board = bed.board("mps2-an385", "echo", server, paused=True)
         # It answers when it has been given all of its own vectors.
