@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A client that records every message, and reads only when it is told to.
 
-ivshmem.peer.Peer is the client for everyday use; this one looks at each message,
-and may be as slow or as rude as a test wants.
+ivshmem.peer.Peer is the client for everyday use. This one looks at each
+message, and may be as slow or as rude as a test wants.
 """
 
 import array

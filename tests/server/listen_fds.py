@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""listen_fds.py FD... -- COMMAND...: executes the command with these fds as 3, 4
-and so on, as sd_listen_fds(3) has them."""
+"""listen_fds.py FD... -- COMMAND...: executes the command with these fds as 3,
+4 and so on, as sd_listen_fds(3) has them."""
 
 import fcntl
 import os

@@ -2,8 +2,9 @@
 """A service manager with an fd store, as systemd has it.
 
 Datagrams that come to NOTIFY_SOCKET say what to keep, and under which name:
-sd_notify(3), sd_pid_notify_with_fds(3). The next process gets it all as LISTEN_FDS.
-As in systemd, a connection that the other side has closed leaves the store.
+sd_notify(3), sd_pid_notify_with_fds(3). The next process gets it all as
+LISTEN_FDS. As in systemd, a connection that the other side has closed leaves
+the store.
 """
 
 import os

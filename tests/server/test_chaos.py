@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Clients do at random what clients do, while the server is reloaded and killed.
+"""Clients do at random what clients do, while the server is reloaded and
+killed.
 
 After each round, what every client knows is compared with the truth. Only one
-loss is allowed: a client that had been accepted when the server was killed, but
-was not yet written down. Either the service manager did not have all of its fds,
-which it tells, as each client has an address of its own; or it had them, but the
-server was killed right before it entered the client in its ledger, and the client
-was never sent a byte.
+loss is allowed: a client that had been accepted when the server was killed,
+but was not yet written down. Either the service manager did not have all of
+its fds, which it tells, as each client has an address of its own; or it had
+them, but the server was killed right before it entered the client in its
+ledger, and the client was never sent a byte.
 
-CHAOS_SECONDS says how long, CHAOS_SEED what random numbers: each run prints its
-own. The kernel decides what happens first, so a seed repeats what is done, and
-not always what comes of it.
+CHAOS_SECONDS says how long, CHAOS_SEED which random numbers: each run prints
+its own. The kernel decides what happens first, so a seed repeats what is done,
+and not always what comes of it.
 """
 
 import os

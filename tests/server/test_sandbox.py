@@ -42,15 +42,17 @@ def sandboxed(lab: Lab, mode: str) -> int:
 
 @pytest.mark.parametrize("mode", ["", "on", "kill"])
 def test_is_inside(lab: Lab, mode: str) -> None:
-    """Before and after a reload"""
     pid = sandboxed(lab, mode)
-    for _ in range(2):
-        assert status(pid, "NoNewPrivs") == 1
-        assert status(pid, "Seccomp") == FILTERED
-        assert status(pid, "Seccomp_filters") == 1
-        if _ == 0:
-            assert lab.ctl("reload").returncode == 0
+    check(pid)
+    assert lab.ctl("reload").returncode == 0
+    check(pid)
     lab.clients(2)
+
+
+def check(pid: int) -> None:
+    assert status(pid, "NoNewPrivs") == 1
+    assert status(pid, "Seccomp") == FILTERED
+    assert status(pid, "Seccomp_filters") == 1
 
 
 def test_off(lab: Lab) -> None:
