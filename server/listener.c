@@ -49,16 +49,23 @@ struct Listener {
     void *data;
 };
 
-static void listener_refuse(Listener *listener)
+/* False if nobody was there: without a free fd, accept() does not say so. */
+static bool listener_refuse(Listener *listener)
 {
+    bool anybody;
     int socket;
 
     fd_close(listener->spare);
     socket = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    anybody = socket >= 0;
     fd_close(&socket);
     *listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (!anybody) {
+        return false;
+    }
     g_message("refused a client at %s: this process has used up its file descriptors: "
               "raise 'ulimit -Hn', or LimitNOFILE= of the service", listener->path);
+    return true;
 }
 
 static gboolean listener_resume(gpointer opaque)
@@ -97,7 +104,9 @@ static void listener_event(Watch *watch, uint32_t events)
         if (socket >= 0) {
             listener->func(socket, listener->data);
         } else if (errno == EMFILE || errno == ENFILE) {
-            listener_refuse(listener);
+            if (!listener_refuse(listener)) {
+                return;
+            }
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ivshmem.peer import Peer
-from ivshmem.procfs import cpu_share, open_files
+from ivshmem.procfs import cpu_share, leave_room_for_files, open_files
 
 from .client import MEMORY, VERSION, Client
 from .lab import Lab
@@ -270,6 +270,21 @@ def test_room_again_at_the_fd_limit(lab: Lab) -> None:
     newcomer = lab.client()
     lab.wait_for_view(inside[0], {other.id: 1
                                   for other in [*inside, newcomer]})
+
+
+def test_no_fd_even_to_refuse(lab: Lab) -> None:
+    """A client that cannot be accepted would wake the server for ever."""
+    process = lab.ivshmemd()
+    process.expect_error("refused a client .*: raise 'ulimit -Hn'")
+    stays = lab.client()
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    leave_room_for_files(process.pid, 0)
+    refused = lab.connect()
+    lab.wait("it to be refused", refused.closed)
+    assert cpu_share(process.pid, 0.2) < 0.1
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
+    newcomer = lab.client()
+    lab.wait_for_view(stays, {0: 1, newcomer.id: 1})
 
 
 def test_soft_fd_limit_is_raised(lab: Lab) -> None:
