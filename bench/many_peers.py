@@ -20,8 +20,7 @@ from ivshmem.fake_server import MEMORY, VERSION, FakeServer
 from ivshmem.memory import SharedMemory
 from ivshmem.server import IvshmemServer
 
-# ivshmem-server gives up on a client that does not take all it says to a
-# newcomer at once, and a socket holds 278 messages of it, by default.
+# Those that join one by one are told of each other: more would take minutes.
 SERVED_MAX = 250
 
 MESSAGE_BYTES = 8
@@ -51,7 +50,7 @@ class ManyPeers:
 
 
 def many_peers(bed: Testbed, peers: int) -> ManyPeers:
-    """Clients of an ivshmem-server, if it can serve so many; else nobody but
+    """Clients of a server, if they are not too many; else nobody but
     the announcement of them. They end with the bed."""
     if peers <= SERVED_MAX:
         server = bed.server()
@@ -92,7 +91,7 @@ def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
                 ready = selector.select(PATIENCE_SECONDS)
                 if not ready:
                     raise TestbedError(
-                        f"ivshmem-server did not announce all to peer {peer} "
+                        f"{server.name} did not announce all to peer {peer} "
                         f"within {PATIENCE_SECONDS:g} s")
                 for key, _ in ready:
                     unread[key.data] -= len(clients[key.data].recv(65536))
