@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from board import BOARD, TICKS_PER_US, microseconds
+from compiled import compiled
 from measure import Group, Measurement, Ratio, Subject
 from ivshmem import Testbed, TestbedError, artifacts
 from ivshmem.board import Board, usual_device
@@ -69,7 +70,8 @@ class Trip:
 def floor() -> Trip:
     """Two host processes; see eventfd_baseline.c."""
     try:
-        done = subprocess.run([_floor_program(), str(round(SECONDS * 1000))],
+        done = subprocess.run([compiled("eventfd_baseline"),
+                               str(round(SECONDS * 1000))],
                               check=True, capture_output=True, text=True,
                               timeout=PATIENCE_SECONDS)
     except (subprocess.CalledProcessError,
@@ -147,19 +149,6 @@ def _their_board(bed: Testbed, server: IvshmemServer) -> Board:
     return bed.board(BOARD, "doorbell", server, qemu=REFERENCE, device=[
         "-M", "ivshmem-flat-testboard",
         "-chardev", f"socket,path={server.socket},id=ivshmem"])
-
-
-def _floor_program() -> Path:
-    """Compiled when it is older than its source."""
-    source = Path(__file__).with_name("eventfd_baseline.c")
-    program = artifacts.CHECKOUT / "build/bench/eventfd-baseline"
-    if (not program.exists() or
-            program.stat().st_mtime < source.stat().st_mtime):
-        program.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror",
-                        "-o", program, source], check=True,
-                       capture_output=True, text=True)
-    return program
 
 
 def _best(name: str) -> str:
