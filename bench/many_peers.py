@@ -26,7 +26,7 @@ SERVED_MAX = 250
 MESSAGE_BYTES = 8
 PATIENCE_SECONDS = 10.0
 
-# Fds of a QEMU beside those of peers, with room to spare.
+# Fds of a program beside those of peers, with room to spare.
 OTHER_FDS = 100
 
 
@@ -61,9 +61,9 @@ def many_peers(bed: Testbed, peers: int) -> ManyPeers:
 
 
 @contextmanager
-def room_for(peers: int) -> Iterator[None]:
-    """A QEMU that is started meanwhile may have fds for so many peers."""
-    needed = peers + OTHER_FDS
+def room_for(peers: int, fds_each: int = 1) -> Iterator[None]:
+    """A program that is started meanwhile may have fds for so many peers."""
+    needed = peers * fds_each + OTHER_FDS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise TestbedError(f"{peers} peers need {needed} fds, and the limit is "
