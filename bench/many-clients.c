@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * server-clients SOCKET: many clients of an ivshmem server, in one process.
+ * many-clients SOCKET: many clients of an ivshmem server, in one process.
  *
  * Each line on stdin is an order. The answer is one line of seconds: how long
  * it took, one number for each repetition.
@@ -58,7 +58,7 @@ static _Noreturn void fail(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    fprintf(stderr, "server-clients: ");
+    fprintf(stderr, "many-clients: ");
     vfprintf(stderr, format, args);
     fprintf(stderr, "\n");
     va_end(args);
@@ -313,7 +313,7 @@ int main(int argc, char **argv)
     char line[64];
 
     if (argc != 2) {
-        fprintf(stderr, "usage: server-clients SOCKET\n");
+        fprintf(stderr, "usage: many-clients SOCKET\n");
         return 1;
     }
     path = argv[1];

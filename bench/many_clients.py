@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What it costs a server to tell many clients about each other.
 
-All clients are in one process, server-clients.c, which checks what they are
+All clients are in one process, many-clients.c, which checks what they are
 told. They connect one after another, each as soon as the one before knows all,
 and read at once. So the server sends N clients N * N announcements: one half as
 news, each alone, and one half to newcomers, many in a row.
@@ -11,7 +11,6 @@ QEMU's own server takes turns with ours, with as many clients as it survives.
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from pathlib import Path
 from compiled import compiled
 from many_peers import SERVED_MAX, room_for
 from measure import Group, Measurement, Ratio, Subject
-from ivshmem import Testbed, TestbedError, artifacts, procfs
+from ivshmem import Testbed, artifacts, procfs
 from ivshmem.process import Process
 from ivshmem.server import is_listening
 
@@ -63,12 +62,12 @@ class Costs:
 
 
 class Clients:
-    """They obey the orders that server-clients.c lists."""
+    """They obey the orders that many-clients.c lists."""
 
     def __init__(self, bed: Testbed, socket: Path) -> None:
         self._bed = bed
-        self._process = bed.program("server-clients", [
-            str(compiled("server-clients")), str(socket)])
+        self._process = bed.program("many-clients", [
+            str(compiled("many-clients")), str(socket)])
         self._orders = 0
 
     def do(self, order: str) -> list[float]:
@@ -122,20 +121,11 @@ def slow_client() -> Mapping[str, float]:
                 for name, seconds in times.items()}
 
 
-def _ivshmemd() -> Path:
-    program = Path(os.environ.get("IVSHMEMD") or
-                   artifacts.CHECKOUT / "build/server/ivshmemd")
-    if not program.is_file():
-        raise TestbedError(f"{program} is missing: run `make server`, or set "
-                           "IVSHMEMD to one of your own")
-    return program
-
-
 def _start(bed: Testbed, server: str) -> tuple[Process, Clients]:
     directory = bed.directory()
     socket = directory / "server.sock"
     if server == OURS:
-        argv = [str(_ivshmemd())]
+        argv = [str(artifacts.ivshmemd())]
     else:  # by default, its memory has the name that a user's server gives it
         argv = [str(artifacts.ivshmem_server()), "-m", str(directory)]
     process = bed.program(server, [*argv, "-F", "-S", str(socket)])
