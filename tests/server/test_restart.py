@@ -355,6 +355,25 @@ def test_reload_removes_a_channel(lab: Lab) -> None:
     lab.wait_for_view(stays, {0: 1})
 
 
+def test_removed_channel_leaves_the_store(lab: Lab) -> None:
+    a, b = lab.path("a"), lab.path("b")
+    file = configured(lab, f"[channel a]\nsockets={a}\n")
+    manager = Manager(lab, "--config", str(file))
+    process = manager.start()
+    lab.wait("the store", lambda: len(manager.store) == 3)
+    before = set(manager.store)
+    file.write_text(f"[channel a]\nsockets={a}\n[channel b]\nsockets={b}\n")
+    manager.reload()
+    lab.client(b)
+    lab.wait("the store to grow", lambda: len(manager.store) == 8)
+    file.write_text(f"[channel a]\nsockets={a}\n")
+    manager.reload()
+    lab.wait("the store to be tidy", lambda: set(manager.store) == before)
+    process.expect_error("channel b is no longer configured: it is closed")
+    process.expect_error("socket .*b is no longer wanted: it is closed")
+    process.expect_error(RELOADED, 2)
+
+
 def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     a = lab.path("a")
     file = configured(lab, f"[channel a]\nsockets={a}\nsize=64K\n")
