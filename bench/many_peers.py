@@ -62,7 +62,7 @@ def many_peers(bed: Testbed, peers: int) -> ManyPeers:
 
 @contextmanager
 def room_for(peers: int, fds_each: int = 1) -> Iterator[None]:
-    """A program that is started meanwhile may have fds for so many peers."""
+    """Lets programs started in this block have enough fds for the peers."""
     needed = peers * fds_each + OTHER_FDS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:

@@ -112,8 +112,8 @@ class Process:
         self._is_excused = True
 
     def expect_error(self, pattern: str, most: int = 1) -> None:
-        """On stderr will be what holds the pattern, so many times at most, and
-        once at least. It may span lines."""
+        """Expects a match of the pattern on stderr, at least once and at most
+        `most` times. It may span lines."""
         self._expected.append((pattern, most))
 
     def unexpected_errors(self) -> list[str]:

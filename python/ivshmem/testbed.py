@@ -63,7 +63,7 @@ class Testbed:
 
     def close(self) -> None:
         """Ends everything, and raises where a process has not ended well."""
-        # A guest shall not ring who has just been ended.
+        # A guest must not ring a machine that has just been stopped.
         for process in self.processes:
             process.hold()
         self.stop()
@@ -186,7 +186,7 @@ class Testbed:
         process.excuse()
 
     def transcript(self) -> str:
-        """Who is there, and what each has written so far, in order of time."""
+        """Lists the processes, then all that they have written, by time."""
         self._show_news()
         return "\n".join([
             *(process.summary() for process in self.processes),
@@ -196,7 +196,7 @@ class Testbed:
               if news.line is not None)])
 
     def _show_news(self, patience: float = 0.0) -> None:
-        """Shows what has come, waiting for the first line if need be."""
+        """Shows all new lines; waits up to `patience` seconds for the first."""
         with suppress(Empty):
             news = self._news.get(timeout=patience)
             while True:
