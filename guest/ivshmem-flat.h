@@ -1,49 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Driver for ivshmem-flat, QEMU's inter-VM shared memory for machines that
- * have no PCI bus.  This header is all of it: C99 (or C++), no libc, no RTOS.
+ * have no PCI bus.  This header is all of it: C99 or C++11, no libc, no RTOS,
+ * no memory of its own.
  *
  *     static struct ivshmem_flat shm;
  *
  *     ivshmem_flat_map(&shm, 0x400FF000, 0x60000000, 4 * 1024 * 1024);
+ *     if (!ivshmem_flat_present(&shm)) {
+ *         ...                                 // QEMU has no such device
+ *     }
  *     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
- *     enable_irq(29);                        // your board's own function
+ *     NVIC_EnableIRQ(29);                     // or your board's own function
  *     ...
- *     ivshmem_flat_ring(&shm, peer, 0);      // peer: the ID of another VM
+ *     ivshmem_flat_store32(word, number);     // word: in the shared memory
+ *     ivshmem_flat_ring(&shm, peer, 0);       // peer: the ID of another VM
  *
- *     void irq29_vector(void)                // in your vector table
+ *     void irq29_vector(void)                 // in your vector table
  *     {
- *         ivshmem_flat_isr(&shm);
+ *         ivshmem_flat_isr(&shm, 0);
  *     }
  *
- * Addresses, size and line are the ones of the QEMU command line
- * (x-bus-address-mmr, x-bus-address-shmem, shmem-size, x-irq-qompath).
- * The device itself cannot tell any of them.
+ * Addresses, size and interrupt line are those of the QEMU command line
+ * (x-bus-address-mmr, x-bus-address-shmem, shmem-size, x-irq-qompath).  The
+ * device cannot tell them.
  *
- * "Spec" below is docs/specs/ivshmem-spec.rst in QEMU's source tree.  What a
- * guest never learns from the device, and therefore has to agree on with its
- * peers in shared memory:
+ * Several vectors: x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a line each,
+ * up to 64.  Let the vector table's entry of each line call ivshmem_flat_isr()
+ * with the line's vector, which the handler receives.
  *
- * - which peers there are, and when one comes or goes;
+ * "Spec" below is docs/specs/ivshmem-spec.rst in QEMU's source tree, section
+ * "PCI device registers".  A guest cannot learn the following from the device.
+ * Agree on it with the peers in the shared memory:
+ *
+ * - which peers there are, and when one joins or leaves;
  * - whether a doorbell was delivered: there is no acknowledgement, and ringing
  *   a peer that is not there does nothing;
- * - who rang, and how often: doorbells that follow each other closely become
- *   one interrupt.  Take a doorbell as "look at the shared memory", and look
- *   until there is nothing left to do.
+ * - who rang, and how often: doorbells in quick succession become one
+ *   interrupt.  A doorbell means "look at the shared memory": look until
+ *   nothing is left to do.
+ *
+ * NEW SESSIONS.  The device itself rings vector 0 when it has joined the server
+ * again and when the server has replaced the shared memory.  After a restart of
+ * the server the device's own ID, the peers' IDs and the contents of the memory
+ * may all be different.  To notice, keep a magic word and an epoch in the
+ * memory.  One VM, the same each time, sets the memory up: it clears the magic
+ * word, writes all else, then a new epoch (a random number at first, later the
+ * last one plus 1), and the magic word last.  At each doorbell every VM looks
+ * at these first:
+ *
+ *     if (ivshmem_flat_load32(&shared->magic) != MAGIC) {
+ *         // the memory is new: set it up, or look again until it is set up
+ *     } else if (ivshmem_flat_load32(&shared->epoch) != last_epoch ||
+ *                ivshmem_flat_own_id(&shm) != last_id) {
+ *         // begin again: remember both, say who you are, find the peers
+ *     }
+ *
+ * CONTEXT.  Each function says where it may be called.  "Any context" means in
+ * interrupt handlers and in several threads at the same time.  No function
+ * waits.
  */
 
 #ifndef IVSHMEM_FLAT_H
 #define IVSHMEM_FLAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
+ * Version of this header, 100 * major + minor: 9 is 0.9.  A program that was
+ * written for one major version compiles with each of its minor versions, from
+ * 1.0 on.
+ */
+#define IVSHMEM_FLAT_DRIVER_VERSION 9
+
+/*
  * IVSHMEM_FLAT_FENCE() - a full barrier for CPU and compiler, between accesses
- * to memory and to registers.  Define it before including this header to use
- * your platform's own.
+ * to memory and to registers.  To use your platform's own, define it before you
+ * include this header.
  */
 #ifndef IVSHMEM_FLAT_FENCE
+#if defined(__GNUC__) && !defined(__CC_ARM)
+/* GCC, Clang, Arm Compiler 6 */
 #if defined(__aarch64__) || (defined(__arm__) && \
     (__ARM_ARCH >= 7 || __ARM_ARCH_PROFILE == 'M'))
 /* Covers the register write too: a fence for Normal memory alone may not. */
@@ -54,20 +93,35 @@
 /* GCC's own for LEON is a mere store, which is not enough in QEMU. */
 #define IVSHMEM_FLAT_FENCE() \
     __asm__ volatile("ldstub [%%sp - 1], %%g0" : : : "memory")
-#elif defined(__GNUC__)
-#define IVSHMEM_FLAT_FENCE() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #else
-#error "define IVSHMEM_FLAT_FENCE() as this compiler's full memory barrier"
+#define IVSHMEM_FLAT_FENCE() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
+#elif defined(__CMSIS_COMPILER_H)
+/* CMSIS-Core was included before this header. */
+#define IVSHMEM_FLAT_FENCE() __DMB()
+#elif defined(__ICCARM__)
+/* IAR */
+#include <intrinsics.h>
+#define IVSHMEM_FLAT_FENCE() __DMB()
+#elif defined(__CC_ARM)
+/* Arm Compiler 5, as in Keil MDK 5 */
+#define IVSHMEM_FLAT_FENCE() \
+    (__memory_changed(), __dmb(0xF), __memory_changed())
+#else
+#error "Unknown compiler: before you include ivshmem-flat.h, include CMSIS-Core \
+or define IVSHMEM_FLAT_FENCE() as a full memory barrier for CPU and compiler"
 #endif
 #endif
 
 /*
- * Returns a number of the CPU's as a little-endian one, and the other way
- * round: on a little-endian CPU, the number itself.  Registers are
- * little-endian whatever the CPU is.  So, better, is each number in shared
- * memory that another VM is to understand: read it with
+ * Converts a number between the CPU's byte order and little-endian, either way:
+ * on a little-endian CPU it returns the number itself.  The registers are
+ * little-endian on every CPU.  Use the same order for numbers in the shared
+ * memory.
  *
- *     number = ivshmem_flat_le32(*word);
+ * Use it for blocks of data: after ivshmem_flat_load32() has read the word that
+ * announces them, or before ivshmem_flat_store32() writes that word.  Any
+ * context.
  */
 static inline uint32_t ivshmem_flat_le32(uint32_t number)
 {
@@ -78,32 +132,93 @@ static inline uint32_t ivshmem_flat_le32(uint32_t number)
 }
 
 /*
- * The registers, Spec "PCI device registers".  All are little-endian, 32 bits
- * wide, and take aligned 32-bit accesses only.
+ * Orders every access to the shared memory before it against every one after
+ * it, as the peers see them.
+ *
+ * Needed between a store and a later load, which nothing else here orders:
+ * after ivshmem_flat_store32() has told a peer something, before
+ * ivshmem_flat_load32() looks what the peer has told meanwhile.  "I am here"
+ * and then "who else is?" is one example, "I may sleep" and then "is there
+ * anything new?" another.
+ *
+ * Any context.
+ */
+static inline void ivshmem_flat_barrier(void)
+{
+    IVSHMEM_FLAT_FENCE();
+}
+
+/*
+ * Returns the number in a little-endian word of the shared memory, with acquire
+ * order: what the peer wrote before it stored this number is there for every
+ * access after the call.  Each call reads the memory, once and as a whole, so
+ * that a loop can wait for a word:
+ *
+ *     while (ivshmem_flat_load32(&shared->ready) == 0) {
+ *     }
+ *
+ * word is a multiple of 4.  Any context.
+ */
+static inline uint32_t ivshmem_flat_load32(const volatile uint32_t *word)
+{
+    uint32_t number = ivshmem_flat_le32(*word);
+
+    IVSHMEM_FLAT_FENCE();
+    return number;
+}
+
+/*
+ * Writes a number to a word of the shared memory as little-endian, once and as
+ * a whole, with release order: a peer that loads it finds everything that was
+ * written before the call.
+ *
+ * word is a multiple of 4.  Any context.  Two writers of one word overwrite each
+ * other's number, even if each loads it first: give each word one writer.
+ */
+static inline void ivshmem_flat_store32(volatile uint32_t *word,
+                                        uint32_t number)
+{
+    IVSHMEM_FLAT_FENCE();
+    *word = ivshmem_flat_le32(number);
+}
+
+/*
+ * The registers (Spec).  All are little-endian, 32 bits wide, and take aligned
+ * 32-bit accesses only.
  */
 struct ivshmem_flat_registers {
-    uint32_t intrmask;   /* 0: reserved, masks nothing */
-    uint32_t intrstatus; /* 4: reserved, tells nothing */
-    uint32_t ivposition; /* 8: own ID; read only */
+    uint32_t intrmask;   /* 0: no function */
+    uint32_t intrstatus; /* 4: no function; reading clears it */
+    uint32_t ivposition; /* 8: the device's own ID; read only */
     uint32_t doorbell;   /* 12: peer << 16 | vector; write only */
 };
 
-/* Called for doorbells, in interrupt context, with the context given. */
-typedef void ivshmem_flat_handler(void *context);
+/*
+ * Called for doorbells, in interrupt context, with the context given to
+ * ivshmem_flat_set_handler() and the vector that was rung.  If the lines of
+ * several vectors have different priorities, one call can interrupt another.
+ */
+typedef void ivshmem_flat_handler(void *context, uint16_t vector);
 
-/* One device.  Owned by the caller, who may read it; the functions fill it. */
+/*
+ * One device.  The caller owns it and may read it; only the functions here
+ * change it.  It lives as long as it is in use.
+ */
 struct ivshmem_flat {
     volatile struct ivshmem_flat_registers *registers;
     unsigned char *memory; /* first byte of the shared memory */
-    size_t size;           /* bytes of shared memory */
+    size_t size;           /* of the shared memory, in bytes */
     ivshmem_flat_handler *handler;
     void *context;
 };
 
 /*
- * Fills *dev.  registers and memory are the addresses of the two windows as
- * the CPU sees them, size the length of the shared memory in bytes.  Touches
- * neither window and cannot fail: a wrong address shows at the first access.
+ * Fills *dev.  registers and memory are the addresses of the two windows as the
+ * CPU sees them, size is the length of the shared memory in bytes.  Accesses
+ * neither window and cannot fail: ivshmem_flat_present() finds a wrong address
+ * of the registers.
+ *
+ * Call it first, once, with the device's interrupt lines disabled.
  */
 static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
                                     uintptr_t registers, uintptr_t memory,
@@ -117,24 +232,48 @@ static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
 }
 
 /*
- * Returns the own ID, 0 to 65535: the number by which peers ring this VM
- * (Spec, IVPosition Register).  It stays the same until QEMU ends, unless QEMU
- * joins a server that was restarted: then it is another one, and so are the
- * peers' IDs.  Values above 65535 mean that no ivshmem-flat answers at the
- * register address.
+ * Returns whether an ivshmem device answers at the address of the registers.
+ * Its Interrupt Status register (Spec), which has no function, keeps what is
+ * written until it is read, once; neither memory nor an empty bus does that.
+ * On machines where the bus answers every access, such as lm3s6965evb, the
+ * result is false without the device.  On others, such as mps2-an385, the
+ * access is a bus fault.
  *
- * 0 is the ID of the first VM that connected, and also what a device without
- * interrupts reads: the guest cannot tell these apart.
+ * One caller at a time, not in interrupt handlers: two callers take each
+ * other's answer.
  */
-static inline uint32_t ivshmem_flat_own_id(const struct ivshmem_flat *dev)
+static inline bool ivshmem_flat_present(const struct ivshmem_flat *dev)
 {
-    return ivshmem_flat_le32(dev->registers->ivposition);
+    const uint32_t pattern = 0x1AF41110u;
+    uint32_t first, second;
+
+    dev->registers->intrstatus = pattern;
+    first = dev->registers->intrstatus;
+    second = dev->registers->intrstatus;
+    return first == pattern && second == 0;
+}
+
+/*
+ * Returns the device's own ID, by which peers ring this VM (Spec, IVPosition
+ * Register).  It changes only in a new session, see above.  0 is an ID, and is
+ * also what a device without interrupts returns: the guest cannot tell.
+ * Without a device the result means nothing: ask ivshmem_flat_present() first.
+ *
+ * Any context.
+ */
+static inline uint16_t ivshmem_flat_own_id(const struct ivshmem_flat *dev)
+{
+    return (uint16_t)ivshmem_flat_le32(dev->registers->ivposition);
 }
 
 /*
  * Returns the address of the bytes offset to offset + bytes - 1 of the shared
- * memory, or NULL where they do not all lie in the window.  Safe with offsets
- * that came from a peer.
+ * memory, or NULL if they do not all lie in the window.  Safe with offsets that
+ * a peer wrote.  The memory belongs to all peers: each byte can change at any
+ * time, and the compiler does not know.  Read words that announce something
+ * with ivshmem_flat_load32(), and copy data before you check it.
+ *
+ * Any context.
  */
 static inline void *ivshmem_flat_at(const struct ivshmem_flat *dev,
                                     size_t offset, size_t bytes)
@@ -146,61 +285,58 @@ static inline void *ivshmem_flat_at(const struct ivshmem_flat *dev,
 }
 
 /*
- * Orders every access to shared memory before it against every one after it,
- * as the peers see them.  Needed
+ * Rings a vector of a peer, which may be this VM's own ID (Spec, Doorbell
+ * Register).  The peer finds everything that was written to the shared memory
+ * before the call when its interrupt comes.
  *
- * - after writing data, before writing the word that says the data is there;
- * - after reading such a word, before reading the data;
- * - after saying "I am here", before looking who else is.
+ * Another ivshmem-flat hears the vectors that have an interrupt line.  If the
+ * peer or its vector is not connected, or if either side has no interrupts,
+ * nothing happens and nothing says so.
  *
- * ivshmem_flat_ring() and ivshmem_flat_isr() contain one each: what was
- * written before a ring is there for the handler that the ring starts.
- */
-static inline void ivshmem_flat_barrier(void)
-{
-    IVSHMEM_FLAT_FENCE();
-}
-
-/*
- * Rings vector (0 to 65535) of peer (an ID, 0 to 65535; the own ID works too).
- * Spec, Doorbell Register.  Everything written to shared memory before the call
- * is visible to the peer when its interrupt comes.  Another ivshmem-flat hears
- * vector 0 only; a PCI peer has as many vectors as its server gave it.
+ * Check IDs that you read from the shared memory: a number above 65535 loses
+ * its upper bits in this call.  GCC and Clang find such calls with -Wconversion.
  *
- * Ignored, with no way to notice, where the peer or the vector is not
- * connected, or where this device or the peer's has no interrupts.
+ * Any context.
  */
 static inline void ivshmem_flat_ring(const struct ivshmem_flat *dev,
                                      uint16_t peer, uint16_t vector)
 {
-    ivshmem_flat_barrier();
+    IVSHMEM_FLAT_FENCE();
     dev->registers->doorbell = ivshmem_flat_le32((uint32_t)peer << 16 | vector);
 }
 
 /*
  * Sets the function that ivshmem_flat_isr() calls, NULL for none.  context is
- * handed through and must live as long as the handler is set.  Call it while
- * the device's interrupt line is disabled.  A doorbell that came earlier is
- * kept by the interrupt controller and arrives once the line is enabled.
+ * passed to it and must live as long as the handler is set.  The interrupt
+ * controller keeps a doorbell that was rung earlier until the line is enabled.
+ *
+ * One caller at a time, with the device's interrupt lines disabled.  They may
+ * be disabled right before the call and enabled right after it.
  */
 static inline void ivshmem_flat_set_handler(struct ivshmem_flat *dev,
                                             ivshmem_flat_handler *handler,
                                             void *context)
 {
+    /* The compiler may see the line disabled and enabled as mere stores. */
+    IVSHMEM_FLAT_FENCE();
     dev->handler = handler;
     dev->context = context;
+    IVSHMEM_FLAT_FENCE();
 }
 
 /*
- * To be called from the interrupt vector of the device's line.  There is
- * nothing to acknowledge in the device: its line is pulsed, and the interrupt
- * controller's pending bit goes when the vector is entered.
+ * To be called when the line of a vector interrupts: vector 0 if there is one
+ * line.  Nothing has to be acknowledged in the device, which pulses the line.
+ *
+ * In interrupt handlers.  Calls for different vectors may overlap if the
+ * handler allows it.
  */
-static inline void ivshmem_flat_isr(const struct ivshmem_flat *dev)
+static inline void ivshmem_flat_isr(const struct ivshmem_flat *dev,
+                                    uint16_t vector)
 {
-    ivshmem_flat_barrier();
+    IVSHMEM_FLAT_FENCE();
     if (dev->handler != NULL) {
-        dev->handler(dev->context);
+        dev->handler(dev->context, vector);
     }
 }
 

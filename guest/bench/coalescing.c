@@ -21,7 +21,7 @@
 
 #include "board.h"
 #include "console.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 #define LINE __attribute__((aligned(64)))
 
@@ -35,30 +35,28 @@ struct shared {
     uint32_t interrupts;
 };
 
-static volatile struct shared *const shared =
-    (volatile struct shared *)BOARD_SHM_MEMORY;
-static struct ivshmem_flat shm;
-static volatile uint32_t interrupts;
+static struct shared *const shared = (struct shared *)BOARD_SHM_MEMORY;
 
-static void on_doorbell(void *context)
+static void on_doorbell(void *context, uint16_t vector)
 {
     (void)context;
-    interrupts++;
-    shared->interrupts = ivshmem_flat_le32(interrupts);
-    shared->seen = shared->rung;
+    (void)vector;
+    doorbells++;
+    ivshmem_flat_store32(&shared->interrupts, doorbells);
+    ivshmem_flat_store32(&shared->seen, ivshmem_flat_load32(&shared->rung));
 }
 
 static void shm_vector(void)
 {
-    ivshmem_flat_isr(&shm);
+    ivshmem_flat_isr(&shm, 0);
 }
 
 static void be_rung(void)
 {
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
     irq_enable(BOARD_SHM_IRQ, shm_vector);
-    shared->listens = ivshmem_flat_le32(1);
-    while (shared->busy) {
+    ivshmem_flat_store32(&shared->listens, 1);
+    while (ivshmem_flat_load32(&shared->busy)) {
     }
     halt();
 }
@@ -66,11 +64,11 @@ static void be_rung(void)
 /* Rings so often, and returns how many ticks that took. */
 static uint32_t ring_row(uint32_t rings)
 {
-    uint32_t rung = ivshmem_flat_le32(shared->rung);
+    uint32_t rung = ivshmem_flat_load32(&shared->rung);
     uint32_t start = board_ticks();
 
     for (uint32_t n = 1; n <= rings; n++) {
-        shared->rung = ivshmem_flat_le32(rung + n);
+        ivshmem_flat_store32(&shared->rung, rung + n);
         ivshmem_flat_ring(&shm, 0, 0);
     }
     return board_ticks() - start;
@@ -78,13 +76,14 @@ static uint32_t ring_row(uint32_t rings)
 
 static void ring(void)
 {
-    uint32_t rows = ivshmem_flat_le32(shared->rows), ticks = 0;
+    uint32_t rows = ivshmem_flat_load32(&shared->rows), ticks = 0;
 
-    while (!shared->listens) {
+    while (!ivshmem_flat_load32(&shared->listens)) {
     }
     while (rows-- > 0) {
-        ticks += ring_row(ivshmem_flat_le32(shared->rings));
-        while (shared->seen != shared->rung) {
+        ticks += ring_row(ivshmem_flat_load32(&shared->rings));
+        while (ivshmem_flat_load32(&shared->seen) !=
+               ivshmem_flat_load32(&shared->rung)) {
         }
     }
     print("coalescing: rang ticks=%u\n", (unsigned)ticks);
@@ -92,10 +91,9 @@ static void ring(void)
 
 int main(void)
 {
-    unsigned id;
+    uint16_t id;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
+    find_device();
     id = ivshmem_flat_own_id(&shm);
     if (id == 0) {
         be_rung();

@@ -2,7 +2,7 @@
 /*
  * Measures the way of a doorbell to another board and back.
  *
- * Shared memory, 32-bit words from its start, written by the host:
+ * Shared memory, little-endian 32-bit words from its start, from the host:
  *
  *     0       caller    the ID that calls, and takes the time
  *     1       answerer  the ID that answers each doorbell with one
@@ -18,8 +18,7 @@
 
 #include "board.h"
 #include "console.h"
-#include "doorbells.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 struct orders {
     uint32_t caller;
@@ -113,25 +112,39 @@ static struct result call(uint16_t answerer, uint32_t sleeps, uint32_t least)
     return result;
 }
 
+/* An ID that the host has written. */
+static uint16_t load_id(const uint32_t *word)
+{
+    uint32_t id = ivshmem_flat_load32(word);
+
+    if (id > UINT16_MAX) {
+        print("doorbell: FAILED the host gives %u as an ID\n", (unsigned)id);
+        halt();
+    }
+    return (uint16_t)id;
+}
+
 int main(void)
 {
-    volatile struct orders *host = (volatile struct orders *)BOARD_SHM_MEMORY;
+    const struct orders *host = (const struct orders *)BOARD_SHM_MEMORY;
     struct result result;
-    uint32_t id, sleeps;
+    uint16_t id, answerer;
+    uint32_t sleeps;
 
     count_doorbells();
     id = ivshmem_flat_own_id(&shm);
-    print("doorbell: ready id=%u\n", (unsigned)id);
+    print("doorbell: ready id=%u\n", id);
 
-    sleeps = host->sleeps;
-    if (id == host->answerer) {
-        answer(host->caller, sleeps);
+    sleeps = ivshmem_flat_load32(&host->sleeps);
+    answerer = load_id(&host->answerer);
+    if (id == answerer) {
+        answer(load_id(&host->caller), sleeps);
     }
-    while (!host->go) {
+    while (!ivshmem_flat_load32(&host->go)) {
     }
-    find(host->answerer);
-    call(host->answerer, sleeps, WARM_UP_TICKS);
-    result = call(host->answerer, sleeps, host->ticks);
+    find(answerer);
+    call(answerer, sleeps, WARM_UP_TICKS);
+    result = call(answerer, sleeps, ivshmem_flat_load32(&host->ticks));
     print("doorbell: trips=%u ticks=%u\n", (unsigned)result.trips,
           (unsigned)result.ticks);
     print("doorbell: fastest trips=%u ticks=%u\n", TRIPS,

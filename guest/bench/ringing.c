@@ -25,13 +25,14 @@
 #define DEVICES_MAX 4u
 #define REGISTERS_STEP 0x1000u
 
+#define PEERS_MAX 0x10000u
 #define RINGS 500u
 #define TURNS 60u
 
 struct device {
     struct ivshmem_flat shm;
-    uint32_t peers;
-    uint32_t next; /* to be rung, of all */
+    uint16_t last; /* the highest ID */
+    uint16_t next; /* to be rung, of all */
     uint32_t same_ticks[TURNS];
     uint32_t all_ticks[TURNS];
 };
@@ -43,7 +44,7 @@ static uint32_t ring_same(const struct device *device)
     uint32_t start = board_ticks();
 
     for (unsigned i = 0; i < RINGS; i++) {
-        ivshmem_flat_ring(&device->shm, device->peers - 1, 0);
+        ivshmem_flat_ring(&device->shm, device->last, 0);
     }
     return board_ticks() - start;
 }
@@ -54,24 +55,32 @@ static uint32_t ring_all(struct device *device)
 
     for (unsigned i = 0; i < RINGS; i++) {
         ivshmem_flat_ring(&device->shm, device->next, 0);
-        device->next = device->next + 1 < device->peers ? device->next + 1 : 0;
+        device->next = device->next == device->last ? 0 :
+                       (uint16_t)(device->next + 1);
     }
     return board_ticks() - start;
 }
 
-/* Returns how many devices there are. */
+/* Returns how many devices there are.  Halts where one is not as described. */
 static unsigned find_devices(void)
 {
     for (unsigned n = 0; n < DEVICES_MAX; n++) {
         struct ivshmem_flat *shm = &devices[n].shm;
         const uint32_t *words;
+        uint32_t peers;
 
         ivshmem_flat_map(shm, BOARD_SHM_REGISTERS - n * REGISTERS_STEP,
                          BOARD_SHM_MEMORY + n * BOARD_SHM_BYTES,
                          BOARD_SHM_BYTES);
         words = ivshmem_flat_at(shm, 0, 2 * sizeof(*words));
-        devices[n].peers = ivshmem_flat_le32(words[0]);
-        if (!words[1]) {
+        peers = ivshmem_flat_load32(&words[0]);
+        if (peers < 1 || peers > PEERS_MAX) {
+            print("ringing: FAILED device %u has %u peers, possible are 1 to "
+                  "%u\n", n, (unsigned)peers, PEERS_MAX);
+            halt();
+        }
+        devices[n].last = (uint16_t)(peers - 1);
+        if (!ivshmem_flat_load32(&words[1])) {
             return n + 1;
         }
     }

@@ -23,8 +23,7 @@
 
 #include "board.h"
 #include "console.h"
-#include "doorbells.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 #include "stream.h"
 
 #define BUFFER_WORDS (64u * 1024)
@@ -44,25 +43,13 @@ struct shared {
 
 static struct shared *const shared = (struct shared *)BOARD_SHM_MEMORY;
 
-/* Of a word that the other VM reads or writes while this one runs. */
-static uint32_t get(const uint32_t *word)
-{
-    return ivshmem_flat_le32(*(const volatile uint32_t *)word);
-}
-
-static void set(uint32_t *word, uint32_t value)
-{
-    *(volatile uint32_t *)word = ivshmem_flat_le32(value);
-}
-
 /* Tells the other VM how far this one is. */
 static void tell(uint32_t *progress, uint32_t value,
-                 const uint32_t *other_waits, unsigned other)
+                 const uint32_t *other_waits, uint16_t other)
 {
+    ivshmem_flat_store32(progress, value);
     ivshmem_flat_barrier();
-    set(progress, value);
-    ivshmem_flat_barrier();
-    if (get(other_waits)) {
+    if (ivshmem_flat_load32(other_waits)) {
         ivshmem_flat_ring(&shm, other, 0);
     }
 }
@@ -71,28 +58,27 @@ static void tell(uint32_t *progress, uint32_t value,
 static uint32_t wait_for_more(const uint32_t *progress, uint32_t seen,
                               uint32_t *waits)
 {
-    if (get(progress) == seen) {
-        set(waits, 1);
+    if (ivshmem_flat_load32(progress) == seen) {
+        ivshmem_flat_store32(waits, 1);
         for (;;) {
             uint32_t rung = doorbells;
 
             ivshmem_flat_barrier();
-            if (get(progress) != seen) {
+            if (ivshmem_flat_load32(progress) != seen) {
                 break;
             }
             sleep_while(&doorbells, rung);
         }
-        set(waits, 0);
+        ivshmem_flat_store32(waits, 0);
     }
-    ivshmem_flat_barrier();
-    return get(progress);
+    return ivshmem_flat_load32(progress);
 }
 
 static void send(uint32_t words)
 {
     uint32_t written = 0, read = 0, start;
 
-    while (!get(&shared->listens)) {
+    while (!ivshmem_flat_load32(&shared->listens)) {
     }
     start = board_ticks();
     while (written < words) {
@@ -117,7 +103,7 @@ static void receive(uint32_t words)
 {
     uint32_t written = 0, read = 0;
 
-    set(&shared->listens, 1);
+    ivshmem_flat_store32(&shared->listens, 1);
     while (read < words) {
         const uint32_t *from = &shared->buffer[read % BUFFER_WORDS];
 
@@ -142,8 +128,8 @@ static void receive(uint32_t words)
 
 int main(void)
 {
-    uint32_t words = get(&shared->words);
-    unsigned id;
+    uint32_t words = ivshmem_flat_load32(&shared->words);
+    uint16_t id;
 
     count_doorbells();
     id = ivshmem_flat_own_id(&shm);

@@ -14,32 +14,26 @@
 static struct ivshmem_flat shm;
 static volatile uint32_t doorbells; /* heard */
 
-static void on_doorbell(void *context)
+static void on_doorbell(void *context, uint16_t vector)
 {
     (void)context;
+    (void)vector;
     doorbells++;
 }
 
 static void shm_vector(void)
 {
-    ivshmem_flat_isr(&shm);
+    ivshmem_flat_isr(&shm, 0);
 }
 
-unsigned demo_own_id(void)
+uint16_t demo_own_id(void)
 {
-    unsigned id = ivshmem_flat_own_id(&shm);
-
-    if (id > 0xFFFF) {
-        print("demo: FAILED IVPOSITION reads 0x%x, which is no ID: "
-              "no ivshmem-flat at 0x%x\n", id, BOARD_SHM_REGISTERS);
-        halt();
-    }
-    return id;
+    return ivshmem_flat_own_id(&shm);
 }
 
-void demo_ring(unsigned id)
+void demo_ring(uint16_t id)
 {
-    ivshmem_flat_ring(&shm, (uint16_t)id, 0);
+    ivshmem_flat_ring(&shm, id, 0);
 }
 
 unsigned demo_wait(void)
@@ -68,6 +62,11 @@ int main(void)
 {
     ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
                      BOARD_SHM_BYTES);
+    if (!ivshmem_flat_present(&shm)) {
+        print("demo: FAILED no ivshmem-flat at 0x%x: give QEMU one there\n",
+              BOARD_SHM_REGISTERS);
+        return 1;
+    }
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
     irq_enable(BOARD_SHM_IRQ, shm_vector);
 

@@ -15,30 +15,19 @@ _Static_assert(sizeof(struct demo_memory) == DEMO_MEMORY_BYTES, "layout");
 static volatile struct demo_memory *memory;
 static unsigned doorbells; /* heard */
 
-static unsigned own_id;
+static uint16_t own_id;
 static unsigned own_slot;
 static unsigned members;
 
 /* What happened between this member and the one in each other slot. */
 static struct {
     bool met;
-    unsigned id; /* once met */
+    uint16_t id; /* once met */
     unsigned sent, received;
     bool acknowledged; /* all messages to it */
     bool verified;     /* its block, by us */
     bool verified_us;  /* our block, by it */
 } with[DEMO_MEMBERS_MAX];
-
-/* Orders accesses to the memory, as the other members see them. */
-static void barrier(void)
-{
-#if defined(__sparc__) && !defined(__arch64__)
-    /* GCC's own for LEON is a mere store, which is not enough in QEMU. */
-    __asm__ volatile("ldstub [%%sp - 1], %%g0" : : : "memory");
-#else
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
 
 __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
 {
@@ -115,10 +104,21 @@ static unsigned claim_slot(void)
     uint32_t before = claimed->le, after;
 
     do {
-        after = demo_le32(demo_le32(before) + 1);
+        after = ivshmem_flat_le32(ivshmem_flat_le32(before) + 1);
     } while (!__atomic_compare_exchange_n(&claimed->le, &before, after, false,
                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    return demo_le32(before);
+    return ivshmem_flat_le32(before);
+}
+
+/* The ID of the member in a slot. */
+static uint16_t seat_id(unsigned slot)
+{
+    unsigned id = demo_load(&memory->seats[slot].id);
+
+    if (id > UINT16_MAX) {
+        failed("slot %u says that its ID is %u", slot, id);
+    }
+    return (uint16_t)id;
 }
 
 /*
@@ -156,14 +156,12 @@ static void join(const char *own_name)
     copy_words(seat->name, name, sizeof(name));
     demo_store(&seat->id, own_id);
     print("id %u: sits in slot %u of %u\n", own_id, own_slot, members);
-    barrier();
     demo_store(&seat->state, DEMO_PRESENT);
-    barrier();
+    ivshmem_flat_barrier();
     for (unsigned slot = 0; slot < members; slot++) {
-        seat = &memory->seats[slot];
-        if (slot != own_slot && demo_load(&seat->state) != DEMO_ABSENT) {
-            barrier();
-            demo_ring(demo_load(&seat->id));
+        if (slot != own_slot &&
+            demo_load(&memory->seats[slot].state) != DEMO_ABSENT) {
+            demo_ring(seat_id(slot));
         }
     }
 }
@@ -173,11 +171,8 @@ static void meet(unsigned slot)
 {
     const volatile struct demo_seat *seat = &memory->seats[slot];
     demo_word name[DEMO_NAME_BYTES / 4 + 1];
-    unsigned id = demo_load(&seat->id);
+    uint16_t id = seat_id(slot);
 
-    if (id > 0xFFFF) {
-        failed("slot %u says that its ID is %u", slot, id);
-    }
     for (unsigned other = 0; other < members; other++) {
         if (other == own_slot ? id == own_id
                               : with[other].met && with[other].id == id) {
@@ -221,7 +216,6 @@ static bool everyone_is_here(void)
                 complete = false;
                 continue;
             }
-            barrier();
             meet(slot);
         }
         check_seat(slot);
@@ -266,7 +260,6 @@ static bool send_next(unsigned slot)
     demo_store(&box->length, length);
     demo_store(&box->checksum, demo_checksum(text, length));
     with[slot].sent++;
-    barrier();
     demo_store(&box->sequence, with[slot].sent);
     demo_ring(with[slot].id);
     return false;
@@ -287,7 +280,6 @@ static bool receive_next(unsigned slot)
         failed("message %u from id %u, expected was %u", sequence,
                with[slot].id, with[slot].received + 1);
     }
-    barrier();
     length = demo_load(&box->length);
     if (length < 1 || length > DEMO_TEXT_BYTES) {
         failed("message %u from id %u is %u bytes long, possible are 1 to %u",
@@ -305,7 +297,6 @@ static bool receive_next(unsigned slot)
           DEMO_MESSAGES, with[slot].id, (const char *)text);
 
     with[slot].received++;
-    barrier();
     demo_store(&box->acknowledged, sequence);
     demo_ring(with[slot].id);
     return sequence == DEMO_MESSAGES;
@@ -332,11 +323,10 @@ static void fill_own_block(void)
 
     for (unsigned i = 0; i < DEMO_BLOCK_BYTES / 4; i++) {
         word = demo_pattern_next(word);
-        demo_store(&block[i], word);
+        block[i].le = ivshmem_flat_le32(word);
     }
     print("id %u: filled a block of %u bytes, rings\n", own_id,
           DEMO_BLOCK_BYTES);
-    barrier();
     demo_store(&memory->seats[own_slot].filled, DEMO_BLOCK_BYTES);
     for (unsigned slot = 0; slot < members; slot++) {
         if (slot != own_slot) {
@@ -352,7 +342,7 @@ static void verify_block(unsigned slot)
     uint32_t word = demo_pattern_start(with[slot].id, slot);
 
     for (unsigned i = 0; i < DEMO_BLOCK_BYTES / 4; i++) {
-        unsigned found = demo_load(&block[i]);
+        unsigned found = ivshmem_flat_le32(block[i].le);
 
         word = demo_pattern_next(word);
         if (found != word) {
@@ -378,7 +368,6 @@ static bool all_blocks_verified(void)
         check_seat(slot);
         if (!with[slot].verified &&
             demo_load(&seat->filled) == DEMO_BLOCK_BYTES) {
-            barrier();
             verify_block(slot);
             with[slot].verified = true;
             demo_store(&own_seat->verified[slot], DEMO_BLOCK_BYTES);
@@ -399,7 +388,7 @@ static bool all_blocks_verified(void)
 static void report(void)
 {
     unsigned peers = 0, sent = 0, received = 0, bytes = 0;
-    unsigned id_now = demo_own_id();
+    uint16_t id_now = demo_own_id();
     unsigned id_seat = demo_load(&memory->seats[own_slot].id);
 
     if (id_now != own_id || id_seat != own_id) {
@@ -412,7 +401,6 @@ static void report(void)
         received += with[slot].received;
         bytes += with[slot].verified ? DEMO_BLOCK_BYTES : 0;
     }
-    barrier();
     demo_store(&memory->seats[own_slot].state, DEMO_DONE);
     print("id %u: done, heard %u doorbells\n", own_id, doorbells);
     print("demo: ok id=%u peers=%u sent=%u received=%u bytes=%u\n", own_id,

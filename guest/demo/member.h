@@ -20,15 +20,14 @@
  */
 void demo_run(const char *name, volatile struct demo_memory *shared);
 
-/* The own ID, 0 to 65535 (spec: IVPosition Register). */
-unsigned demo_own_id(void);
+/* The member's own ID (spec: IVPosition Register). */
+uint16_t demo_own_id(void);
 
 /*
- * Rings vector 0 of the member with this ID, 0 to 65535 (spec: Doorbell
- * Register).  What was written to memory before is there for who is rung: a
- * full barrier.
+ * Rings vector 0 of the member with this ID (spec: Doorbell Register).  That
+ * member finds what was written to the memory before: a full barrier.
  */
-void demo_ring(unsigned id);
+void demo_ring(uint16_t id);
 
 /*
  * Sleeps until the own doorbell rings, or returns at once if it has rung since

@@ -50,6 +50,8 @@
 
 #include <stdint.h>
 
+#include "../ivshmem-flat.h"
+
 #define DEMO_MEMORY_BYTES 0x400000u
 #define DEMO_MEMBERS_DEFAULT 2u
 #define DEMO_MEMBERS_MAX 3u
@@ -65,28 +67,20 @@ enum demo_state {
     DEMO_FAILED,  /* gave up; its console says why */
 };
 
-/* One word of the memory, in its byte order. */
+/* One word of the memory, in its byte order: ivshmem_flat_le32() converts. */
 typedef struct {
     uint32_t le;
 } demo_word;
 
-/* Between the byte order of the memory and the CPU's, either way. */
-static inline uint32_t demo_le32(uint32_t number)
-{
-    const unsigned char *bytes = (const unsigned char *)&number;
-
-    return (uint32_t)bytes[3] << 24 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[1] << 8 | bytes[0];
-}
-
+/* Loads with acquire order, stores with release order. */
 static inline uint32_t demo_load(const volatile demo_word *word)
 {
-    return demo_le32(word->le);
+    return ivshmem_flat_load32(&word->le);
 }
 
 static inline void demo_store(volatile demo_word *word, uint32_t number)
 {
-    word->le = demo_le32(number);
+    ivshmem_flat_store32(&word->le, number);
 }
 
 struct demo_lobby {

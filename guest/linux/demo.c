@@ -18,14 +18,14 @@ __attribute__((noreturn)) static void failed(void)
     exit(1);
 }
 
-unsigned demo_own_id(void)
+uint16_t demo_own_id(void)
 {
     return ivshmem_flat_own_id(&dev.shm);
 }
 
-void demo_ring(unsigned id)
+void demo_ring(uint16_t id)
 {
-    ivshmem_flat_ring(&dev.shm, (uint16_t)id, 0);
+    ivshmem_flat_ring(&dev.shm, id, 0);
 }
 
 unsigned demo_wait(void)

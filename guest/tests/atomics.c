@@ -14,7 +14,7 @@
 
 #include "board.h"
 #include "console.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 #define VMS 2u
 #define ROUNDS 100u
@@ -35,11 +35,9 @@ int main(void)
 {
     volatile uint32_t *counter = (volatile uint32_t *)BOARD_SHM_MEMORY;
     volatile uint32_t *rounds = counter + 1;
-    struct ivshmem_flat shm;
-    unsigned id;
+    uint16_t id;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
+    find_device();
     id = ivshmem_flat_own_id(&shm);
     if (id >= VMS) {
         print("atomics: FAILED own ID is %u, possible are 0 to %u\n", id,
@@ -53,8 +51,8 @@ int main(void)
          * spinning, as waking up would part them.  Words with one writer each
          * do it without the atomicity that is being tested.
          */
-        rounds[id] = ivshmem_flat_le32(round);
-        while (ivshmem_flat_le32(rounds[1 - id]) < round) {
+        ivshmem_flat_store32(&rounds[id], round);
+        while (ivshmem_flat_load32(&rounds[1 - id]) < round) {
         }
         for (unsigned i = 0; i < INCREMENTS; i++) {
             increment(counter);

@@ -2,7 +2,7 @@
 /*
  * Uses the device at its default addresses, with interrupt line 0.
  *
- * Shared memory, 32-bit words from its start:
+ * Shared memory, little-endian 32-bit words from its start:
  *
  *     0  question   any number, from the host
  *     1  answer     its complement, from this program
@@ -23,20 +23,21 @@
 static struct ivshmem_flat shm;
 static volatile uint32_t doorbells;
 
-static void on_doorbell(void *context)
+static void on_doorbell(void *context, uint16_t vector)
 {
     (void)context;
+    (void)vector;
     doorbells++;
 }
 
 static void shm_vector(void)
 {
-    ivshmem_flat_isr(&shm);
+    ivshmem_flat_isr(&shm, 0);
 }
 
-static void answer(volatile uint32_t *words)
+static void answer(uint32_t *words)
 {
-    words[1] = ~words[0];
+    ivshmem_flat_store32(&words[1], ~ivshmem_flat_load32(&words[0]));
 }
 
 int main(void)
@@ -48,7 +49,7 @@ int main(void)
     irq_enable(IRQ, shm_vector);
     answer(ivshmem_flat_at(&shm, 0, 8));
     answer(ivshmem_flat_at(&shm, BYTES - 8, 8));
-    print("defaults: id=%u\n", (unsigned)ivshmem_flat_own_id(&shm));
+    print("defaults: id=%u\n", ivshmem_flat_own_id(&shm));
 
     for (;;) {
         while (told != doorbells) {

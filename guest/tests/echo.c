@@ -13,23 +13,23 @@
 
 #include "board.h"
 #include "console.h"
-#include "doorbells.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 int main(void)
 {
-    volatile uint32_t *words = (volatile uint32_t *)BOARD_SHM_MEMORY;
+    uint32_t *words = (uint32_t *)BOARD_SHM_MEMORY;
     uint32_t answered = 0;
 
     count_doorbells();
-    print("echo: listening id=%u\n", (unsigned)ivshmem_flat_own_id(&shm));
+    print("echo: listening id=%u\n", ivshmem_flat_own_id(&shm));
 
     for (;;) {
         while (answered != doorbells) {
-            uint32_t answer = ivshmem_flat_le32(words[0]);
+            uint32_t answer = ivshmem_flat_load32(&words[0]);
 
-            words[1] = ivshmem_flat_le32(++answered);
-            ivshmem_flat_ring(&shm, answer >> 16, answer & 0xFFFF);
+            ivshmem_flat_store32(&words[1], ++answered);
+            ivshmem_flat_ring(&shm, (uint16_t)(answer >> 16),
+                              (uint16_t)answer);
         }
         sleep_while(&doorbells, answered);
     }

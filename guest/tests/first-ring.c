@@ -14,25 +14,23 @@
 
 #include "board.h"
 #include "console.h"
-#include "doorbells.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 #define RINGS_MAX 15u
 
 /* The CPU's first instructions: no data, no UART, nothing but the doorbells. */
 void reset_handler(void)
 {
-    const volatile uint32_t *orders = (const volatile uint32_t *)
-                                      BOARD_SHM_MEMORY;
+    const uint32_t *orders = (const uint32_t *)BOARD_SHM_MEMORY;
     struct ivshmem_flat early;
-    uint32_t rings = ivshmem_flat_le32(orders[0]);
+    uint32_t rings = ivshmem_flat_load32(&orders[0]);
 
     ivshmem_flat_map(&early, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
                      BOARD_SHM_BYTES);
     for (uint32_t i = 1; i <= rings && i <= RINGS_MAX; i++) {
-        uint32_t order = ivshmem_flat_le32(orders[i]);
+        uint32_t order = ivshmem_flat_load32(&orders[i]);
 
-        ivshmem_flat_ring(&early, order >> 16, order & 0xFFFF);
+        ivshmem_flat_ring(&early, (uint16_t)(order >> 16), (uint16_t)order);
     }
     board_start();
 }
@@ -42,8 +40,7 @@ int main(void)
     unsigned told = 0;
 
     count_doorbells();
-    print("first-ring: listening id=%u\n",
-          (unsigned)ivshmem_flat_own_id(&shm));
+    print("first-ring: listening id=%u\n", ivshmem_flat_own_id(&shm));
 
     for (;;) {
         while (told != doorbells) {

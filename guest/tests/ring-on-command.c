@@ -2,7 +2,7 @@
 /*
  * Rings whom the host tells it to ring.
  *
- * Shared memory, 32-bit words from its start, all zero at first:
+ * Shared memory, little-endian 32-bit words from its start, all zero at first:
  *
  *     0       command   number of the newest one, the host's last write
  *     1       done      number of the last one finished
@@ -17,10 +17,11 @@
  * "ring-on-command: ready id=ID" once it is up.
  */
 
+#include <stdbool.h>
+
 #include "board.h"
 #include "console.h"
-#include "doorbells.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 struct order {
     uint32_t command;
@@ -33,36 +34,46 @@ struct order {
     uint32_t doorbell[];
 };
 
-static void run(volatile struct order *host)
+/* Whether to ring the list for the n-th time. */
+static bool goes_on(const struct order *host, uint32_t n)
 {
-    for (uint32_t n = 1; host->times == 0 || n <= host->times; n++) {
-        for (uint32_t i = 0; i < host->rings; i++) {
-            uint32_t value = host->doorbell[i];
+    uint32_t times = ivshmem_flat_load32(&host->times);
 
-            ivshmem_flat_ring(&shm, value >> 16, value & 0xFFFF);
+    return times == 0 || n <= times;
+}
+
+static void run(struct order *host)
+{
+    uint32_t rings = ivshmem_flat_load32(&host->rings);
+
+    for (uint32_t n = 1; goes_on(host, n); n++) {
+        for (uint32_t i = 0; i < rings; i++) {
+            uint32_t value = ivshmem_flat_load32(&host->doorbell[i]);
+
+            ivshmem_flat_ring(&shm, (uint16_t)(value >> 16), (uint16_t)value);
         }
-        host->rung = n;
+        ivshmem_flat_store32(&host->rung, n);
     }
-    host->answer = ~host->question;
+    ivshmem_flat_store32(&host->answer,
+                         ~ivshmem_flat_load32(&host->question));
 }
 
 int main(void)
 {
-    volatile struct order *host = (volatile struct order *)BOARD_SHM_MEMORY;
+    struct order *host = (struct order *)BOARD_SHM_MEMORY;
     uint32_t last = 0;
 
     count_doorbells();
-    print("ring-on-command: ready id=%u\n", (unsigned)ivshmem_flat_own_id(&shm));
+    print("ring-on-command: ready id=%u\n", ivshmem_flat_own_id(&shm));
 
     for (;;) {
         uint32_t seen = doorbells;
-        uint32_t command = host->command;
+        uint32_t command = ivshmem_flat_load32(&host->command);
 
         if (command != last) {
-            ivshmem_flat_barrier();
             run(host);
-            ivshmem_flat_barrier();
-            host->done = last = command;
+            last = command;
+            ivshmem_flat_store32(&host->done, last);
         } else {
             sleep_while(&doorbells, seen);
         }

@@ -34,7 +34,7 @@
 
 #include "board.h"
 #include "console.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 #define SIDES 2u
 #define BALLS 1u     /* that each side starts with: more would rarely sleep */
@@ -86,29 +86,27 @@ _Static_assert(offsetof(struct side, rung) == 0xC0, "layout");
 _Static_assert(offsetof(struct side, interrupts) == 0x100, "layout");
 _Static_assert(offsetof(struct side, message) == 0x140, "layout");
 
-static struct ivshmem_flat shm;
-static const volatile struct orders *orders;
-static volatile struct side *me;
-static const volatile struct side *other;
-static uint32_t other_id;
-
-static volatile uint32_t doorbells; /* heard */
+static const struct orders *orders;
+static struct side *me;
+static const struct side *other;
+static uint16_t other_id;
 
 /* The burst that is being read, or was read last. */
 static uint32_t burst_first, burst_last;
 
-static uint32_t get(const volatile uint32_t *word)
+/* Short names for what is done on every other line. */
+static uint32_t get(const uint32_t *word)
 {
-    return ivshmem_flat_le32(*word);
+    return ivshmem_flat_load32(word);
 }
 
-static void put(volatile uint32_t *word, uint32_t number)
+static void put(uint32_t *word, uint32_t number)
 {
-    *word = ivshmem_flat_le32(number);
+    ivshmem_flat_store32(word, number);
 }
 
 /* To a word of this side's own. */
-static void add(volatile uint32_t *word, uint32_t number)
+static void add(uint32_t *word, uint32_t number)
 {
     put(word, get(word) + number);
 }
@@ -211,7 +209,6 @@ static void write_message(uint32_t number, const struct message *message)
     put(&me->begun, number);
     ivshmem_flat_barrier();
     copy_message(&me->message, message, message->length);
-    ivshmem_flat_barrier();
     put(&me->complete, number);
 }
 
@@ -305,7 +302,6 @@ static void look(void)
     if (number == get(&me->read)) {
         return;
     }
-    ivshmem_flat_barrier();
     copy_message(&message, &other->message, get(&other->message.length));
     ivshmem_flat_barrier();
     if (get(&other->begun) != number) {
@@ -327,9 +323,10 @@ static void look(void)
  * The game
  */
 
-static void on_doorbell(void *context)
+static void on_doorbell(void *context, uint16_t vector)
 {
     (void)context;
+    (void)vector;
     doorbells++;
     add(&me->interrupts, 1);
     put(&me->heard, get(&other->rung));
@@ -337,7 +334,7 @@ static void on_doorbell(void *context)
 
 static void shm_vector(void)
 {
-    ivshmem_flat_isr(&shm);
+    ivshmem_flat_isr(&shm, 0);
 }
 
 static bool last_throw_has_arrived(void)
@@ -377,17 +374,16 @@ __attribute__((noreturn)) static void play(void)
     }
 }
 
-static volatile struct side *side_of(uint32_t id)
+static struct side *side_of(uint16_t id)
 {
-    return ivshmem_flat_at(&shm, 0x1000 + id * 0x1000, sizeof(struct side));
+    return ivshmem_flat_at(&shm, 0x1000u + id * 0x1000u, sizeof(struct side));
 }
 
 int main(void)
 {
-    unsigned own_id;
+    uint16_t own_id;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
+    find_device();
     own_id = ivshmem_flat_own_id(&shm);
     if (own_id >= SIDES) {
         failed("own ID is %u, possible are 0 to %u", own_id, SIDES - 1);
@@ -402,7 +398,6 @@ int main(void)
     irq_enable(BOARD_SHM_IRQ, shm_vector);
     print("soak: plays as id=%u\n", own_id);
     put(&me->balls, BALLS);
-    ivshmem_flat_barrier();
     put(&me->present, 1);
     while (!get(&other->present)) {
     }

@@ -20,12 +20,12 @@ static const struct device *const ivshmem = DEVICE_DT_GET(DT_NODELABEL(ivshmem0)
 
 static struct k_poll_signal doorbell = K_POLL_SIGNAL_INITIALIZER(doorbell);
 
-unsigned int demo_own_id(void)
+uint16_t demo_own_id(void)
 {
-	return ivshmem_get_id(ivshmem);
+	return (uint16_t)ivshmem_get_id(ivshmem);
 }
 
-void demo_ring(unsigned int id)
+void demo_ring(uint16_t id)
 {
 	(void)ivshmem_int_peer(ivshmem, id, 0);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The board's device, with its doorbells counted. */
 
-#ifndef DOORBELLS_H
-#define DOORBELLS_H
+#ifndef DEVICE_H
+#define DEVICE_H
 
 #include <stdint.h>
 #include "ivshmem-flat.h"
@@ -12,7 +12,10 @@ extern struct ivshmem_flat shm;
 /* Heard so far, modulo 2^32.  The interrupt handler changes it. */
 extern volatile uint32_t doorbells;
 
-/* Maps the device where board.h says, and begins to count. */
+/* Maps the device where board.h says.  If there is none, says so and halts. */
+void find_device(void);
+
+/* The same, and begins to count. */
 void count_doorbells(void);
 
-#endif /* DOORBELLS_H */
+#endif /* DEVICE_H */

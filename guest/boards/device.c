@@ -2,26 +2,38 @@
 /* The board's device, with its doorbells counted. */
 
 #include "board.h"
-#include "doorbells.h"
+#include "console.h"
+#include "device.h"
 
 struct ivshmem_flat shm;
 volatile uint32_t doorbells;
 
-static void on_doorbell(void *context)
+static void on_doorbell(void *context, uint16_t vector)
 {
     (void)context;
+    (void)vector;
     doorbells++;
 }
 
 static void shm_vector(void)
 {
-    ivshmem_flat_isr(&shm);
+    ivshmem_flat_isr(&shm, 0);
+}
+
+void find_device(void)
+{
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    if (!ivshmem_flat_present(&shm)) {
+        print("FAILED no ivshmem-flat at 0x%x: give QEMU one there\n",
+              BOARD_SHM_REGISTERS);
+        halt();
+    }
 }
 
 void count_doorbells(void)
 {
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
+    find_device();
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
     irq_enable(BOARD_SHM_IRQ, shm_vector);
 }

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Firmware on a QEMU without the device says so, where the machine lets it.
+
+The bus of the lm3s6965evb answers every access, with 0, which is an ID, too.
+"""
+
+import pytest
+
+from ivshmem import Testbed
+from ivshmem.board import CORTEX_M
+
+BOARD = "lm3s6965evb"
+
+
+@pytest.mark.parametrize("program", ["demo", "echo"])
+def test_missing_device_is_noticed(bed: Testbed, program: str) -> None:
+    board = bed.board(BOARD, program, device=[])
+
+    bed.wait_for_failure(board, "FAILED no ivshmem-flat at "
+                         f"{CORTEX_M.registers:#x}")
