@@ -11,7 +11,7 @@
 /* Byte n of the same stream that goes through the shared memory. */
 static inline unsigned char uart_stream_byte(uint32_t n)
 {
-    return stream_word(n / 4) >> 8 * (n % 4);
+    return (unsigned char)(stream_word(n / 4) >> 8 * (n % 4));
 }
 
 #endif /* BENCH_UART_STREAM_H */

@@ -68,7 +68,7 @@ static void (*link_received)(unsigned char byte);
 static void link_vector(void)
 {
     while (!(UART1->fr & FR_RXFE)) {
-        link_received(UART1->dr);
+        link_received((unsigned char)UART1->dr);
     }
 }
 

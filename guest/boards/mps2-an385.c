@@ -58,7 +58,7 @@ static void link_vector(void)
 {
     UART1->intstatus = INT_RX;
     while (UART1->state & STATE_RXFULL) {
-        link_received(UART1->data);
+        link_received((unsigned char)UART1->data);
     }
 }
 
