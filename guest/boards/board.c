@@ -35,10 +35,15 @@ __attribute__((weak)) void reset_handler(void)
     board_start();
 }
 
-void irq_enable(unsigned line, void (*handler)(void))
+void irq_set_handler(unsigned line, void (*handler)(void))
 {
     irq_handlers[line] = handler;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void irq_enable(unsigned line, void (*handler)(void))
+{
+    irq_set_handler(line, handler);
     cpu_unmask(line);
 }
 

@@ -77,7 +77,10 @@ int main(void);
 /* Sleeps for ever; interrupts are still served. */
 void halt(void) __attribute__((noreturn));
 
-/* Enables a line (below BOARD_IRQS) and has handler called for it. */
+/* Has handler called for a line (below BOARD_IRQS), and leaves it disabled. */
+void irq_set_handler(unsigned line, void (*handler)(void));
+
+/* The same, and enables the line. */
 void irq_enable(unsigned line, void (*handler)(void));
 
 /*

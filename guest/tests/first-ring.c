@@ -14,9 +14,39 @@
 
 #include "board.h"
 #include "console.h"
-#include "device.h"
+#include "ivshmem-flat.h"
 
 #define RINGS_MAX 15u
+
+static struct ivshmem_flat shm;
+static volatile uint32_t doorbells; /* heard */
+
+static void on_doorbell(void *context, uint16_t vector)
+{
+    (void)context;
+    (void)vector;
+    doorbells++;
+}
+
+static void shm_vector(void)
+{
+    ivshmem_flat_isr(&shm, 0);
+}
+
+/*
+ * On a Cortex-M this is a store that the compiler sees and may move.  If a
+ * doorbell was rung before, it interrupts there and then.
+ */
+static inline void enable_line(void)
+{
+#ifdef __arm__
+    volatile uint32_t *iser = (volatile uint32_t *)0xE000E100; /* NVIC */
+
+    iser[BOARD_SHM_IRQ / 32] = 1u << BOARD_SHM_IRQ % 32;
+#else
+    irq_enable(BOARD_SHM_IRQ, shm_vector);
+#endif
+}
 
 /* The CPU's first instructions: no data, no UART, nothing but the doorbells. */
 void reset_handler(void)
@@ -39,7 +69,11 @@ int main(void)
 {
     unsigned told = 0;
 
-    count_doorbells();
+    irq_set_handler(BOARD_SHM_IRQ, shm_vector);
+    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
+                     BOARD_SHM_BYTES);
+    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
+    enable_line();
     print("first-ring: listening id=%u\n", ivshmem_flat_own_id(&shm));
 
     for (;;) {

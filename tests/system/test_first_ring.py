@@ -79,7 +79,8 @@ def test_rung_while_starting(bed: Testbed, board: str) -> None:
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rung_before_the_first_instruction(bed: Testbed, board: str) -> None:
     """A doorbell to a machine that is set up but does not run yet (-S) is
-    there when it does."""
+    there when it does. It interrupts as soon as the firmware enables the line
+    by a store that the compiler may move: the handler must be set by then."""
     server = bed.server()
     peer = bed.peer(server)
     paused = bed.board(board, "first-ring", server, paused=True)
