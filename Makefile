@@ -6,7 +6,8 @@
 .NOTPARALLEL:
 
 .PHONY: help deps server install qemu patches firmware linux zephyr demo demo-linux check check-qtest \
-	check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench clean distclean
+	check-guest check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
+	clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
@@ -77,12 +78,16 @@ demo-linux: ## the same, between a board and Linux with the PCI device
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-firmware demo && scripts/build-linux && scripts/demo mps2-an385 linux
 
-check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -server, -qtest, -system, -zephyr
-	@scripts/run-tests style server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
+check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -server, -qtest, -system, -zephyr
+	@scripts/run-tests style guest server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-style: ## check style, types, spelling, licences, and that what texts mention exists
 	@scripts/install-packages style tests
 	@/usr/bin/python3 -m pytest --quiet tests/style
+
+check-guest: ## test the firmware's header on the host, and what compilers make of it
+	@scripts/install-packages guest tests
+	@/usr/bin/python3 -m pytest --quiet tests/guest
 
 check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest
@@ -107,7 +112,7 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and ser
 	@scripts/run-tests --sanitized server qtest system
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
-	@scripts/run-tests --all "$(RELEASES)" style server qtest system zephyr
+	@scripts/run-tests --all "$(RELEASES)" style guest server qtest system zephyr
 
 bench: server firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages bench

@@ -16,18 +16,11 @@ REASON = (f"no QEMU for {' and '.join(MISSING)}: `make check "
           f"TARGETS=\"arm {' '.join(TARGETS.values())}\"` builds and tests them")
 
 
-def if_target(target: str, *values: Any) -> Any:
-    """Parameters of a test that takes the QEMU for this target, or what is
-    installed with it."""
-    return pytest.param(*values, marks=pytest.mark.skipif(target in MISSING,
-                                                          reason=REASON))
-
-
 def if_built(*names: str) -> Any:
     """Boards as parameters of a test."""
-    targets = (TARGETS.get(name, "arm") for name in names)
-    return if_target(next((target for target in targets if target in MISSING),
-                          "arm"), *names)
+    missing = any(TARGETS.get(name) in MISSING for name in names)
+    return pytest.param(*names,
+                        marks=pytest.mark.skipif(missing, reason=REASON))
 
 
 EVERY_BOARD = [if_built(name) for name in (*BOARDS, *OTHER_BOARDS)]

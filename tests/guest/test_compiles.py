@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The headers that people take into their own programs compile anywhere, and
+so does the README's program."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+
+GUEST = artifacts.CHECKOUT / "guest"
+SECONDS = 60.0
+
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
+          "-fsyntax-only"]
+BARE = "-ffreestanding -nostdlib"
+
+# The packages of other targets than arm come with TARGETS only.
+OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
+
+
+@pytest.mark.parametrize("header", [
+    "ivshmem-flat.h", "demo/protocol.h", "demo/member.h"])
+@pytest.mark.parametrize("compiler", [
+    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m0 {BARE}",
+    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m33 {BARE}",
+    f"arm-none-eabi-gcc -std=c99 -mcpu=arm1176jzf-s {BARE}",
+    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-a7 {BARE}",
+    f"arm-none-eabi-g++ -std=c++11 -mcpu=cortex-m3 {BARE}",
+    "gcc -std=c99",
+    f"riscv64-unknown-elf-gcc -std=c99 -march=rv32imac -mabi=ilp32 {BARE}",
+    f"sparc64-linux-gnu-gcc -std=c99 -m32 -mcpu=leon3 {BARE}",
+])
+def test_header_alone(header: str, compiler: str) -> None:
+    compile_strictly(GUEST / header, compiler)
+
+
+@pytest.mark.parametrize("compiler", [
+    "aarch64-linux-gnu-gcc -std=gnu99", "aarch64-linux-gnu-gcc -std=gnu17",
+    "gcc -std=gnu99"])
+def test_linux_header(compiler: str) -> None:
+    compile_strictly(GUEST / "linux/ivshmem-pci.h", compiler)
+
+
+@pytest.mark.parametrize("compiler", [
+    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m3 {BARE}",
+    f"arm-none-eabi-g++ -std=c++11 -mcpu=cortex-m3 {BARE}"])
+def test_program_of_the_readme(compiler: str, tmp_path: Path) -> None:
+    readme = (artifacts.CHECKOUT / "README.md").read_text()
+    [sample] = re.findall(r"^```c\n(.*?)^```$", readme,
+                          re.MULTILINE | re.DOTALL)
+    source = tmp_path / "sample.c"
+    source.write_text(f"void NVIC_EnableIRQ(int line);\n{sample}")
+
+    compile_strictly(source, compiler)
+
+
+def compile_strictly(file: Path, compiler: str) -> None:
+    command = compiler.split()
+    if command[0] in OTHERS and not shutil.which(command[0]):
+        pytest.skip(f"no {command[0]}: `make firmware TARGETS=\"arm riscv32 "
+                    "sparc\"` brings it")
+    language = "c++" if command[0].endswith("g++") else "c"
+
+    done = subprocess.run(
+        [*command, *STRICT, f"-I{GUEST}", "-x", language, file],
+        capture_output=True, text=True, timeout=SECONDS)
+
+    assert (done.returncode, done.stderr) == (0, "")

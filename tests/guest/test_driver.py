@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The driver, compiled and run on the host in each language that it is for."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+
+HERE = Path(__file__).parent
+TOP = artifacts.CHECKOUT
+SECONDS = 60.0
+
+COMPILERS = [f"{compiler} -std={standard} -x {language}"
+             for language, compilers, standards in (
+                 ("c", ("gcc", "clang"), ("c99", "c11")),
+                 ("c++", ("g++", "clang++"), ("c++11", "c++20")))
+             for compiler in compilers for standard in standards]
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
+
+
+@pytest.mark.parametrize("program", ["driver.c", "order.c"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_unit(compiler: str, program: str, tmp_path: Path) -> None:
+    built = tmp_path / "test"
+    subprocess.run([*compiler.split(), *STRICT, f"-I{TOP / 'guest'}",
+                    HERE / program, "-o", built], check=True, timeout=SECONDS)
+
+    run = subprocess.run([built], capture_output=True, text=True,
+                         timeout=SECONDS)
+
+    assert (run.stdout, run.returncode) == ("", 0)
+
+
+def found(pattern: str, file: str) -> str:
+    match = re.search(pattern, (TOP / file).read_text(), re.MULTILINE)
+    assert match, f"{file} has no {pattern}"
+    return match[1]
+
+
+def test_version_is_that_of_the_device() -> None:
+    number = int(found(r"^#define IVSHMEM_FLAT_DRIVER_VERSION (\d+)$",
+                       "guest/ivshmem-flat.h"))
+
+    assert f"{number // 100}.{number % 100}" == found(
+        '^#define IVSHMEM_FLAT_VERSION "(.*)"$',
+        "include/hw/misc/ivshmem-flat.h")
