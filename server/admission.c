@@ -17,11 +17,13 @@
 /* Descriptors that clients leave for the control socket and a reload */
 #define FDS_IN_RESERVE 8
 
-/* So many clients may stop reading before the others notice, */
+/* How many clients can stop reading before the others are affected */
 #define CLIENTS_AT_LIMIT 32
-/* but a client may leave so many messages unread, */
+
+/* Unread messages that every client is allowed, however low the limit is */
 #define LEAST_IN_FLIGHT 16
-/* each of which the kernel counts as so many bytes. */
+
+/* What the kernel charges a socket's send buffer for one message */
 #define BYTES_OF_A_MESSAGE 768
 
 static void identify(Entry *entry, int socket)

@@ -85,7 +85,7 @@ static bool memory_make_sealed(Memory *memory, uint64_t asked, GError **error)
     memory->size = size_round_up(asked, sysconf(_SC_PAGESIZE));
     if (memory->size > available) {
         g_autofree char *size = size_format(memory->size);
-        g_autofree char *rest = g_format_size_full(available, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *rest = size_format(available);
 
         return fail(error, "cannot reserve memory of %s: this machine has %s left. "
                     "Choose a smaller size with -l", size, rest);

@@ -59,7 +59,8 @@ static void test_errors(void)
         { "[channel a]\nsockets=/a,mode=888\n", "in octal" },
         { "[channel a]\nsockets=/a,ip=8\n", "'ip=8' is no option of a socket" },
         { "[channel a]\nsockets=,id=1\n", "is no path" },
-        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is there already, in line 2" },
+        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is there already, "
+          "in line 2" },
         { "[channel a]\nsize=1M\n", "f: channel a: it has no socket" },
         { "[channel a]\nsockets=/a;/a\n", "the socket /a is named twice" },
         { "[channel a]\nsockets=/a,id=1;/b,id=1\n", "two sockets have the ID 1" },

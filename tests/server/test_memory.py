@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -86,6 +87,8 @@ def test_more_than_there_is(lab: Lab, kind: str) -> None:
     options = choices[kind]
     stderr = lab.refused("-l", "256T", *options)
     assert "cannot reserve" in stderr and "256T" in stderr
+    assert (kind != "memfd" or
+            re.search(r"this machine has \d+[KMGT] left\. ", stderr))
     assert "Choose a smaller size with -l" in stderr
     assert not list(Path("/dev/shm").glob(f"*{lab.object}*"))
     assert not lab.socket.exists()
