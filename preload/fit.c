@@ -9,8 +9,11 @@
  * within what Debian built of it with a configuration of its own.  Here is what
  * that build itself says of the structures that they share: the TypeInfo of
  * every type has its sizes, and a VMStateDescription has offsets.  Whatever the
- * configuration changes in a structure that the device looks into, shows in one
+ * configuration changes in an object that the device looks into, shows in one
  * of them.
+ *
+ * Of structures that are no objects nothing is known: CharFrontend, Notifier,
+ * QEMUTimer, QemuEvent.  On Linux no configuration changes these.
  */
 
 #include "qemu/osdep.h"
@@ -20,6 +23,8 @@
 #include "chardev/char-socket.h"
 #include "hw/core/cpu.h"
 #include "hw/misc/ivshmem-flat.h"
+#include "hw/sysbus.h"
+#include "io/channel-socket.h"
 #include "migration/vmstate.h"
 #include "refuse.h"
 
@@ -44,16 +49,18 @@ static Expectation expectations[] = {
       sizeof(MemoryRegion), sizeof(MemoryRegionClass) },
     { TYPE_CHARDEV, TYPE_OBJECT, sizeof(Chardev), sizeof(ChardevClass) },
     { TYPE_CHARDEV_SOCKET, TYPE_CHARDEV, sizeof(SocketChardev) },
+    { TYPE_QIO_CHANNEL_SOCKET, TYPE_QIO_CHANNEL, sizeof(QIOChannelSocket) },
     { TYPE_RESETTABLE_INTERFACE, TYPE_INTERFACE, 0, sizeof(ResettableClass) },
 };
 
-static bool lies_in(const struct dl_phdr_info *program, const void *pointer)
+static bool lies_in(const struct dl_phdr_info *program, unsigned type,
+                    const void *pointer)
 {
     for (unsigned i = 0; i < program->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &program->dlpi_phdr[i];
         uintptr_t start = program->dlpi_addr + segment->p_vaddr;
 
-        if (segment->p_type == PT_LOAD && (uintptr_t)pointer >= start &&
+        if (segment->p_type == type && (uintptr_t)pointer >= start &&
             (uintptr_t)pointer - start < segment->p_memsz) {
             return true;
         }
@@ -85,19 +92,22 @@ static void check_type(const TypeInfo *info)
  * QEMU 10.0 and newer have an ivshmem-flat of their own, for boards to create
  * in C, which none does.  It takes another name, before it is registered.
  */
-static void give_way(const TypeInfo *info)
+static void give_way(const struct dl_phdr_info *program, const TypeInfo *info)
 {
     static const char *other_name = TYPE_IVSHMEM_FLAT "-of-qemu";
     uintptr_t page_size = qemu_real_host_page_size();
     char *page = (char *)((uintptr_t)&info->name & -page_size);
-
     /* Constants are read-only once the addresses in them are there */
-    if (mprotect(page, page_size, PROT_READ | PROT_WRITE) < 0) {
-        refuse("QEMU's own '%s' can't be renamed: %s", info->name,
+    bool read_only = lies_in(program, PT_GNU_RELRO, &info->name);
+
+    if (read_only && mprotect(page, page_size, PROT_READ | PROT_WRITE) < 0) {
+        refuse("QEMU's own '%s' cannot be renamed: %s", info->name,
                strerror(errno));
     }
     *(const char **)&info->name = other_name;
-    mprotect(page, page_size, PROT_READ);
+    if (read_only) {
+        mprotect(page, page_size, PROT_READ);
+    }
 }
 
 /* Is called with the program itself first, and stops there */
@@ -117,13 +127,13 @@ static int look_at_types(struct dl_phdr_info *program, size_t size,
         for (uintptr_t at = ROUND_UP(start, sizeof(void *));
              end - at >= sizeof(*info); at += sizeof(void *)) {
             info = (const TypeInfo *)at;
-            if (!lies_in(program, info->name) ||
-                !lies_in(program, info->parent)) {
+            if (!lies_in(program, PT_LOAD, info->name) ||
+                !lies_in(program, PT_LOAD, info->parent)) {
                 continue;
             }
             check_type(info);
             if (!strcmp(info->name, TYPE_IVSHMEM_FLAT)) {
-                give_way(info);
+                give_way(program, info);
             }
         }
     }

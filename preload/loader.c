@@ -126,7 +126,7 @@ static void load_device(void)
     Dl_info own;
 
     if (!dladdr((void *)load_device, &own)) {
-        refuse("can't tell where it is: %s", dlerror());
+        refuse("cannot tell where it is: %s", dlerror());
     }
     leave_environment(own.dli_fname);
 
@@ -151,7 +151,7 @@ static void load_device(void)
         refuse("its path is too long: %s", own.dli_fname);
     }
     if (!dlopen(device, RTLD_NOW)) {
-        refuse("can't load the device into %s: %s.\n"
+        refuse("cannot load the device into %s: %s.\n"
                "Run 'make qemu QEMU=stock' again.", PACKAGE, dlerror());
     }
 }

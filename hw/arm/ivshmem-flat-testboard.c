@@ -6,8 +6,8 @@
 
 /*
  * For tests only.  The device is there when a chardev with ID "ivshmem" is.
- * Registers are at 0x400ff000, 1 MiB of shared memory at 0x60000000, the
- * interrupt is line 29 of the NVIC.
+ * Registers are at 0x400ff000, 1 MiB of shared memory at 0x60000000;
+ * lines 29 and 30 of the NVIC are the interrupts of vectors 0 and 1.
  */
 
 #include "qemu/osdep.h"
@@ -16,11 +16,15 @@
 #include "chardev/char.h"
 #include "hw/boards.h"
 #include "hw/misc/ivshmem-flat.h"
+#include "hw/misc/ivshmem-flat-compat.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
+#include "hw/sysbus.h"
 
 #define TYPE_IVSHMEM_FLAT_TESTBOARD MACHINE_TYPE_NAME("ivshmem-flat-testboard")
 #define TYPE_MPS2_AN385 MACHINE_TYPE_NAME("mps2-an385")
+
+#define VECTORS 2
 
 static void ivshmem_flat_testboard_init(MachineState *machine)
 {
@@ -38,12 +42,15 @@ static void ivshmem_flat_testboard_init(MachineState *machine)
     dev = qdev_new(TYPE_IVSHMEM_FLAT);
     qdev_prop_set_chr(dev, "chardev", chr);
     qdev_prop_set_uint64(dev, "shmem-size", 1 * MiB);
+    qdev_prop_set_uint32(dev, "vectors", VECTORS);
     sbd = SYS_BUS_DEVICE(dev);
     sysbus_realize_and_unref(sbd, &error_fatal);
     sysbus_mmio_map(sbd, 0, 0x400ff000);
     sysbus_mmio_map(sbd, 1, 0x60000000);
     armv7m = DEVICE(object_resolve_path("/machine/armv7m", NULL));
-    sysbus_connect_irq(sbd, 0, qdev_get_gpio_in(armv7m, 29));
+    for (unsigned i = 0; i < VECTORS; i++) {
+        sysbus_connect_irq(sbd, i, qdev_get_gpio_in(armv7m, 29 + i));
+    }
 }
 
 static void ivshmem_flat_testboard_class_init(ObjectClass *oc,

@@ -90,6 +90,17 @@ void fake_server_expect(FakeServer *s, FakeServerTalk *talk, void *opaque)
     s->thread = g_thread_new("fake-server", fake_server_thread, s);
 }
 
+int fake_server_connect(FakeServer *s)
+{
+    int ends[2];
+
+    g_assert_cmpint(s->connection, ==, -1);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
+                    ==, 0);
+    s->connection = ends[0];
+    return ends[1];
+}
+
 void fake_server_join(FakeServer *s)
 {
     if (s->thread) {
@@ -105,8 +116,8 @@ void fake_server_hang_up(FakeServer *s)
     }
 }
 
-bool fake_server_send_bytes(FakeServer *s, const void *bytes, size_t size,
-                            const int *fds, unsigned n_fds)
+static ssize_t send_some(FakeServer *s, const void *bytes, size_t size,
+                         const int *fds, unsigned n_fds, int flags)
 {
     union {
         struct cmsghdr header;
@@ -127,19 +138,38 @@ bool fake_server_send_bytes(FakeServer *s, const void *bytes, size_t size,
         message.msg_control = &control;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
     }
-    while (iov.iov_len) {
-        ssize_t sent = sendmsg(s->connection, &message, MSG_NOSIGNAL);
+    return sendmsg(s->connection, &message, MSG_NOSIGNAL | flags);
+}
+
+bool fake_server_send_bytes(FakeServer *s, const void *bytes, size_t size,
+                            const int *fds, unsigned n_fds)
+{
+    while (size) {
+        ssize_t sent = send_some(s, bytes, size, fds, n_fds, 0);
 
         if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
             return false;
         }
         g_assert_cmpint(sent, >, 0);
-        iov.iov_base += sent;
-        iov.iov_len -= sent;
-        message.msg_control = NULL;
-        message.msg_controllen = 0;
+        bytes += sent;
+        size -= sent;
+        n_fds = 0;
     }
     return true;
+}
+
+unsigned fake_server_fill(FakeServer *s, int64_t message, int fd)
+{
+    uint8_t wire[sizeof(message)];
+    unsigned count = 0;
+
+    stq_le_p(wire, message);
+    while (send_some(s, wire, sizeof(wire), &fd, 1, MSG_DONTWAIT) ==
+           sizeof(wire)) {
+        count++;
+    }
+    g_assert_cmpint(errno, ==, EAGAIN);
+    return count;
 }
 
 void fake_server_set_piece(FakeServer *s, size_t size)

@@ -36,6 +36,9 @@ const char *fake_server_socket(FakeServer *server);
  */
 void fake_server_expect(FakeServer *server, FakeServerTalk *talk, void *opaque);
 
+/* Gives the other end of a connection, for a client that takes an fd */
+int fake_server_connect(FakeServer *server);
+
 /* Waits until that thread has done all that */
 void fake_server_join(FakeServer *server);
 
@@ -56,6 +59,12 @@ void fake_server_set_piece(FakeServer *server, size_t size);
 
 /* Sends one message, with @fd unless that is -1, to a client that listens */
 void fake_server_send(FakeServer *server, int64_t message, int fd);
+
+/*
+ * Sends the same message with the same file descriptor for as long as the
+ * socket holds more.  Returns how often.
+ */
+unsigned fake_server_fill(FakeServer *server, int64_t message, int fd);
 
 /* The handshake up to the shared memory; vectors are yet to be announced */
 void fake_server_greet(FakeServer *server, uint16_t own_id, int shm_fd);

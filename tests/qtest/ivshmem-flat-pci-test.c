@@ -10,10 +10,9 @@
  * says the same to both.
  *
  * Left out is what differs on purpose: accesses other than of aligned 32 bits;
- * vectors above 255, of which the PCI device may forget the upper 8 bits; and
- * the own vectors other than 0, which are masked in the PCI device, as they
- * interrupt the guest there alone.  An ID never comes back after it has left,
- * because the PCI device would put the new peer where it has freed the old.
+ * and vectors above 255, of which the PCI device may forget the upper 8 bits.
+ * An ID never comes back after it has left, because the PCI device would put
+ * the new peer where it has freed the old.
  */
 
 #include "qemu/osdep.h"
@@ -26,9 +25,12 @@
 
 #define SHMEM_SIZE  (64 * KiB)
 
-/* RAM, for the PCI device's interrupt: a write of 1 */
-#define PCI_MESSAGE 0x44000000
+/* RAM, for the PCI device's interrupts: each a write of 1 */
+#define PCI_MESSAGE(vector) (0x44000000 + (vector) * 4)
 #define PCI_SLOT_NO 1
+
+#define FIRST_LINE  24
+#define LINE(n)     "nvic/unnamed-gpio-in[" #n "]"
 
 #define MAX_PEERS   8
 #define MAX_VECTORS 4
@@ -40,8 +42,8 @@ typedef struct Side Side;
 struct Side {
     const char *command_line;
     void (*attach)(Side *side);         /* after each reset */
-    bool (*interrupted)(Side *side);
-    void (*acknowledge)(Side *side);
+    bool (*interrupted)(Side *side, unsigned vector);
+    void (*acknowledge)(Side *side, unsigned vector);
 
     QTestState *vm;
     uint64_t mmr, shmem;
@@ -63,14 +65,14 @@ static void flat_attach(Side *side)
     side->shmem = SHMEM;
 }
 
-static bool flat_interrupted(Side *side)
+static bool flat_interrupted(Side *side, unsigned vector)
 {
-    return irq_pending(side->vm, IRQ_LINE);
+    return irq_pending(side->vm, FIRST_LINE + vector);
 }
 
-static void flat_acknowledge(Side *side)
+static void flat_acknowledge(Side *side, unsigned vector)
 {
-    irq_clear(side->vm, IRQ_LINE);
+    irq_clear(side->vm, FIRST_LINE + vector);
 }
 
 /*
@@ -93,25 +95,30 @@ static void pci_attach(Side *side)
     qpci_msix_enable(dev);
     table = dev->msix_table_bar;
     table.addr += dev->msix_table_off;
-    qpci_io_writel(dev, table, PCI_MSIX_ENTRY_LOWER_ADDR, PCI_MESSAGE);
-    qpci_io_writel(dev, table, PCI_MSIX_ENTRY_UPPER_ADDR, 0);
-    qpci_io_writel(dev, table, PCI_MSIX_ENTRY_DATA, 1);
-    qpci_io_writel(dev, table, PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+    for (unsigned i = 0; i < MAX_VECTORS; i++) {
+        qpci_io_writel(dev, table, PCI_MSIX_ENTRY_LOWER_ADDR, PCI_MESSAGE(i));
+        qpci_io_writel(dev, table, PCI_MSIX_ENTRY_UPPER_ADDR, 0);
+        qpci_io_writel(dev, table, PCI_MSIX_ENTRY_DATA, 1);
+        qpci_io_writel(dev, table, PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+        table.addr += PCI_MSIX_ENTRY_SIZE;
+    }
 }
 
-static bool pci_interrupted(Side *side)
+static bool pci_interrupted(Side *side, unsigned vector)
 {
-    return qtest_readl(side->vm, PCI_MESSAGE);
+    return qtest_readl(side->vm, PCI_MESSAGE(vector));
 }
 
-static void pci_acknowledge(Side *side)
+static void pci_acknowledge(Side *side, unsigned vector)
 {
-    qtest_writel(side->vm, PCI_MESSAGE, 0);
+    qtest_writel(side->vm, PCI_MESSAGE(vector), 0);
 }
 
 static const Side flat_side = {
     .command_line = "-machine mps2-an385 -device 'ivshmem-flat,chardev=iv,"
-                    WIRED "," AT_SHMEM ",shmem-size=64K'",
+                    "x-bus-qompath=/sysbus,x-irq-qompath="
+                    LINE(24) ";" LINE(25) ";" LINE(26) ";" LINE(27) ","
+                    AT_SHMEM ",shmem-size=64K'",
     .attach = flat_attach,
     .interrupted = flat_interrupted,
     .acknowledge = flat_acknowledge,
@@ -183,11 +190,18 @@ static void side_leave(Side *side, unsigned slot)
     fake_peer_free(g_steal_pointer(&side->peers[slot]));
 }
 
+static void side_acknowledge(Side *side)
+{
+    for (unsigned i = 0; i < MAX_VECTORS; i++) {
+        side->acknowledge(side, i);
+    }
+}
+
 static void side_reset(Side *side)
 {
     qtest_system_reset(side->vm);
     side->attach(side);
-    side->acknowledge(side);
+    side_acknowledge(side);
 }
 
 /*
@@ -196,15 +210,15 @@ static void side_reset(Side *side)
 
 static void both_acknowledge(Side *flat, Side *pci)
 {
-    flat->acknowledge(flat);
-    pci->acknowledge(pci);
+    side_acknowledge(flat);
+    side_acknowledge(pci);
 }
 
 /* Of a doorbell rung after both_acknowledge(): what came late would linger */
-static void expect_interrupts(Side *flat, Side *pci)
+static void expect_interrupts(Side *flat, Side *pci, unsigned vector)
 {
-    WAIT_FOR(flat->interrupted(flat));
-    WAIT_FOR(pci->interrupted(pci));
+    WAIT_FOR(flat->interrupted(flat, vector));
+    WAIT_FOR(pci->interrupted(pci, vector));
 }
 
 static void compare_read(Side *flat, Side *pci, unsigned offset)
@@ -233,7 +247,10 @@ static void compare_shmem(Side *flat, Side *pci)
 
 static void compare_effects(Side *flat, Side *pci)
 {
-    g_assert_cmpint(flat->interrupted(flat), ==, pci->interrupted(pci));
+    for (unsigned i = 0; i < MAX_VECTORS; i++) {
+        g_assert_cmpint(flat->interrupted(flat, i), ==,
+                        pci->interrupted(pci, i));
+    }
     for (unsigned i = 0; i < MAX_PEERS; i++) {
         for (unsigned v = 0; flat->peers[i] && v < flat->peers[i]->n_vectors;
              v++) {
@@ -265,10 +282,10 @@ static void both_ring(Side *flat, Side *pci)
     if (g_test_rand_int_range(0, 8) == 0) {
         vector = g_test_rand_int_range(0, 256);
     }
-    if (id == flat->own->id && vector == 0) {
+    if (id == flat->own->id && vector < MAX_VECTORS) {
         both_acknowledge(flat, pci);
-        both_write(flat, pci, DOORBELL, id << 16);
-        expect_interrupts(flat, pci);
+        both_write(flat, pci, DOORBELL, id << 16 | vector);
+        expect_interrupts(flat, pci, vector);
     } else {
         both_write(flat, pci, DOORBELL, id << 16 | vector);
     }
@@ -292,6 +309,7 @@ static void peers_change(Side *flat, Side *pci, GHashTable *used)
 static void step(Side *flat, Side *pci, GHashTable *used)
 {
     uint32_t value = g_test_rand_int();
+    unsigned vector;
 
     switch (g_test_rand_int_range(0, 100)) {
     case 0 ... 39:
@@ -311,9 +329,10 @@ static void step(Side *flat, Side *pci, GHashTable *used)
         break;
     case 90 ... 94:
         both_acknowledge(flat, pci);
-        fake_peer_ring(flat->own, 0);
-        fake_peer_ring(pci->own, 0);
-        expect_interrupts(flat, pci);
+        vector = g_test_rand_int_range(0, MAX_VECTORS);
+        fake_peer_ring(flat->own, vector);
+        fake_peer_ring(pci->own, vector);
+        expect_interrupts(flat, pci, vector);
         break;
     case 95 ... 98:
         peers_change(flat, pci, used);

@@ -14,6 +14,8 @@
 
 char *tmpdir;
 
+const char *const boards[2] = { "lm3s6965evb", "mps2-an385" };
+
 QTestState *vm_start_on(const char *socket, const char *machine,
                         const char *options, const char *extra)
 {
@@ -103,7 +105,7 @@ void assert_refused(const char *arguments, const char *reason)
 {
     g_autofree char *redirect = said_redirect();
     g_autofree char *command =
-        g_strdup_printf("exec timeout %d %s -display none -accel qtest "
+        g_strdup_printf("exec timeout %d %s -display none -S "
                         "-machine mps2-an385 %s %s", TIMEOUT_S,
                         getenv("QTEST_QEMU_BINARY"), arguments, redirect);
     int status = system(command);
@@ -111,6 +113,30 @@ void assert_refused(const char *arguments, const char *reason)
     g_assert_true(WIFEXITED(status));
     g_assert_cmpint(WEXITSTATUS(status), ==, 1);
     assert_said(reason);
+}
+
+void add_tests(const char *machine, const Test *tests, unsigned count)
+{
+    for (unsigned i = 0; i < count && qtest_has_machine(machine); i++) {
+        g_autofree char *path = g_strdup_printf("ivshmem-flat/%s",
+                                                tests[i].name);
+
+        qtest_add_func(path, tests[i].run);
+    }
+}
+
+void add_board_tests(const BoardTest *tests, unsigned count)
+{
+    for (unsigned i = 0; i < count * ARRAY_SIZE(boards); i++) {
+        const BoardTest *test = &tests[i % count];
+        const char *board = boards[i / count];
+        g_autofree char *path = g_strdup_printf("ivshmem-flat/%s/%s", board,
+                                                test->name);
+
+        if (qtest_has_machine(board)) {
+            qtest_add_data_func(path, board, test->run);
+        }
+    }
 }
 
 int run_tests(void)

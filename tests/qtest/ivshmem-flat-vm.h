@@ -30,8 +30,8 @@
                     stringify(IRQ_LINE) "]"
 #define AT_SHMEM    "x-bus-address-shmem=" stringify(SHMEM)
 
-/* Option of the chardev: tries again each second that there is no server */
-#define RECONNECT   "reconnect-ms=1000"
+/* Option of the chardev: tries again until there is a server */
+#define RECONNECT   "reconnect-ms=100"
 
 #define DEVICE_PATH "/machine/peripheral/flat"
 
@@ -88,6 +88,27 @@ void assert_said(const char *text);
  * status 1, and say @reason.
  */
 void assert_refused(const char *arguments, const char *reason);
+
+/*
+ * Lists of tests, of which one is added if this QEMU has the machine
+ */
+
+typedef struct Test {
+    const char *name;
+    void (*run)(void);
+} Test;
+
+void add_tests(const char *machine, const Test *tests, unsigned count);
+
+/* A test that runs on each of @boards, of which its parameter is the name */
+typedef struct BoardTest {
+    const char *name;
+    GTestDataFunc run;
+} BoardTest;
+
+extern const char *const boards[2];
+
+void add_board_tests(const BoardTest *tests, unsigned count);
 
 /*
  * A directory for the files of the tests, while they run

@@ -39,7 +39,7 @@ ELSEWHERE = {
         'ivshmem-flat.so', 'ivshmem-flat-device.so'),
     'what a benchmark writes': ('bench/results/*',),
     'only in some of the QEMUs that we support': (
-        'docs/specs/ivshmem-spec', 'docs/specs/ivshmem-spec.rst',
+        'docs/devel/code-provenance.rst', 'docs/specs/ivshmem-spec',
         'docs/specs/ivshmem-spec.txt', 'hw/misc/ivshmem-pci.c',
         'hw/misc/ivshmem.c'),
     'Linux': ('Documentation/driver-api/early-userspace/buffer-format.rst',),

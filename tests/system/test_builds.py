@@ -115,3 +115,32 @@ def test_tree_follows_its_source(scratch: Path) -> None:
     touched = {str(path.relative_to(tree)) for path in tree.rglob("*")
                if path.is_file() and before.get(path) != path.stat().st_mtime_ns}
     assert touched == {"hw/misc/new.c", "hw/misc/unimp.c"}
+
+
+def test_newer_tree_than_any_tried(scratch: Path) -> None:
+    """It says so, and tries."""
+    source, tree = scratch / "source", scratch / "tree"
+    overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
+    subprocess.run([overlay, artifacts.qemu_build() / "pristine", source],
+                   check=True)
+
+    (source / "VERSION").write_text("19.1.0\n")
+    told = subprocess.run([overlay, source, tree], check=True,
+                          capture_output=True, text=True).stderr
+
+    assert "QEMU 19.1.0 is newer than any" in told
+    assert (tree / HEADER).exists()
+
+
+def test_merge_again(scratch: Path) -> None:
+    """Chapters, statements and the fix are not doubled."""
+    pristine = artifacts.qemu_build() / "pristine"
+    once, twice = scratch / "once", scratch / "twice"
+    overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
+    subprocess.run([overlay, pristine, once], check=True)
+    subprocess.run([overlay, once, twice], check=True)
+
+    done = subprocess.run(["diff", "--recursive", "--brief", once, twice],
+                          capture_output=True, text=True)
+
+    assert done.stdout == ""

@@ -5,11 +5,12 @@
  */
 
 /*
- * The device, its test board and its qtests are written for the newest QEMU,
- * 10.2.  This header lets them compile and do the same in 10.1, 10.0 and 7.2;
+ * The device, its test board and its tests are written for QEMU 10.2.  This
+ * header lets them compile and do the same in 10.1, 10.0 and 7.2;
  * scripts/overlay-qemu finds the headers that have moved between them.  Without
- * this file and the lines that include it, the rest is what the newest QEMU
- * takes.
+ * this file and the lines that include it, the rest is what 10.2 takes.
+ *
+ * On the way to 11 (10.2.50) only headers have moved.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_COMPAT_H
@@ -42,13 +43,12 @@ typedef CharBackend CharFrontend;
 #if QEMU_OLDER_THAN(10, 0)
 
 #include "block/aio.h"
-#include "chardev/char-socket.h"
 #include "exec/memory.h"
 #include "hw/core/cpu.h"
 #include "hw/irq.h"
 #include "hw/qdev-properties.h"
 #include "hw/sysbus.h"
-#include "migration/blocker.h"
+#include "io/channel.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 
@@ -76,31 +76,6 @@ static inline void ivshmem_flat_bql_release(bool *taken)
     }
 }
 
-/* Blockers stayed the caller's */
-
-static inline int ivshmem_flat_add_blocker(Error **reason, Error **errp)
-{
-    int ret = migrate_add_blocker(*reason, errp);
-
-    if (ret < 0) {
-        error_free(*reason);
-        *reason = NULL;
-    }
-    return ret;
-}
-
-static inline void ivshmem_flat_del_blocker(Error **reason)
-{
-    if (*reason) {
-        migrate_del_blocker(*reason);
-        error_free(*reason);
-        *reason = NULL;
-    }
-}
-
-#define migrate_add_blocker(reason, errp) ivshmem_flat_add_blocker(reason, errp)
-#define migrate_del_blocker(reason)       ivshmem_flat_del_blocker(reason)
-
 /* Failed without telling, save for the error */
 
 static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
@@ -119,56 +94,17 @@ static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
                                        offset, errp) \
     ivshmem_flat_init_ram(mr, owner, name, size, flags, fd, offset, errp)
 
-/*
- * A hang-up was as urgent as what had come before it, and made the chardev
- * throw that away.  It looks out for hang-ups anew with each connection, and
- * whenever it is given handlers.
- */
+/* Reading had no flags, handlers could be marked as external */
 
-static IOEventHandler *ivshmem_flat_heed;
+#define qio_channel_readv_full(ioc, iov, niov, fds, nfds, flags, errp) \
+    qio_channel_readv_full(ioc, iov, niov, fds, nfds, errp)
+#define aio_set_fd_handler(ctx, fd, read, write, poll, poll_ready, opaque) \
+    aio_set_fd_handler(ctx, fd, false, read, write, poll, poll_ready, opaque)
 
-static inline void ivshmem_flat_put_hang_up_last(Chardev *chr)
+static inline char *qdev_get_human_name(DeviceState *dev)
 {
-    GSource *hang_up = SOCKET_CHARDEV(chr)->hup_source;
-
-    if (hang_up) {
-        g_source_set_priority(hang_up, G_PRIORITY_DEFAULT + 1);
-    }
+    return dev->id ? g_strdup(dev->id) : object_get_canonical_path(OBJECT(dev));
 }
-
-static inline void ivshmem_flat_on_event(void *device, QEMUChrEvent event)
-{
-    if (event == CHR_EVENT_OPENED) {
-        g_autofree char *id = object_property_get_str(device, "chardev", NULL);
-
-        ivshmem_flat_put_hang_up_last(qemu_chr_find(id));
-    }
-    ivshmem_flat_heed(device, event);
-}
-
-static inline void ivshmem_flat_set_handlers(CharFrontend *server,
-                                             IOCanReadHandler *can_read,
-                                             IOReadHandler *read,
-                                             IOEventHandler *event,
-                                             BackendChangeHandler *change,
-                                             void *device,
-                                             GMainContext *context,
-                                             bool open, bool sync)
-{
-    ivshmem_flat_heed = event;
-    qemu_chr_fe_set_handlers_full(server, can_read, read, ivshmem_flat_on_event,
-                                  change, device, context, open, sync);
-    ivshmem_flat_put_hang_up_last(qemu_chr_fe_get_driver(server));
-}
-
-#define qemu_chr_fe_set_handlers_full(server, can_read, read, event, change, \
-                                      device, context, open, sync) \
-    ivshmem_flat_set_handlers(server, can_read, read, event, change, device, \
-                              context, open, sync)
-
-/* Event notifiers could be marked as external */
-#define aio_set_event_notifier(ctx, notifier, read, poll, poll_ready) \
-    aio_set_event_notifier(ctx, notifier, false, read, poll, poll_ready)
 
 /*
  * Property arrays were neither const nor without a terminator.  Every sysbus

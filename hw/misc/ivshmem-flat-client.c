@@ -1,0 +1,392 @@
+/*
+ * Client of an ivshmem server
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "hw/misc/ivshmem.h"
+#include "hw/misc/ivshmem-flat-client.h"
+#include "hw/misc/ivshmem-flat-eventfd.h"
+#include "trace.h"
+
+#define HANDSHAKE_TIMEOUT_MS 5000
+
+static const char *server_name(IvshmemFlatClient *c)
+{
+    return ivshmem_flat_connection_name(&c->server);
+}
+
+/*
+ * Messages
+ */
+
+static bool is_fd_left(void)
+{
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return errno != EMFILE && errno != ENFILE;
+    }
+    close(fd);
+    return true;
+}
+
+/*
+ * The kernel drops the fd that a process at its limit is sent, silently.
+ * A vector that comes without its fd looks like a departure.
+ */
+static bool is_out_of_fds(Error **errp)
+{
+    ERRP_GUARD();
+
+    if (is_fd_left()) {
+        return false;
+    }
+    error_setg_errno(errp, EMFILE,
+                     "cannot take a file descriptor from the server");
+    error_append_hint(errp, "QEMU needs one for each vector of each peer: "
+                      "raise its limit ('ulimit -Hn').\n");
+    return true;
+}
+
+static bool process_msg_version(IvshmemFlatClient *c, int64_t version,
+                                bool has_fd, Error **errp)
+{
+    if (version != IVSHMEM_PROTOCOL_VERSION || has_fd) {
+        error_setg(errp, "server's protocol version is %" PRId64 "%s, "
+                   "this device speaks version %d", version,
+                   has_fd ? " with a file descriptor" : "",
+                   IVSHMEM_PROTOCOL_VERSION);
+        return false;
+    }
+    trace_ivshmem_flat_connected(server_name(c));
+    c->expect = IVSHMEM_FLAT_EXPECT_ID;
+    return true;
+}
+
+static bool process_msg_id(IvshmemFlatClient *c, int64_t id, bool has_fd,
+                           Error **errp)
+{
+    if (id < 0 || id > UINT16_MAX || has_fd) {
+        error_setg(errp, "server gave %" PRId64 "%s as own ID, "
+                   "which must be 0 to %u", id,
+                   has_fd ? " with a file descriptor" : "", UINT16_MAX);
+        return false;
+    }
+    ivshmem_flat_peers_clear(&c->peers);
+    c->id = id;
+    c->sessions++;
+    c->has_memory = false;
+    c->own_vectors = 0;
+    c->last_id = -1;
+    c->expect = IVSHMEM_FLAT_EXPECT_ANY;
+    trace_ivshmem_flat_own_id(server_name(c), c->id);
+    c->ops->session_begins(c);
+    return true;
+}
+
+/* @fd is its own, as in the next function */
+static bool process_msg_shmem(IvshmemFlatClient *c, int fd, Error **errp)
+{
+    if (fd < 0) {
+        if (!is_out_of_fds(errp)) {
+            error_setg(errp, "server sent shared memory "
+                       "without a file descriptor");
+        }
+        return false;
+    }
+    if (c->has_memory) {
+        error_setg(errp, "server sent shared memory a second time");
+        close(fd);
+        return false;
+    }
+    c->has_memory = c->ops->shared_memory(c, fd, errp);
+    return c->has_memory;
+}
+
+/* Each message with an fd and the same ID brings the next vector */
+static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
+                                Error **errp)
+{
+    bool own = id == c->id;
+    unsigned vector = own ? c->own_vectors :
+                      ivshmem_flat_peers_count_vectors(&c->peers, id);
+
+    if (!ivshmem_flat_is_eventfd(fd)) {
+        error_setg(errp, "server gave ID %u a vector that is no eventfd", id);
+        close(fd);
+        return false;
+    }
+    if (vector == IVSHMEM_FLAT_MAX_VECTORS) {
+        error_setg(errp, "server gave ID %u more than %u vectors",
+                   id, IVSHMEM_FLAT_MAX_VECTORS);
+        close(fd);
+        return false;
+    }
+
+    trace_ivshmem_flat_vector(c->id, id, vector, fd);
+    /* The channel has cleared it, for everyone who shares the eventfd */
+    g_unix_set_fd_nonblocking(fd, true, NULL);
+    c->last_id = id;
+    if (own) {
+        c->own_vectors++;
+        c->ops->own_vector(c, vector, fd);
+    } else {
+        ivshmem_flat_peers_add_vector(&c->peers, id, fd);
+    }
+    return true;
+}
+
+static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
+                                   Error **errp)
+{
+    bool connected = ivshmem_flat_peers_count_vectors(&c->peers, id) > 0;
+
+    if ((id == c->last_id || !connected) && is_out_of_fds(errp)) {
+        return false;
+    }
+    c->last_id = -1;
+    if (id == c->id) {
+        error_setg(errp, "server said that own ID %u left", id);
+        return false;
+    }
+    if (!connected) {
+        error_setg(errp, "server said that peer %u left, "
+                   "which was not connected", id);
+        return false;
+    }
+    trace_ivshmem_flat_peer_left(c->id, id);
+    ivshmem_flat_peers_depart(&c->peers, id);
+    return true;
+}
+
+/* @fd is its own, or -1 */
+static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
+                        Error **errp)
+{
+    bool known = msg >= -1 && msg <= UINT16_MAX;
+    bool has_fd = fd >= 0;
+
+    if (has_fd && (c->expect != IVSHMEM_FLAT_EXPECT_ANY || !known)) {
+        close(fd);
+    }
+    switch (c->expect) {
+    case IVSHMEM_FLAT_EXPECT_VERSION:
+        return process_msg_version(c, msg, has_fd, errp);
+    case IVSHMEM_FLAT_EXPECT_ID:
+        return process_msg_id(c, msg, has_fd, errp);
+    case IVSHMEM_FLAT_EXPECT_ANY:
+        break;
+    }
+    if (!known) {
+        error_setg(errp, "server sent %" PRId64 ", which is no peer's ID", msg);
+        return false;
+    }
+    if (msg == -1) {
+        return process_msg_shmem(c, fd, errp);
+    }
+    return has_fd ? process_msg_connect(c, msg, fd, errp) :
+                    process_msg_disconnect(c, msg, errp);
+}
+
+/*
+ * Sessions
+ */
+
+static const char *find_missing(IvshmemFlatClient *c)
+{
+    return c->expect == IVSHMEM_FLAT_EXPECT_VERSION ? "protocol version" :
+           c->expect == IVSHMEM_FLAT_EXPECT_ID ? "own ID" :
+           !c->has_memory ? "shared memory" :
+           c->own_vectors < c->want_vectors ? "interrupt vector" : NULL;
+}
+
+static void handshake_begins(IvshmemFlatClient *c)
+{
+    c->expect = IVSHMEM_FLAT_EXPECT_VERSION;
+    c->messages = 0;
+}
+
+static void end_session(IvshmemFlatClient *c)
+{
+    Error *err = NULL;
+
+    timer_del(&c->handshake_timer);
+    ivshmem_flat_peers_undo_departures(&c->peers);
+    if (c->expect == IVSHMEM_FLAT_EXPECT_ANY && c->has_memory) {
+        error_setg(&err, "server has gone: known peers can still be rung, "
+                   "but none can come or leave");
+    } else {
+        error_setg(&err, "server closed the connection during the handshake");
+    }
+    handshake_begins(c);
+    c->ops->error(c, err);
+}
+
+/* A message that is wrong sets *@errp and is skipped */
+static IvshmemFlatRead take_message(IvshmemFlatClient *c, Error **errp)
+{
+    int64_t msg;
+    int fd;
+    IvshmemFlatRead read = ivshmem_flat_connection_read(&c->server, &msg, &fd);
+
+    if (read == IVSHMEM_FLAT_MESSAGE) {
+        c->messages++;
+        process_msg(c, msg, fd, errp);
+        if (!is_fd_left()) {
+            /* Those who come need the room of those who have departed */
+            ivshmem_flat_peers_forget_departed(&c->peers);
+        }
+    }
+    return read;
+}
+
+/* Returns whether there may be more to take */
+static bool take_message_or_end(IvshmemFlatClient *c)
+{
+    Error *err = NULL;
+    IvshmemFlatRead read = take_message(c, &err);
+
+    if (err) {
+        c->ops->error(c, err);
+        if (c->expect != IVSHMEM_FLAT_EXPECT_ANY) {
+            /* No session can come of a handshake that began like this */
+            ivshmem_flat_connection_hang_up(&c->server);
+            handshake_begins(c);
+            return false;
+        }
+    } else if (read == IVSHMEM_FLAT_HANG_UP) {
+        end_session(c);
+    }
+    return read == IVSHMEM_FLAT_MESSAGE;
+}
+
+static void server_readable(void *opaque)
+{
+    take_message_or_end(opaque);
+}
+
+static void server_reconnected(void *opaque)
+{
+    IvshmemFlatClient *c = opaque;
+    Error *err = NULL;
+
+    if (ivshmem_flat_connection_is_open(&c->server)) {
+        while (take_message_or_end(c)) {
+            /* until the end of the last session */
+        }
+    }
+    if (ivshmem_flat_connection_reopen(&c->server, &err)) {
+        timer_mod(&c->handshake_timer, HANDSHAKE_TIMEOUT_MS +
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
+    } else {
+        c->ops->error(c, err);
+    }
+}
+
+static void handshake_timeout(void *opaque)
+{
+    IvshmemFlatClient *c = opaque;
+    const char *missing = find_missing(c);
+    Error *err = NULL;
+
+    if (!missing) {
+        return;
+    }
+    if (c->has_memory && c->own_vectors) {
+        error_setg(&err, "server is back, but gave %u interrupt vectors "
+                   "for %u lines", c->own_vectors, c->want_vectors);
+    } else {
+        error_setg(&err, "server is back, but sent no %s within %d s", missing,
+                   HANDSHAKE_TIMEOUT_MS / 1000);
+    }
+    c->ops->error(c, err);
+}
+
+/*
+ * The server announces the peers that are already there before it gives the
+ * device its own vectors.  Once these have come, the guest can ring every one
+ * of them from its first instruction.
+ */
+static bool shake_hands(IvshmemFlatClient *c, Error **errp)
+{
+    ERRP_GUARD();
+    int64_t deadline = g_get_monotonic_time() + HANDSHAKE_TIMEOUT_MS * 1000;
+    int64_t left_us = HANDSHAKE_TIMEOUT_MS * 1000;
+    const char *missing;
+
+    handshake_begins(c);
+    while ((missing = find_missing(c)) && left_us > 0 && !*errp) {
+        switch (take_message(c, errp)) {
+        case IVSHMEM_FLAT_MESSAGE:
+            break;
+        case IVSHMEM_FLAT_NO_MESSAGE:
+            ivshmem_flat_connection_wait(&c->server,
+                                         MAX(0, DIV_ROUND_UP(left_us, 1000)));
+            break;
+        case IVSHMEM_FLAT_HANG_UP:
+            error_setg(errp,
+                       "server closed the connection during the handshake");
+            break;
+        }
+        /* Peers that come and go without end are no excuse */
+        left_us = deadline - g_get_monotonic_time();
+    }
+    if (!*errp && missing && !c->has_memory) {
+        error_setg(errp, "server sent no %s within %d s", missing,
+                   HANDSHAKE_TIMEOUT_MS / 1000);
+    }
+    if (*errp) {
+        error_prepend(errp, "chardev '%s': ", server_name(c));
+    }
+    return !*errp;
+}
+
+bool ivshmem_flat_client_start(IvshmemFlatClient *c,
+                               const IvshmemFlatClientOps *ops,
+                               unsigned want_vectors, Error **errp)
+{
+    if (!ivshmem_flat_connection_open(&c->server, HANDSHAKE_TIMEOUT_MS, errp)) {
+        return false;
+    }
+    c->ops = ops;
+    c->want_vectors = want_vectors;
+    c->sessions = 0;
+    ivshmem_flat_peers_init(&c->peers);
+    timer_init_ms(&c->handshake_timer, QEMU_CLOCK_REALTIME, handshake_timeout,
+                  c);
+    if (!shake_hands(c, errp)) {
+        ivshmem_flat_client_stop(c);
+        return false;
+    }
+    ivshmem_flat_connection_listen(&c->server, server_readable,
+                                   server_reconnected, c);
+    return true;
+}
+
+void ivshmem_flat_client_stop(IvshmemFlatClient *c)
+{
+    if (c->peers.table) {
+        ivshmem_flat_connection_close(&c->server);
+        handshake_begins(c);
+        timer_del(&c->handshake_timer);
+        ivshmem_flat_peers_free(&c->peers);
+    }
+}
+
+bool ivshmem_flat_client_is_connected(IvshmemFlatClient *c)
+{
+    return c->expect == IVSHMEM_FLAT_EXPECT_ANY;
+}
+
+void ivshmem_flat_client_catch_up(IvshmemFlatClient *c)
+{
+    unsigned unread = ivshmem_flat_connection_count_unread(&c->server);
+
+    /* No more than these: a guest's store has to end, whatever comes */
+    while (unread-- > 0 && take_message_or_end(c)) {
+        /* another */
+    }
+}
