@@ -24,7 +24,9 @@ static const char usage[] =
     "  write OFFSET TEXT      put text into shared memory\n"
     "  ring PEER [VECTOR...]  ring these vectors of a peer, by default 0\n"
     "  listen [SECONDS]       tell of each doorbell, until none comes so long\n"
-    "  ping PEER [COUNT]      ring a peer that answers each doorbell with one\n"
+    "  ping PEER [COUNT [VECTOR]]\n"
+    "                         ring a peer that answers each doorbell with one\n"
+    "                         of the same vector, by default 0\n"
     "\n"
     "ADDRESS is the device's on the PCI bus, by default the first ivshmem's.\n"
     "Only listen and ping need VFIO.\n";
@@ -138,11 +140,13 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void ping(const char *peer, const char *times)
+static void ping(const char *peer, const char *times, const char *vector)
 {
     uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
     unsigned count = times == NULL ? PING_COUNT :
                      (unsigned)number("COUNT", times, UINT_MAX);
+    uint16_t rung = vector == NULL ? 0 :
+                    (uint16_t)number("VECTOR", vector, UINT16_MAX);
     double start;
 
     if (ivshmem_pci_enable_interrupts(&dev) < 0) {
@@ -150,8 +154,16 @@ static void ping(const char *peer, const char *times)
     }
     start = now();
     for (unsigned i = 1; i <= count; i++) {
-        ivshmem_flat_ring(&dev.shm, id, 0);
-        if (ivshmem_pci_wait(&dev, ANSWER_MILLISECONDS) < 0) {
+        int answer;
+
+        ivshmem_flat_ring(&dev.shm, id, rung);
+        answer = ivshmem_pci_wait(&dev, ANSWER_MILLISECONDS);
+        if (answer >= 0 && answer != rung) {
+            fprintf(stderr, "ivshmem: peer %u answered doorbell %u of vector "
+                    "%u with vector %d\n", id, i, rung, answer);
+            exit(1);
+        }
+        if (answer < 0) {
             fprintf(stderr, "ivshmem: peer %u did not answer doorbell %u of "
                     "%u: %s\n", id, i, count, dev.error);
             exit(1);
@@ -193,8 +205,8 @@ int main(int argc, char **argv)
     } else if (strcmp(command, "listen") == 0 && arguments <= 1) {
         listen_for(argv[0]);
     } else if (strcmp(command, "ping") == 0 &&
-               (arguments == 1 || arguments == 2)) {
-        ping(argv[0], argv[1]);
+               arguments >= 1 && arguments <= 3) {
+        ping(argv[0], argv[1], arguments == 3 ? argv[2] : NULL);
     } else {
         misused();
     }
