@@ -9,7 +9,7 @@ memory.py        the shared memory as the host sees it
 machine.py       a QEMU machine whose guest writes to a console
 board.py         one with an ivshmem-flat device and firmware
 zephyr.py        one that runs Zephyr
-linux.py         one with Linux and the PCI device
+linux.py         one with Linux and a PCI device
 qmp.py           QEMU's monitor protocol
 eventfd.py       eventfds, which doorbells are
 peer.py          a peer on bare eventfds, speaking the server's protocol

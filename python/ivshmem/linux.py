@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Linux guest on aarch64 with QEMU's PCI device, ivshmem-doorbell."""
+"""A Linux guest on aarch64 with one of QEMU's PCI devices, ivshmem-doorbell or
+ivshmem-plain."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
 from . import artifacts
 from .machine import Machine
+from .memory import MIB
 from .process import News
 
 LINUX = "linux"
@@ -14,6 +17,20 @@ LINUX = "linux"
 # VFIO needs an IOMMU, and that one a GIC whose ITS it can map.
 WITH_IOMMU = "virt,gic-version=3,iommu=smmuv3"
 WITHOUT_IOMMU = "virt"
+
+
+def doorbell_device(server_socket: Path, vectors: int = 1) -> list[str]:
+    """A client of the server."""
+    return ["-chardev", f"socket,path={server_socket},id=iv",
+            "-device", f"ivshmem-doorbell,chardev=iv,vectors={vectors}"]
+
+
+def plain_device(memory: Path, size: int = 4 * MIB) -> list[str]:
+    """The memory alone, which is a file: no server, no doorbells. The size is
+    the file's, in bytes."""
+    return ["-object", f"memory-backend-file,id=mem,mem-path={memory},"
+            f"size={size},share=on",
+            "-device", "ivshmem-plain,memdev=mem"]
 
 
 class LinuxGuest(Machine):
@@ -29,8 +46,8 @@ class LinuxGuest(Machine):
 
     FAILURE = re.compile(r"FAILED|^ivshmem: |Kernel panic")
 
-    def __init__(self, name: str, command: str, server_socket: Path,
-                 news: SimpleQueue[News], *, vectors: int = 1,
+    def __init__(self, name: str, command: str, device: Sequence[str],
+                 news: SimpleQueue[News], *,
                  machine: str = WITH_IOMMU,
                  kernel_options: str = "") -> None:
         super().__init__(
@@ -42,6 +59,5 @@ class LinuxGuest(Machine):
              "-initrd", str(artifacts.linux("initramfs")),
              "-append",
              f"console=ttyAMA0 quiet {kernel_options} -- {command}",
-             "-chardev", f"socket,path={server_socket},id=iv",
-             "-device", f"ivshmem-doorbell,chardev=iv,vectors={vectors}"],
+             *device],
             news)

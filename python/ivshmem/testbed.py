@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from . import artifacts
 from .board import Board, flat_device, usual_device
-from .linux import LINUX, LinuxGuest
+from .linux import LINUX, LinuxGuest, doorbell_device
 from .machine import Machine
 from .peer import Peer
 from .process import News, Process, TestbedError, show_line
@@ -117,12 +117,21 @@ class Testbed:
             flat_device(server.socket) if device is None else device,
             self._news, paused=paused))
 
-    def linux(self, command: str, server: Server,
+    def linux(self, command: str, server: Server | None = None,
+              device: Sequence[str] | None = None, vectors: int = 1,
               **options: Any) -> LinuxGuest:
-        """A Linux guest that runs a command of guest/linux; options as of
-        LinuxGuest."""
-        return self._started(LinuxGuest(self._name(LINUX), command,
-                                        server.socket, self._news, **options))
+        """A Linux guest that runs a command of guest/linux on a client of the
+        server with so many vectors.
+
+        `device` replaces the usual command line of the device, and then no
+        server is needed; further options as of LinuxGuest."""
+        if device is None:
+            if server is None:
+                raise TestbedError("Linux is given neither a server nor a "
+                                   "command line for its device")
+            device = doorbell_device(server.socket, vectors)
+        return self._started(LinuxGuest(self._name(LINUX), command, device,
+                                        self._news, **options))
 
     def program(self, name: str, argv: Sequence[str],
                 pass_fds: Sequence[int] = ()) -> Process:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ivshmem import Testbed, TestbedError, artifacts, soak
-from ivshmem.board import BOARDS, Board
+from ivshmem.board import BOARDS, Board, usual_device
+from ivshmem.linux import plain_device
 from ivshmem.memory import SharedMemory
 from ivshmem.peer import Peer
 from ivshmem.process import Process
@@ -35,6 +36,7 @@ MANY_BOARDS = 30
 MOST_VECTORS = 64
 RESTARTS = 5
 PINGS = 2000
+AA = 0x4141  # an ID that the command line of Linux can spell
 
 
 class Running:
@@ -124,3 +126,32 @@ def test_restarted_board_is_the_same_peer(bed: Testbed, lab: Lab) -> None:
         bed.wait_for_failure(board, "ended with status 0")
         peer.wait_for_departure(7, bed.remaining())
     peer.close()
+
+
+def test_plain_device_joins_the_memory(bed: Testbed, lab: Lab) -> None:
+    """Linux that knows no server reads a board's word and writes one for it:
+    how often the board was rung, and whom it rings in answer."""
+    own = lab.path("own")
+    lab.ivshmemd("-M", lab.object, "--socket", str(lab.socket),
+                 "--socket", f"{own},id={AA}")
+    peer = Peer(lab.socket, timeout=bed.remaining())
+    named_by_linux = Peer(own, timeout=bed.remaining())
+    board = bed.board("mps2-an385", "echo",
+                      device=usual_device("mps2-an385", lab.socket))
+    bed.wait("the board", lambda: board.said("^echo: listening id=1$"))
+    peer.wait_for_peer(1, bed.remaining())
+    for _ in range(ord("0")):
+        peer.ring(1)
+        assert peer.wait_for_doorbells(bed.remaining()) == 1
+
+    linux = bed.linux("ivshmem read 4 1 ; ivshmem info ; ivshmem write 2 AA",
+                      device=plain_device(Path("/dev/shm", lab.object)))
+    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+
+    assert linux.said("^0init: "), "what the board wrote"
+    assert linux.said("^own ID 0$") and linux.said("^memory 4194304 bytes$")
+    peer.ring(1)
+    assert named_by_linux.wait_for_doorbells(bed.remaining()) == 1
+    assert peer.take_doorbells() == 0
+    for each in (peer, named_by_linux):
+        each.close()
