@@ -2,8 +2,9 @@
 /*
  * How a client gets into a channel. All it needs is gathered before anybody hears of
  * it, so a client that cannot be had leaves no trace but a line in the log. The
- * service manager is given its fds before the ledger knows of it: an entry without
- * fds would be a client that a crash disconnects.
+ * service manager is given its fds before the ledger knows of it: after a crash in
+ * between, fds without an entry are a client that can join anew, while an entry
+ * without fds is one that has to be disconnected.
  */
 #include <errno.h>
 #include <string.h>

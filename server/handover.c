@@ -327,18 +327,16 @@ uint32_t handover_next_tag(const Handover *handover)
     return tag;
 }
 
-int handover_take_ledger(Handover *handover, uint32_t *tag)
+int handover_take_any(Handover *handover, FdKind kind, FdName *name)
 {
     GHashTableIter iter;
-    const char *name;
+    const char *text;
 
     g_hash_table_iter_init(&iter, handover->fds);
-    while (g_hash_table_iter_next(&iter, (gpointer *)&name, NULL)) {
-        FdName parsed = fd_name_parse(name);
-
-        if (parsed.kind == FD_LEDGER) {
-            *tag = parsed.tag;
-            return handover_take_named(handover, name);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&text, NULL)) {
+        *name = fd_name_parse(text);
+        if (name->kind == kind) {
+            return handover_take_named(handover, text);
         }
     }
     return -1;

@@ -63,8 +63,8 @@ int handover_take(Handover *handover, FdKind kind, uint32_t tag, uint64_t joined
 /* A tag that none of the names has */
 uint32_t handover_next_tag(const Handover *handover);
 
-/* Any ledger that is left, and its tag; -1 if none is. */
-int handover_take_ledger(Handover *handover, uint32_t *tag);
+/* Any fd of that kind that is left, and its name; -1 if none is. */
+int handover_take_any(Handover *handover, FdKind kind, FdName *name);
 
 /*
  * A listening socket at @path, or any if @path is NULL; -1 if there is none. *@inode

@@ -34,7 +34,6 @@
 
 #define LOCK_PATIENCE_MS 2000
 #define PAUSE_MS 2
-#define MANAGER_PATIENCE_MS 1000
 
 struct Listener {
     char *path;
@@ -84,7 +83,7 @@ static bool listener_must_wait(Listener *listener)
         listener->paused_ms = 0;
         return false;
     }
-    if (listener->paused_ms >= MANAGER_PATIENCE_MS) {
+    if (listener->paused_ms >= NOTIFY_PATIENCE_MS) {
         return false;
     }
     watch_change(&listener->watch, 0);

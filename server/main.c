@@ -31,9 +31,6 @@
 /* Where QEMU's server puts it */
 #define DEFAULT_PID_FILE "/var/run/ivshmem-server.pid"
 
-/* How long a reload waits for a service manager that is behind */
-#define MANAGER_PATIENCE_MS 1000
-
 typedef struct Main {
     Log log;
     Options *options;
@@ -97,7 +94,7 @@ static bool main_reload(Main *self, GError **error)
         control_hand_over(self->control, handover);
     }
     notify_state(self->notify, "RELOADING=1");
-    notify_drain(self->notify, MANAGER_PATIENCE_MS);
+    notify_drain(self->notify, NOTIFY_PATIENCE_MS);
     handover_exec(handover, self->program, self->argv, self->generation + 1, error);
     notify_state(self->notify, "READY=1");
     return false;

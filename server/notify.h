@@ -7,6 +7,9 @@
 
 #include "watch.h"
 
+/* How long to wait for a service manager that is behind */
+#define NOTIFY_PATIENCE_MS 1000
+
 /* The service manager. All functions but the first do nothing for NULL. */
 typedef struct Notify Notify;
 

@@ -5,8 +5,11 @@
  * socket by its address. So settings may change between two processes: a channel
  * that is no longer wanted is closed, a new one begins, and all others go on.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "fd.h"
@@ -52,9 +55,9 @@ static char *memory_path(const ChannelSettings *settings)
     g_assert_not_reached();
 }
 
-static void forget_fd(const Server *server, FdKind kind, uint32_t tag)
+static void forget_fd(const Server *server, FdKind kind, uint32_t tag, uint64_t joined)
 {
-    g_autofree char *name = fd_name_format(kind, tag, 0, 0);
+    g_autofree char *name = fd_name_format(kind, tag, joined, 0);
 
     notify_forget(server->notify, name);
 }
@@ -70,9 +73,9 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
     Memory *memory = memory_restore(memory_kind(settings), path, fd, lock, error);
 
     if (!memory) {
-        forget_fd(server, FD_LEDGER, tag);
-        forget_fd(server, FD_MEMORY, tag);
-        forget_fd(server, FD_LOCK, tag);
+        forget_fd(server, FD_LEDGER, tag, 0);
+        forget_fd(server, FD_MEMORY, tag, 0);
+        forget_fd(server, FD_LOCK, tag, 0);
         ledger_free(ledger);
         return NULL;
     }
@@ -188,10 +191,10 @@ static GHashTable *take_ledgers(const Server *server, Handover *handover)
 {
     GHashTable *ledgers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
                                                 ledger_destroy);
-    uint32_t tag;
+    FdName name;
     int fd;
 
-    while ((fd = handover_take_ledger(handover, &tag)) >= 0) {
+    while ((fd = handover_take_any(handover, FD_LEDGER, &name)) >= 0) {
         g_autoptr(GError) error = NULL;
         Ledger *ledger = ledger_restore(fd, &error);
 
@@ -199,13 +202,58 @@ static GHashTable *take_ledgers(const Server *server, Handover *handover)
             g_hash_table_replace(ledgers, (gpointer)ledger_name(ledger), ledger);
         } else {
             g_warning("%s: its clients are disconnected", error->message);
-            forget_fd(server, FD_LEDGER, tag);
+            forget_fd(server, FD_LEDGER, name.tag, 0);
         }
     }
     return ledgers;
 }
 
-/* Channels that nobody wants any more, and clients that no ledger knows of yet */
+static const ServerSocket *find_socket(const Server *server, uint32_t tag,
+                                       const char *path)
+{
+    guint i;
+
+    for (i = 0; i < server->sockets->len; i++) {
+        const ServerSocket *socket = g_ptr_array_index(server->sockets, i);
+
+        if (ledger_tag(socket->channel->ledger) == tag &&
+            !g_strcmp0(socket->door.path, path)) {
+            return socket;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * A client that no ledger knows has been told nothing if the process before was
+ * killed right before it wrote the client down: it joins now. Others that no ledger
+ * knows have been disconnected, which shows in their sockets, or have no channel any
+ * more. The service manager must have forgotten the client's old name first, or the
+ * next crash would bring the client here again, which has been told something then.
+ */
+static void admit_unknown(Server *server, Handover *handover)
+{
+    FdName name;
+    int fd;
+
+    while ((fd = handover_take_any(handover, FD_CLIENT, &name)) >= 0) {
+        g_autofree char *path = fd_socket_path(fd);
+        const ServerSocket *at = find_socket(server, name.tag, path);
+        char byte;
+
+        forget_fd(server, FD_CLIENT, name.tag, name.joined);
+        notify_drain(server->notify, NOTIFY_PATIENCE_MS);
+        if (at && !notify_is_behind(server->notify) &&
+            recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+            channel_join(at->channel, fd, &at->door);
+        } else {
+            shutdown(fd, SHUT_RDWR);
+            close(fd);
+        }
+    }
+}
+
+/* Channels that nobody wants any more, and vectors of clients that are gone */
 static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover)
 {
     GHashTableIter iter;
@@ -215,7 +263,7 @@ static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&ledger)) {
         g_message("channel %s is no longer configured: it is closed",
                   ledger_name(ledger));
-        forget_fd(server, FD_LEDGER, ledger_tag(ledger));
+        forget_fd(server, FD_LEDGER, ledger_tag(ledger), 0);
     }
     handover_discard_rest(handover, server->notify);
 }
@@ -249,6 +297,9 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
             g_propagate_error(error, g_steal_pointer(&problem));
             ok = false;
         }
+    }
+    if (ok) {
+        admit_unknown(server, handover);
     }
     discard_rest(server, ledgers, handover);
     g_hash_table_destroy(ledgers);

@@ -82,9 +82,6 @@ class Client:
         """Whether the server has hung up."""
         return self.read().is_closed
 
-    def was_told_nothing(self) -> bool:
-        return not self.messages and not self._part
-
     def greeted(self) -> bool:
         return len(self.read().messages) > GREETING
 

@@ -4,10 +4,8 @@ killed.
 
 After each round, what every client knows is compared with the truth. Only one
 loss is allowed: a client that had been accepted when the server was killed,
-but was not yet written down. Either the service manager did not have all of
-its fds, which it tells, as each client has an address of its own; or it had
-them, but the server was killed right before it entered the client in its
-ledger, and the client was never sent a byte.
+but not all of whose fds the service manager had. Which these are it tells, as
+each client has an address of its own.
 
 CHAOS_SECONDS says how long, CHAOS_SEED which random numbers: each run prints
 its own. The kernel decides what happens first, so a seed repeats what is done,
@@ -78,7 +76,6 @@ class Chaos:
         self._clients: dict[str, Client] = {}
         self._doomed: dict[str, Doomed] = {}
         self._may_be_lost: set[str] = set()  # by name
-        self._saw_crash: set[str] = set()
         self._rude: list[Client] = []        # which are to be disconnected
         lab.at_end(self.kill_doomed)
 
@@ -168,16 +165,14 @@ class Chaos:
         manager.kill()
         kept = manager.clients(VECTORS)
         present = set(self._clients) | set(self._doomed)
-        self._saw_crash |= present
         self._may_be_lost = self._may_be_lost - kept | present - kept
         manager.start()
 
     def _is_true(self) -> bool:
         for name, client in list(self._clients.items()):
             if client.closed():
-                assert name in self._may_be_lost or (
-                    name in self._saw_crash and client.was_told_nothing()
-                ), f"client {client.id} is lost"
+                assert name in self._may_be_lost, (
+                    f"client {client.id} is lost")
                 self.lost += 1
                 self._clients.pop(name).close()
         ids = {client.id for client in self._clients.values()}
@@ -193,7 +188,6 @@ class Chaos:
         for name in self._may_be_lost & set(self._doomed):
             self._doomed.pop(name).kill()  # if it is not lost already
         self._may_be_lost.clear()
-        self._saw_crash.clear()
         return True
 
     def _misbehave(self, data: bytes, *fds: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ivshmem import eventfd
 from ivshmem.process import Process
 
 from .client import Client
@@ -261,6 +262,59 @@ def test_client_that_was_not_kept(lab: Lab) -> None:
     manager.start()
     lab.wait("the second to be disconnected", second.closed)
     lab.wait_for_view(first, {0: 1})
+
+
+def accept(manager: Manager, name: str) -> None:
+    """All that a server has done that is killed before the client that waits
+    is in its ledger."""
+    listener, = (fd for kept, fd in manager.store.items()
+                 if kept.startswith("listener/"))
+    with socket.socket(fileno=os.dup(listener)) as listening:
+        client, _ = listening.accept()
+    client.setblocking(False)
+    manager.store[name] = client.detach()
+
+
+@pytest.mark.parametrize("kept", ["all", "no vector"])
+def test_client_that_was_not_written_down(lab: Lab, kept: str) -> None:
+    """It has been told nothing, so it joins as if it had just come."""
+    manager = Manager(lab)
+    manager.start()
+    stays = lab.client()
+    lab.wait_for_view(stays, {0: 1})
+    manager.kill()
+    newcomer = lab.connect()
+    accept(manager, "0/9")
+    if kept == "all":
+        manager.store["0/9/0"] = eventfd.create()
+    manager.start()
+    for client in (newcomer, stays):
+        lab.wait_for_view(client, {0: 1, 1: 1})
+    stays.ring(1)
+    assert newcomer.rung()
+    lab.wait("the store", lambda: set(manager.store) >= {"0/2", "0/2/0"})
+    assert not {"0/9", "0/9/0"} & set(manager.store)
+    manager.restart()
+    lab.wait_for_view(lab.client(), {0: 1, 1: 1, 2: 1})
+    assert not newcomer.closed()
+
+
+def test_bad_client_that_was_not_written_down(lab: Lab) -> None:
+    """Nobody hears of it."""
+    manager = Manager(lab)
+    manager.start()
+    stays = lab.client()
+    lab.wait_for_view(stays, {0: 1})
+    manager.kill()
+    rude = lab.connect()
+    accept(manager, "0/9")
+    rude.say(b"x")
+    manager.start()
+    lab.wait("it to be disconnected", rude.closed)
+    lab.wait_for_view(lab.client(), {0: 1, 1: 1})
+    lab.wait_for_view(stays, {0: 1, 1: 1})
+    assert len(stays.messages) == 5
+    lab.wait("the store to be tidy", lambda: "0/9" not in manager.store)
 
 
 def test_service_stop_and_start(lab: Lab) -> None:
