@@ -7,10 +7,15 @@
  * "FD NAME" a line, into a memfd whose number is in IVSHMEMD_HANDOVER. The table is
  * needed because one variable holds 128 KiB, too little for the names of 10,000 fds,
  * and because an exec that fails must leave all fds in their places.
+ *
+ * An exec that works cannot be undone. So the program is looked at before: a script,
+ * another program, or one that was copied in part would end all connections. It is
+ * not tried out, because the sandbox lets us start no process.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -415,6 +420,31 @@ static void set_inheritable(const Handover *handover, bool inheritable)
     }
 }
 
+/* Is that a whole program, which reads a table of fds? */
+static bool can_take_over(const char *file, gsize length)
+{
+    const ElfW(Ehdr) *header = (const void *)file;
+
+    return length >= sizeof(*header) && !memcmp(file, ELFMAG, SELFMAG) &&
+           header->e_shoff <= length &&
+           (gsize)header->e_shnum * header->e_shentsize <= length - header->e_shoff &&
+           memmem(file, length, TABLE_VARIABLE, strlen(TABLE_VARIABLE));
+}
+
+/* What cannot be read is left to execve(), which says why if it cannot either. */
+static bool check_program(const char *program, GError **error)
+{
+    g_autofree char *file = NULL;
+    gsize length;
+
+    if (g_file_get_contents(program, &file, &length, NULL) &&
+        !can_take_over(file, length)) {
+        return fail(error, "%s is no complete ivshmemd that the clients can be handed "
+                    "to: install it anew", program);
+    }
+    return true;
+}
+
 bool handover_exec(Handover *handover, const char *program, char **argv,
                    unsigned generation, GError **error)
 {
@@ -423,6 +453,9 @@ bool handover_exec(Handover *handover, const char *program, char **argv,
     char number[16];
     int saved;
 
+    if (!check_program(program, error)) {
+        return false;
+    }
     g_string_prepend(handover->table, first);
     if (table < 0 || write(table, handover->table->str, handover->table->len) !=
                      (ssize_t)handover->table->len) {

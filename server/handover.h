@@ -86,7 +86,8 @@ void handover_add(Handover *handover, const char *name, int fd);
 
 /*
  * Execute @argv in place of this process, which gets what was added. Returns only if
- * that failed, and everything is then as it was.
+ * that failed, also where @program is seen to be none that can go on from here.
+ * Everything is then as it was.
  */
 bool handover_exec(Handover *handover, const char *program, char **argv,
                    unsigned generation, GError **error);

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -463,12 +464,18 @@ def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
     lab.wait_for_view(client, {0: 1, 1: 1})
 
 
-def test_missing_program_changes_nothing(lab: Lab) -> None:
+def from_a_copy(lab: Lab) -> tuple[Process, Path]:
+    """A server whose program a test may spoil."""
     program = lab.path("ivshmemd")
     shutil.copy(lab.command()[0], program)
     process = lab.bed.program("ivshmemd", [
         str(program), *lab.command("--control", str(lab.control))[1:]])
     lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
+    return process, program
+
+
+def test_missing_program_changes_nothing(lab: Lab) -> None:
+    _, program = from_a_copy(lab)
     first = lab.client()
     program.unlink()
     ended = lab.ctl("reload")
@@ -479,14 +486,43 @@ def test_missing_program_changes_nothing(lab: Lab) -> None:
     lab.wait_for_view(second, {0: 1, 1: 1})
 
 
+def script(ivshmemd: bytes) -> bytes:
+    text = b"#!/bin/sh\nexit 1\n"
+    return text + ivshmemd[len(text):]  # so that it alone is wrong
+
+
+def cut_short(ivshmemd: bytes) -> bytes:
+    return ivshmemd[:-1]
+
+
+def another_program(ivshmemd: bytes) -> bytes:
+    return Path("/bin/false").read_bytes()
+
+
+@pytest.mark.parametrize("spoil", [script, cut_short, another_program])
+def test_bad_program_changes_nothing(
+        lab: Lab, spoil: Callable[[bytes], bytes]) -> None:
+    process, program = from_a_copy(lab)
+    process.expect_error(f"not reloaded: {program} is no complete ivshmemd .* "
+                         "install it anew")
+    client = lab.client()
+    good = program.read_bytes()
+    program.unlink()  # what runs cannot be written
+    program.write_bytes(spoil(good))
+    program.chmod(0o755)
+    ended = lab.ctl("reload")
+    assert ended.returncode == 1
+    assert f"{program} is no complete ivshmemd" in ended.stderr
+    os.kill(process.pid, signal.SIGHUP)
+    lab.wait("the log", lambda: process.errors)
+    lab.wait_for_view(lab.client(), {0: 1, 1: 1})
+    lab.wait_for_view(client, {0: 1, 1: 1})
+
+
 def test_another_program_takes_over(lab: Lab) -> None:
     """An upgrade: the file at the same path is another one."""
-    program = lab.path("ivshmemd")
-    shutil.copy(lab.command()[0], program)
-    process = lab.bed.program("ivshmemd", [
-        str(program), *lab.command("--control", str(lab.control))[1:]])
+    process, program = from_a_copy(lab)
     process.expect_error("reloaded: ")
-    lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
     client: Client = lab.client()
     newer = lab.path("newer")
     shutil.copy(program, newer)
