@@ -214,6 +214,9 @@ static void test_bad_second_session(void)
         fake_server_expect(server, talk_badly, (void *)bad);
         WAIT_IN_MAIN_LOOP(has_error(told, bad->reason));
         fake_server_join(server);
+        /* Without an own ID there is no session to go on with */
+        WAIT_IN_MAIN_LOOP(is_connected(told) || bad->closes ||
+                          fake_server_client_left(server));
     }
     fake_server_hang_up(server);
     WAIT_IN_MAIN_LOOP(!is_connected(told));
