@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from ivshmem import Testbed, TestbedError, artifacts
 from ivshmem.process import Process
 from ivshmem.server import is_listening
@@ -31,6 +33,20 @@ def sandbox() -> str:
     """A system call that is not allowed ends the server, and fails the test.
     Sanitizers need more calls than the sandbox allows."""
     return f"--sandbox={os.environ.get('IVSHMEMD_SANDBOX', 'kill')}"
+
+
+def with_mounts(*mounts: str) -> list[str]:
+    """A command that executes another, to which the file system looks as
+    after these `mount` commands; and to nobody else. Skips the test where that
+    is not possible."""
+    script = " && ".join([*(f"mount {each}" for each in mounts), 'exec "$@"'])
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = ["unshare", "--mount", *as_root, "sh", "-c", script, "sh"]
+    tried = subprocess.run([*command, "true"], text=True, capture_output=True,
+                           timeout=SECONDS)
+    if tried.returncode:
+        pytest.skip(f"no mounts of the test's own: {tried.stderr.strip()}")
+    return command
 
 
 class Lab:

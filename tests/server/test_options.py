@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from ivshmem import artifacts
 from ivshmem.procfs import open_files
 
-from .lab import Lab
+from .lab import READY, Lab, sandbox, with_mounts
 
 
 def said(*options: str) -> str:
@@ -180,6 +181,41 @@ def test_daemon(lab: Lab) -> None:
         assert not {"pipe"} & set(open_files(pid))
     lab.wait("the daemon to end", lambda: not file.exists())
     assert not lab.socket.exists()
+
+
+@pytest.fixture
+def by_default(lab: Lab) -> list[str]:
+    """An ivshmemd that is told nothing of where to listen. What it has for /tmp
+    is the test's folder, so that no other server is in its way."""
+    lab.path("run").mkdir()
+    shutil.copy(artifacts.ivshmemd(), lab.path("ivshmemd"))
+    return [*with_mounts(f"--bind {lab.path('run')} /var/run",
+                         f"--bind {lab.directory} /tmp"),
+            "/tmp/ivshmemd", sandbox()]
+
+
+DEFAULT_SOCKET = "ivshmem_socket"
+
+
+def test_defaults(lab: Lab, by_default: list[str]) -> None:
+    process = lab.bed.program("ivshmemd", by_default)
+    lab.wait("ivshmemd to be ready", lambda: process.said(READY))
+    assert process.output == [f"ivshmemd is ready: /tmp/{DEFAULT_SOCKET} "
+                              "(1 vector): 4M, sealed memfd"]
+    assert lab.client(lab.path(DEFAULT_SOCKET)).id == 0
+    assert not list(lab.path("run").glob("*.pid"))
+    lab.stop(process)
+    assert not lab.path(DEFAULT_SOCKET).exists()
+
+
+def test_defaults_of_a_daemon(lab: Lab, by_default: list[str]) -> None:
+    file = lab.path("run") / "ivshmem-server.pid"
+    subprocess.run([*by_default, "--daemon"], timeout=10, check=True,
+                   stdout=subprocess.DEVNULL)
+    with daemon(file):
+        assert lab.client(lab.path(DEFAULT_SOCKET)).id == 0
+    lab.wait("the daemon to end", lambda: not file.exists())
+    assert not lab.path(DEFAULT_SOCKET).exists()
 
 
 def test_daemon_that_fails(lab: Lab) -> None:
