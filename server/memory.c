@@ -25,6 +25,7 @@
 #include "memory.h"
 #include "size.h"
 
+#define MEBIBYTE (UINT64_C(1) << 20)
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* Bytes that can be had without ending other processes; all, if nobody says */
@@ -85,7 +86,7 @@ static bool memory_make_sealed(Memory *memory, uint64_t asked, GError **error)
     memory->size = size_round_up(asked, sysconf(_SC_PAGESIZE));
     if (memory->size > available) {
         g_autofree char *size = size_format(memory->size);
-        g_autofree char *rest = size_format(available);
+        g_autofree char *rest = size_format(available / MEBIBYTE * MEBIBYTE);
 
         return fail(error, "cannot reserve memory of %s: this machine has %s left. "
                     "Choose a smaller size with -l", size, rest);
