@@ -133,6 +133,17 @@ static bool is_heard(FakePeer *peer)
     return g_poll(&fd, 1, 0) == 0;
 }
 
+/* That the second ring is heard, means that the first has run its course */
+static void let_rings_arrive(Rig *rig)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        fake_peer_ring(rig->own, 0);
+        WAIT_FOR(is_heard(rig->own));
+    }
+    /* And so has what it left for the main loop */
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'query-status'}");
+}
+
 static void assert_rings_arrive(Rig *rig)
 {
     WAIT_FOR(is_heard(rig->own));
@@ -218,7 +229,7 @@ static void test_pause(const void *variant)
         WAIT_FOR(irq_pending(rig->vm, IRQ_LINE));
         qtest_qmp_assert_success(rig->vm, "{'execute': 'stop'}");
         irq_clear(rig->vm, IRQ_LINE);
-        g_usleep(1000);
+        let_rings_arrive(rig);
         g_assert_false(irq_pending(rig->vm, IRQ_LINE));
         qtest_qmp_assert_success(rig->vm, "{'execute': 'cont'}");
     }
@@ -251,7 +262,8 @@ static void test_unrealize(const void *variant)
         WAIT_FOR(irq_pending(rig->vm, IRQ_LINE));
         unrealize(rig->vm, DEVICE_PATH);
         irq_clear(rig->vm, IRQ_LINE);
-        g_usleep(1000);
+        /* The main loop has done all that was left before it answers */
+        qtest_qmp_assert_success(rig->vm, "{'execute': 'query-status'}");
         g_assert_false(irq_pending(rig->vm, IRQ_LINE));
     }
 }
