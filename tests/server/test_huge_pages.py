@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ivshmem.board import usual_device
 from ivshmem.memory import MIB, SharedMemory
 
 from .client import Client
-from .lab import Lab, with_mounts
+from .lab import LOOK_SECONDS, SECONDS, Lab, with_mounts
 from .test_with_vms import MISSING
 
 PAGE = 2 * MIB
@@ -22,29 +23,41 @@ PAGES = 2
 POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 
 
-@pytest.fixture
-def command(lab: Lab) -> Iterator[list[str]]:
-    """Within which `directory` is a hugetlbfs with PAGES free. The machine has
-    as many in reserve afterwards as before. One test at a time."""
-    directory(lab).mkdir()
-    mounted = with_mounts(f"-t hugetlbfs -o pagesize={PAGE} none "
-                          f"{directory(lab)}")
+def reserve(number: int) -> int:
+    """How many are reserved then, those counted that are still in use."""
+    POOL.write_text(str(number))
+    return int(POOL.read_text())
+
+
+@pytest.fixture(autouse=True)
+def more_pages() -> Iterator[None]:
+    """PAGES more than before, for one test at a time. As it needs no other
+    fixture it ends after them, when nobody has the memory any more."""
     try:
         pool = POOL.open("r+")
     except OSError as error:
         pytest.skip(f"no huge pages can be reserved: {error}")
     with pool:
         fcntl.flock(pool, fcntl.LOCK_EX)
-        before = POOL.read_text()
-        wanted = int(before) + PAGES
+        before = int(pool.read())
         try:
-            POOL.write_text(str(wanted))
-            if (got := int(POOL.read_text())) < wanted:
-                pytest.skip(f"{wanted} huge pages cannot be reserved: this "
-                            f"machine gave {got}")
-            yield mounted
+            if (got := reserve(before + PAGES)) < before + PAGES:
+                pytest.skip(f"{before + PAGES} huge pages cannot be reserved: "
+                            f"this machine gave {got}")
+            yield
         finally:
-            POOL.write_text(before)
+            end = time.monotonic() + SECONDS
+            while (left := reserve(before)) != before:
+                assert time.monotonic() < end, f"{left} huge pages are left"
+                time.sleep(LOOK_SECONDS)
+
+
+@pytest.fixture
+def command(lab: Lab) -> list[str]:
+    """Within which `directory` is a hugetlbfs."""
+    directory(lab).mkdir()
+    return with_mounts(f"-t hugetlbfs -o pagesize={PAGE} none "
+                       f"{directory(lab)}")
 
 
 def directory(lab: Lab) -> Path:
