@@ -99,7 +99,7 @@ ninja_step() {
         ninja -C "$folder" "$@" >&2
     else
         log_lines=40 step "$ninja_log" "$text" ninja ${verbose:+-v} -C "$folder" "$@" || return
-        [ -n "$verbose" ] || ! grep 'warning: ' "$log" >&2
+        [ -n "$verbose" ] || grep 'warning: ' "$log" >&2 || :
     fi
 }
 
