@@ -307,8 +307,8 @@ static void handshake_timeout(void *opaque)
 
 /*
  * The server announces the peers that are already there before it gives the
- * device its own vectors.  Once these have come, the guest can ring every one
- * of them from its first instruction.
+ * device its own vectors.  Once these have arrived, the guest can ring every
+ * one of them from its first instruction.
  */
 static bool shake_hands(IvshmemFlatClient *c, Error **errp)
 {

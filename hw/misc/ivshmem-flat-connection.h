@@ -53,14 +53,14 @@ const char *ivshmem_flat_connection_name(IvshmemFlatConnection *connection);
 bool ivshmem_flat_connection_open(IvshmemFlatConnection *connection,
                                   int timeout_ms, Error **errp);
 
-/* The next message, once all of it has come.  *@fd is the caller's, or -1. */
+/* Reads one whole message.  The caller owns *@fd, which may be -1. */
 IvshmemFlatRead ivshmem_flat_connection_read(IvshmemFlatConnection *connection,
                                              int64_t *msg, int *fd);
 
-/* Whether there is a socket to read from, be it only what is left there */
+/* Whether there is a socket to read from, even if the server has hung up */
 bool ivshmem_flat_connection_is_open(IvshmemFlatConnection *connection);
 
-/* How many messages have come and are not read yet */
+/* How many whole messages are waiting to be read */
 unsigned
 ivshmem_flat_connection_count_unread(IvshmemFlatConnection *connection);
 

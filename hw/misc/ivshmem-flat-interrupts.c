@@ -109,7 +109,7 @@ void ivshmem_flat_interrupts_add_vector(IvshmemFlatInterrupts *s,
                        vector_rung, new);
 }
 
-/* The IOThread may have one in hand, and is therefore the one to free them */
+/* The IOThread may be using one, so it frees them */
 void ivshmem_flat_interrupts_forget_vectors(IvshmemFlatInterrupts *s)
 {
     for (unsigned i = 0; i < s->line_count; i++) {
@@ -151,7 +151,7 @@ static void iothread_quiesced(void *opaque)
     qemu_event_set(opaque);
 }
 
-/* Returns when the IOThread has nothing of the device in hand any more */
+/* Returns when the IOThread no longer runs code of the device */
 static void quiesce_iothread(IvshmemFlatInterrupts *s)
 {
     QemuEvent quiesced;
