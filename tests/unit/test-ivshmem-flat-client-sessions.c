@@ -63,7 +63,7 @@ static void test_departure(void)
     assert_rings(told, other, 0);
 }
 
-/* The ring goes to who has the ID now, though nobody has read of it */
+/* A ring reaches the peer that has the ID now, before anybody read of it */
 static void test_id_comes_back(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
