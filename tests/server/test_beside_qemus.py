@@ -153,7 +153,8 @@ def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                                 number: int) -> None:
     server.start("-n", str(vectors))
     clients = [lab.connect() for _ in range(number)]
-    for client in clients[-2:]:
+    lab.wait("the last to be greeted", clients[-1].greeted)
+    for client in clients[-3:-1]:
         lab.wait_for_view(client, {peer: vectors for peer in range(number)},
                           server.patience)
 
