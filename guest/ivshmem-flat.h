@@ -44,17 +44,22 @@
  * again and when the server has replaced the shared memory.  After a restart of
  * the server the device's own ID, the peers' IDs and the contents of the memory
  * may all be different.  To notice, keep a magic word and an epoch in the
- * memory.  One VM, the same each time, sets the memory up: it clears the magic
- * word, writes all else, then a new epoch (a random number at first, later the
- * last one plus 1), and the magic word last.  At each doorbell every VM looks
- * at these first:
+ * memory and, for each VM, its ID and the epoch that it has joined.  New memory
+ * is zero: nobody has joined it.  One VM, the same each time, sets it up: it
+ * writes all else, then the epoch (the last one plus 1), and the magic word
+ * last.  At each doorbell every VM looks at these first:
  *
  *     if (ivshmem_flat_load32(&shared->magic) != MAGIC) {
- *         // the memory is new: set it up, or look again until it is set up
- *     } else if (ivshmem_flat_load32(&shared->epoch) != last_epoch ||
- *                ivshmem_flat_own_id(&shm) != last_id) {
- *         // begin again: remember both, say who you are, find the peers
+ *         // the memory is new: set it up, or look again at the next doorbell
+ *     } else if (ivshmem_flat_load32(&mine->epoch) !=
+ *                    ivshmem_flat_load32(&shared->epoch) ||
+ *                ivshmem_flat_load32(&mine->id) != ivshmem_flat_own_id(&shm)) {
+ *         // begin again: write both, then find the peers
  *     }
+ *
+ * A peer may return later than this VM, and a doorbell to it is lost until
+ * then.  At each doorbell, ring those who have not answered in the memory.
+ * guest/examples/rejoin.c is a program that does all of this.
  *
  * CONTEXT.  Each function says where it may be called.  "Any context" means in
  * interrupt handlers and in several threads at the same time.  No function

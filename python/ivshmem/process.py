@@ -62,7 +62,7 @@ class Process:
         self.output: list[str] = []
         self.errors: list[str] = []
         self._news = news
-        self._expected: list[tuple[str, int]] = []
+        self._expected: list[tuple[str, int, int]] = []
         self._is_excused = False
         self._is_stopped = False  # told to end, while it ran
         self._is_forced = False   # and ended, as it did not of itself
@@ -111,10 +111,11 @@ class Process:
         """Its failure is what was wanted."""
         self._is_excused = True
 
-    def expect_error(self, pattern: str, most: int = 1) -> None:
-        """Expects a match of the pattern on stderr, at least once and at most
-        `most` times. It may span lines."""
-        self._expected.append((pattern, most))
+    def expect_error(self, pattern: str, most: int = 1,
+                     least: int = 1) -> None:
+        """Expects from `least` to `most` matches of the pattern on stderr. One
+        may span lines."""
+        self._expected.append((pattern, least, most))
 
     def unexpected_errors(self) -> list[str]:
         """What is on stderr and should not, or is not and should."""
@@ -122,11 +123,12 @@ class Process:
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         faults = []
         unexpected = dict(enumerate(self.errors))
-        for pattern, most in self._expected:
+        for pattern, least, most in self._expected:
             matches = list(re.finditer(pattern, text, re.MULTILINE))
-            if not 0 < len(matches) <= most:
+            if not least <= len(matches) <= most:
                 faults.append(f"{self.name} has '{pattern}' {len(matches)} "
-                              f"times on stderr, expected was 1 to {most}")
+                              f"times on stderr, expected was {least} to "
+                              f"{most}")
             for match in matches:
                 for number in range(bisect_right(starts, match.start()) - 1,
                                     bisect_right(starts, match.end())):

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boards find each other again after a restart, of the server or of one.
+
+They run guest/examples/rejoin.c, which explains the words.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ivshmem import Testbed, artifacts
+from ivshmem.board import BOARDS, Board, usual_device
+from ivshmem.process import Process
+from ivshmem.server import Server, is_listening
+
+both_servers = pytest.mark.both_servers
+either_first = pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
+
+
+def reconnect() -> str:
+    """QEMU before 9.2 counts in seconds."""
+    told = subprocess.run([str(artifacts.qemu_system("arm")), "--version"],
+                          check=True, capture_output=True, text=True).stdout
+    version = re.search(r"version (\d+)\.(\d+)", told)
+    assert version
+    return ("reconnect-ms=100" if tuple(map(int, version.groups())) >= (9, 2)
+            else "reconnect=1")
+
+
+def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
+    """A board, to which the server will return so many times."""
+    options = usual_device(name, server.socket)
+    options[1] += f",{reconnect()}"
+    board = bed.board(name, "rejoin", device=options)
+    if returns:
+        board.expect_error("warning: .*server has gone", returns + 1, returns)
+        board.expect_error("info: .*server is back", returns, returns)
+    # Who has not returned yet cannot be rung, which does no harm.
+    board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
+                       most=100, least=0)
+    return board
+
+
+@dataclass
+class Told:
+    """What a board has told on its console, since it joined last."""
+
+    joined: int = 0  # how often
+    epoch: int = 0
+    id: int = -1
+    others: dict[str, int] = field(default_factory=dict)
+
+
+def told(board: Board) -> Told:
+    result = Told()
+    for match in board.matches(r"^rejoin: (?:joined epoch (\d+) as|(\S+) is) "
+                               r"id (\d+)$"):
+        epoch, other, number = match.groups()
+        if epoch:
+            result = Told(result.joined + 1, int(epoch), int(number))
+        else:
+            result.others[other] = int(number)
+    return result
+
+
+def wait_for_meeting(bed: Testbed, *boards: Board, joined: int = 1) -> None:
+    """Until each has joined so often, and knows the other's ID."""
+    def have_met() -> bool:
+        all_told = {board.kind: told(board) for board in boards}
+        return all(
+            one.joined == joined and one.epoch == 1 and
+            one.others == {name: other.id for name, other in all_told.items()
+                           if other is not one}
+            for one in all_told.values())
+
+    bed.wait("the boards to meet", have_met)
+
+
+@both_servers
+@either_first
+def test_server_returns_with_new_memory(bed: Testbed,
+                                        names: tuple[str, str]) -> None:
+    returns = 3
+    server = bed.server()
+    boards = [start(bed, server, name, returns) for name in names]
+    wait_for_meeting(bed, *boards)
+
+    for joined in range(2, 2 + returns):
+        server.stop()
+        server = bed.server(socket=server.socket)
+        wait_for_meeting(bed, *boards, joined=joined)
+
+    assert boards[names.index(BOARDS[0])].count("setting it up") == 1 + returns
+    assert boards[names.index(BOARDS[1])].count("setting it up") == 0
+
+
+def property_of(board: Board, name: str) -> object:
+    """As QEMU has it, whatever the guest says."""
+    return board.qmp.command(
+        "qom-get", path="/machine/peripheral-anon/device[0]", property=name)
+
+
+@dataclass
+class Keeper:
+    """ivshmemd whose memory outlives it, as that of QEMU's server does not."""
+
+    socket: Path
+
+    def start(self, bed: Testbed) -> Process:
+        server = bed.program("ivshmemd", [
+            str(artifacts.ivshmemd()), "-S", str(self.socket),
+            "-m", str(self.socket.parent)])
+        bed.wait("the server to listen", lambda: is_listening(self.socket))
+        return server
+
+
+@either_first
+def test_server_returns_with_the_same_memory(bed: Testbed,
+                                             names: tuple[str, str]) -> None:
+    """The epoch stays, nothing is set up again, and IDs may change."""
+    keeper = Keeper(bed.directory() / "socket")
+    server = keeper.start(bed)
+    boards = [start(bed, keeper, name, returns=3) for name in names]
+    wait_for_meeting(bed, *boards)
+
+    for sessions in range(2, 5):
+        server.stop()
+        server = keeper.start(bed)
+        server.expect_error("left from before: what is in it is kept")
+        for board in boards:
+            bed.wait("the server to return", lambda: property_of(
+                board, "sessions") == sessions)
+        ids = {board.kind: property_of(board, "own-id") for board in boards}
+        for board in boards:
+            bed.wait("the boards to meet", lambda: ids == {
+                board.kind: told(board).id, **told(board).others})
+
+    assert sum(board.count("setting it up") for board in boards) == 1
+
+
+@both_servers
+@either_first
+def test_board_returns(bed: Testbed, names: tuple[str, str]) -> None:
+    server = bed.server()
+    stays, leaves = (start(bed, server, name) for name in names)
+    wait_for_meeting(bed, stays, leaves)
+
+    for number in (2, 3):
+        leaves.stop()
+        leaves = start(bed, server, names[1])
+        wait_for_meeting(bed, stays, leaves)
+        assert told(leaves).id == number
