@@ -344,6 +344,51 @@ static void test_shared(void)
     assert_rings_arrive(rig);
 }
 
+/*
+ * The thread runs a block job and serves an export.  The main loop waits for
+ * it with the big lock held at each stop: a thread that then waited for the
+ * lock would wait for ever, and so would the main loop.
+ */
+static void test_shared_with_disk(const void *variant)
+{
+    g_autoptr(Rig) rig =
+        rig_start(variant,
+                  "-blockdev null-co,node-name=disk,size=1099511627776,"
+                  "latency-ns=50000 "
+                  "-blockdev null-co,node-name=copy,size=1099511627776,"
+                  "latency-ns=50000");
+    g_autofree char *socket = g_strdup_printf("%s/nbd", tmpdir);
+
+    alarm(60);
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'nbd-server-start', "
+                             "'arguments': {'addr': {'type': 'unix', "
+                             "'data': {'path': %s}}}}", socket);
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'x-blockdev-set-iothread', "
+                             "'arguments': {'node-name': 'disk', "
+                             "'iothread': 'io'}}");
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'blockdev-mirror', "
+                             "'arguments': {'job-id': 'job', "
+                             "'device': 'disk', 'target': 'copy', "
+                             "'sync': 'full'}}");
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'block-export-add', "
+                             "'arguments': {'type': 'nbd', 'id': 'export', "
+                             "'node-name': 'disk', 'iothread': 'io'}}");
+    rig_ring_on(rig);
+    for (unsigned i = 0; i < 100; i++) {
+        qtest_qmp_assert_success(rig->vm, "{'execute': 'stop'}");
+        qtest_qmp_assert_success(rig->vm, "{'execute': 'cont'}");
+        WAIT_FOR(irq_pending(rig->vm, IRQ_LINE));
+    }
+    rig_ring_no_more(rig);
+    assert_rings_arrive(rig);
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'block-job-cancel', "
+                             "'arguments': {'device': 'job', "
+                             "'force': true}}");
+    qtest_qmp_eventwait(rig->vm, "BLOCK_JOB_CANCELLED");
+    qtest_qmp_assert_success(rig->vm, "{'execute': 'nbd-server-stop'}");
+    alarm(0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -375,6 +420,13 @@ int main(int argc, char **argv)
         }
     }
     qtest_add_func("ivshmem-flat/iothread/shared", test_shared);
+    for (unsigned j = 1; j < ARRAY_SIZE(variants); j++) {
+        g_autofree char *path =
+            g_strdup_printf("ivshmem-flat/iothread/shared-with-disk/%s",
+                            variants[j].name);
+
+        qtest_add_data_func(path, &variants[j], test_shared_with_disk);
+    }
 
     return run_tests();
 }
