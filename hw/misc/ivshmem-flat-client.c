@@ -235,8 +235,8 @@ static IvshmemFlatRead take_message(IvshmemFlatClient *c, Error **errp)
     if (read == IVSHMEM_FLAT_MESSAGE) {
         c->messages++;
         process_msg(c, msg, fd, errp);
-        if (!is_fd_left()) {
-            /* Those who come need the room of those who have departed */
+        if (ivshmem_flat_peers_has_departures(&c->peers) && !is_fd_left()) {
+            /* Newcomers need the room of those who have departed */
             ivshmem_flat_peers_forget_departed(&c->peers);
         }
     }

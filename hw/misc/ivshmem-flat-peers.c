@@ -101,6 +101,11 @@ void ivshmem_flat_peers_depart(IvshmemFlatPeers *p, uint16_t id)
     departure_is_final(p);
 }
 
+bool ivshmem_flat_peers_has_departures(IvshmemFlatPeers *p)
+{
+    return timer_pending(&p->departure_timer);
+}
+
 void ivshmem_flat_peers_undo_departures(IvshmemFlatPeers *p)
 {
     GHashTableIter iter;

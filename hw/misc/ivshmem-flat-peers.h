@@ -40,6 +40,9 @@ void ivshmem_flat_peers_add_vector(IvshmemFlatPeers *peers, uint16_t id,
 /* The peer, which is connected, departs */
 void ivshmem_flat_peers_depart(IvshmemFlatPeers *peers, uint16_t id);
 
+/* Whether anybody departed within the last second */
+bool ivshmem_flat_peers_has_departures(IvshmemFlatPeers *peers);
+
 /* Who departed within the last second has not */
 void ivshmem_flat_peers_undo_departures(IvshmemFlatPeers *peers);
 
