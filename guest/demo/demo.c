@@ -8,23 +8,8 @@
 
 #include "board.h"
 #include "console.h"
+#include "device.h"
 #include "member.h"
-#include "ivshmem-flat.h"
-
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells; /* heard */
-
-static void on_doorbell(void *context, uint16_t vector)
-{
-    (void)context;
-    (void)vector;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm, 0);
-}
 
 uint16_t demo_own_id(void)
 {
@@ -60,16 +45,7 @@ void demo_give_up(void)
 
 int main(void)
 {
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
-                     BOARD_SHM_BYTES);
-    if (!ivshmem_flat_present(&shm)) {
-        print("demo: FAILED no ivshmem-flat at 0x%x: give QEMU one there\n",
-              BOARD_SHM_REGISTERS);
-        return 1;
-    }
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
-
+    count_doorbells();
     demo_run(board_name,
              ivshmem_flat_at(&shm, 0, sizeof(struct demo_memory)));
     return 0;
