@@ -11,12 +11,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
 from board import BOARD, TICKS_PER_US, microseconds
 from compiled import compiled
 from measure import Group, Measurement, Ratio, Subject
-from ivshmem import Testbed, TestbedError, artifacts
+from reference import MEMORY_BYTES, REFERENCE, THEIRS, their_board
+from ivshmem import Testbed, TestbedError
 from ivshmem.board import Board, usual_device
 from ivshmem.memory import MIB
 from ivshmem.server import IvshmemServer
@@ -33,29 +33,14 @@ LINUX_PATIENCE_SECONDS = 60.0
 
 FLOOR = "floor: eventfd and poll"
 OURS = "ivshmem-flat"
-POLLING = "ivshmem-flat, polling iothread"
-THEIRS = "QEMU's own ivshmem-flat"
+SHARED = "ivshmem-flat, iothread="
+POLLING = "ivshmem-flat, iothread= that polls"
 LINUX = "ivshmem-flat, PCI device in Linux"
-
-REFERENCE_BYTES = 1 * MIB
 
 # Longer than a trip takes, or QEMU would soon cease to.
 POLL_MAX_NS = 400_000
 
 StartBoard = Callable[[Testbed, IvshmemServer], Board]
-
-
-def _reference() -> Path | None:
-    """QEMU's own device, if build-reference could make it;
-    hw/arm/ivshmem-flat-testboard.c wires it."""
-    try:
-        program = artifacts.qemu_build() / "reference/qemu-system-arm"
-    except TestbedError:
-        return None
-    return program if program.exists() else None
-
-
-REFERENCE = _reference()
 
 
 @dataclass(frozen=True)
@@ -85,15 +70,23 @@ def ours(sleep: bool) -> Trip:
     return _between_boards(_our_board, sleep)
 
 
-def polling() -> float:
-    """The same, asleep; each device's IOThread looks for a while before it
-    sleeps, too."""
-    return _between_boards(_polling_board, sleep=True).mean
+def with_iothread(sleep: bool, poll_max_ns: int = 0) -> float:
+    """The same; each device has an IOThread that others may use, too, and that
+    looks for so long before it sleeps."""
+    def start(bed: Testbed, server: IvshmemServer) -> Board:
+        *others, device = usual_device(BOARD, server.socket)
+        return bed.board(BOARD, "doorbell", server, device=[
+            "-object", f"iothread,id=io,poll-max-ns={poll_max_ns}",
+            *others, f"{device},iothread=io"])
+
+    return _between_boards(start, sleep).mean
 
 
 def theirs(sleep: bool) -> Trip:
     """The same with the device that QEMU has without us."""
-    return _between_boards(_their_board, sleep, REFERENCE_BYTES)
+    return _between_boards(
+        lambda bed, server: their_board(bed, server, "doorbell"), sleep,
+        MEMORY_BYTES)
 
 
 def with_linux() -> float:
@@ -138,19 +131,6 @@ def _our_board(bed: Testbed, server: IvshmemServer) -> Board:
     return bed.board(BOARD, "doorbell", server)
 
 
-def _polling_board(bed: Testbed, server: IvshmemServer) -> Board:
-    *others, device = usual_device(BOARD, server.socket)
-    return bed.board(BOARD, "doorbell", server, device=[
-        "-object", f"iothread,id=io,poll-max-ns={POLL_MAX_NS}",
-        *others, f"{device},iothread=io"])
-
-
-def _their_board(bed: Testbed, server: IvshmemServer) -> Board:
-    return bed.board(BOARD, "doorbell", server, qemu=REFERENCE, device=[
-        "-M", "ivshmem-flat-testboard",
-        "-chardev", f"socket,path={server.socket},id=ivshmem"])
-
-
 def _best(name: str) -> str:
     return f"{name}, at best"
 
@@ -163,15 +143,18 @@ def _group(name: str, trip: Callable[[], Trip]) -> Group:
 def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
                  of_floor: float) -> Measurement:
     subjects: list[Subject | Group] = [
-        _group(FLOOR, floor), _group(OURS, lambda: ours(sleep))]
-    ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR))]
+        _group(FLOOR, floor), _group(OURS, lambda: ours(sleep)),
+        Subject(SHARED, lambda: with_iothread(sleep))]
+    ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR)),
+              Ratio(SHARED, OURS)]
     if REFERENCE:
         subjects.append(_group(THEIRS, lambda: theirs(sleep)))
         ratios += [Ratio(OURS, THEIRS, of_theirs),
                    Ratio(_best(OURS), _best(THEIRS))]
     if sleep:
         # A busy guest needs the CPU that it would take.
-        subjects.append(Subject(POLLING, polling))
+        subjects.append(Subject(
+            POLLING, lambda: with_iothread(sleep, POLL_MAX_NS)))
         ratios += [Ratio(POLLING, ratio.to, ratio.goal) for ratio in ratios
                    if ratio.goal]
     return Measurement(

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from board import BOARD, microseconds
 from many_peers import many_peers, room_for
 from measure import Group, Measurement, Ratio, Subject
+from reference import MEMORY_BYTES as THEIR_BYTES
+from reference import REFERENCE, THEIRS, their_board
 from ivshmem import Testbed, TestbedError
-from ivshmem.board import CORTEX_M, flat_device
+from ivshmem.board import CORTEX_M, Board, flat_device
 from ivshmem.memory import MIB
 
 # Of the devices, in this order; guest/bench/ringing.c says where they are.
@@ -27,10 +29,15 @@ MEMORY_BYTES = 4 * MIB
 
 PATIENCE_SECONDS = 30.0
 
+OURS = "the only device, ivshmem-flat"
+REFERENCE_NAME = f"the only device, {THEIRS}"
 ONE = "1 peer"
 MOST = "10,000 peers"
 IN_TURN = "10,000 peers, each in turn"
 KNOWN = (ONE, "100 peers", "1,000 peers", MOST)
+
+# Of guest/bench/ringing.c: for the same peer and for all in turn
+ALL_RINGS = 60 * 2 * 500
 
 # Of guest/bench/coalescing.c
 RINGS = 1_000_000
@@ -38,6 +45,48 @@ LISTENS, RUNG, SEEN, INTERRUPTS = 0x40, 0x80, 0xC0, 0xC4
 
 ASLEEP = "a board that sleeps"
 AWAKE = "a board that does not"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a board says of one turn, in ns for each doorbell."""
+
+    device: int
+    same: float
+    all: float
+
+
+def _turns(bed: Testbed, board: Board) -> list[Turn]:
+    """Of a board that runs, when it has finished."""
+    bed.wait("the board to finish", lambda: board.said("^ringing: done$"))
+    return [Turn(device, *(microseconds(ticks) * 1000 / rings
+                           for ticks in (same, all_)))
+            for device, rings, same, all_ in (
+                map(int, match.groups()) for match in board.matches(
+                    r"^ringing: device=(\d+) rings=(\d+) same=(\d+) "
+                    r"all=(\d+)$"))]
+
+
+def cost_alone(theirs: bool) -> float:
+    """In ns, on a board with one device and one peer, which is on the host.
+
+    QEMU's own device learns of a peer from the main loop, later than the guest
+    starts: the guest is held until then, and all its doorbells have to come."""
+    with Testbed(PATIENCE_SECONDS) as bed:
+        server = bed.server(size=THEIR_BYTES)
+        server.memory.set_words(0, 1, 0)
+        peer = bed.peer(server)
+        board = (their_board(bed, server, "ringing", paused=True) if theirs
+                 else bed.board(BOARD, "ringing", paused=True,
+                                device=flat_device(server.socket,
+                                                   size=THEIR_BYTES)))
+        peer.wait_for_peer(1, bed.remaining())
+        board.qmp.command("query-status")
+        board.qmp.command("cont")
+        turns = _turns(bed, board)
+        if (came := peer.take_doorbells()) != ALL_RINGS:
+            raise TestbedError(f"of {ALL_RINGS} doorbells {came} came")
+        return statistics.median(turn.same for turn in turns)
 
 
 def costs(peers: tuple[int, ...] = PEERS) -> list[tuple[float, float]]:
@@ -56,12 +105,9 @@ def costs(peers: tuple[int, ...] = PEERS) -> list[tuple[float, float]]:
         board = bed.board(BOARD, "ringing", device=options)
         for some in groups:
             some.introduce()
-        bed.wait("the board to finish", lambda: board.said("^ringing: done$"))
-        for turn in board.matches(r"^ringing: device=(\d+) rings=(\d+) "
-                                  r"same=(\d+) all=(\d+)$"):
-            number, rings = int(turn[1]), int(turn[2])
-            same[number].append(microseconds(turn[3]) * 1000 / rings)
-            each[number].append(microseconds(turn[4]) * 1000 / rings)
+        for turn in _turns(bed, board):
+            same[turn.device].append(turn.same)
+            each[turn.device].append(turn.all)
     return [(statistics.median(same[number]), statistics.median(each[number]))
             for number in range(len(peers))]
 
@@ -100,12 +146,23 @@ def storm(asleep: bool, rings: int = RINGS, rows: int = 1) -> Storm:
                      memory.word(INTERRUPTS))
 
 
-MEASUREMENTS = [
-    Measurement(
+def _ringing() -> Measurement:
+    subjects: list[Subject | Group] = [
+        Group((*KNOWN, IN_TURN), cost_by_name),
+        Subject(OURS, lambda: cost_alone(theirs=False))]
+    ratios = [*(Ratio(name, ONE) for name in KNOWN[1:-1]),
+              Ratio(MOST, ONE, goal=1.1), Ratio(IN_TURN, ONE)]
+    if REFERENCE:
+        subjects.append(Subject(REFERENCE_NAME,
+                                lambda: cost_alone(theirs=True)))
+        ratios.append(Ratio(OURS, REFERENCE_NAME, goal=1.1))
+    return Measurement(
         "ringing", "a doorbell, from the store to the next instruction", "ns",
-        [Group((*KNOWN, IN_TURN), cost_by_name)],
-        [*(Ratio(name, ONE) for name in KNOWN[1:-1]),
-         Ratio(MOST, ONE, goal=1.1), Ratio(IN_TURN, ONE)]),
+        subjects, ratios)
+
+
+MEASUREMENTS = [
+    _ringing(),
     Measurement(
         "storm", f"a doorbell, {RINGS:,} of them in a row, the last one seen",
         "ns",

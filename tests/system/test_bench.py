@@ -7,6 +7,7 @@ that nothing has interrupted, and one good try will do.
 """
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ import pytest
 
 import doorbell
 import memory
+import reference
 import ringing
-from ivshmem import TestbedError, eventfd
+from ivshmem import TestbedError, artifacts, eventfd
 from many_peers import room_for
 
 TRIES = 5
@@ -119,6 +121,24 @@ def test_last_of_many_doorbells_is_seen(asleep: bool) -> None:
     storm = ringing.storm(asleep, RINGS, ROWS)
 
     assert ROWS <= storm.interrupts <= RINGS * ROWS
+
+
+@pytest.mark.skipif(artifacts.is_stock(artifacts.qemu_system("arm")),
+                    reason="this QEMU was not built here")
+def test_qemus_own_device_can_be_measured(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the board that has ours elsewhere."""
+    build = artifacts.qemu_system("arm").parent
+    done = subprocess.run([artifacts.CHECKOUT / "bench/build-reference"],
+                          env={**os.environ, "QEMU_BUILD": str(build)},
+                          text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    if "without QEMU's own ivshmem-flat" in done.stderr:
+        pytest.skip(done.stderr)
+    monkeypatch.setattr(reference, "REFERENCE",
+                        build / "reference/qemu-system-arm")
+
+    ringing.cost_alone(theirs=True)
 
 
 @pytest.fixture
