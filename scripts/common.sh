@@ -60,7 +60,7 @@ count_seconds() {
 # $log_lines) is shown if it fails. On a terminal the seconds count. With V=1 there
 # is no log: all is shown.
 step() {
-    log=$cache/log/$1.log
+    log=$top/build/log/$1.log
     [ -z "$2" ] || say "$2"
     shift 2
     if [ -n "$verbose" ]; then

@@ -71,6 +71,7 @@ def test_two_checkouts_at_once(scratch: Path) -> None:
         assert build.returncode == 0, output
         result = Path(output.splitlines()[-1])
         assert result.is_relative_to(checkouts[version])
+        assert [*checkouts[version].glob("build/log/*.log")]
         told = subprocess.run(
             [result / "qemu-system-arm", "-device", "ivshmem-flat,help"],
             check=True, capture_output=True, text=True).stdout
