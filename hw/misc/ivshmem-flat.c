@@ -351,7 +351,7 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
         { "own-id", "This VM's ID at the server (read-only)" },
         { "connected", "Whether the server is there (read-only)" },
         { "peers", "Number of other VMs connected (read-only)" },
-        { "sessions", "Number of times that the server has come (read-only)" },
+        { "sessions", "Number of sessions with the server so far (read-only)" },
         { "version", "Of the device: " IVSHMEM_FLAT_VERSION " (read-only)" },
     };
 

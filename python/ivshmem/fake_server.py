@@ -212,8 +212,8 @@ class FakeServer:
     @contextmanager
     def repeating(self, say: Callable[[], None],
                   pause: float = 0.0) -> Iterator[None]:
-        """Calls say() again and again, with so many seconds in between, for
-        the length of the block, or until the client is gone."""
+        """Calls say() repeatedly, with a pause in seconds in between, until
+        the block ends or the client is gone."""
         enough = Event()
 
         def repeat() -> None:

@@ -120,8 +120,8 @@ class Testbed:
     def linux(self, command: str, server: Server | None = None,
               device: Sequence[str] | None = None, vectors: int = 1,
               **options: Any) -> LinuxGuest:
-        """A Linux guest that runs a command of guest/linux on a client of the
-        server with so many vectors.
+        """A Linux guest that runs a command of guest/linux. Its device is a
+        client of the server and has this number of vectors.
 
         `device` replaces the usual command line of the device, and then no
         server is needed; further options as of LinuxGuest."""

@@ -74,7 +74,7 @@ class Client:
         return self
 
     def view(self) -> dict[int, int]:
-        """Who is there, with so many vectors, by what was said so far."""
+        """The peers announced so far, and how many vectors each has."""
         self.read()
         return {peer: len(fds) for peer, fds in self._doorbells.items()}
 
