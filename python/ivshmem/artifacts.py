@@ -4,6 +4,9 @@
 Each build of QEMU has a folder build/qemu-* of its own. The environment
 variable QEMU_BUILD names the one to use, where there are several. Others, such
 as QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
+
+Where the package was installed, and is no longer in its checkout, programs are
+those on PATH.
 """
 
 import os
@@ -14,6 +17,7 @@ from pathlib import Path
 from .process import TestbedError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+IS_INSTALLED = not (CHECKOUT / "scripts/build-qemu").exists()
 
 
 def qemu_build() -> Path:
@@ -117,6 +121,10 @@ def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
     if override := os.environ.get(variable):
         path = Path(override).absolute()
         advice = f"{variable} names it: correct or unset {variable}"
+    elif IS_INSTALLED and "QEMU_BUILD" not in os.environ:
+        name = variable.lower().replace("_", "-")
+        path = Path(shutil.which(name) or name)
+        advice = f"put it on PATH, or set {variable} to it"
     else:
         path = usual()
         advice = f"{remedy}, or set {variable} to one of your own"

@@ -44,10 +44,16 @@ def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
                 controller: str = CORTEX_M.controller) -> list[str]:
     """A device, by default where a Cortex-M board has it. Addresses and size
     are bytes; line is the interrupt's number, None for none."""
-    irq = ("" if line is None else
-           f"x-irq-qompath={controller}/unnamed-gpio-in[{line}],")
+    irq = None if line is None else f"{controller}/unnamed-gpio-in[{line}]"
+    return device_options(server_socket, registers, memory, irq, size)
+
+
+def device_options(server_socket: Path, registers: int, memory: int,
+                   irq: str | None, size: int) -> list[str]:
+    """The same, with the interrupt lines as x-irq-qompath has them."""
+    lines = "" if irq is None else f"x-irq-qompath={irq},"
     return ["-chardev", f"socket,path={server_socket},id=iv{registers:x}",
-            "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{irq}"
+            "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{lines}"
             f"chardev=iv{registers:x},x-bus-address-mmr={registers:#x},"
             f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
 

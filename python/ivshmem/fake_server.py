@@ -149,7 +149,7 @@ class FakeServer:
             *((PEER, [doorbell]) for doorbell in self.peer_doorbells),
             (OWN_ID, [self.own_doorbell]),
         ]
-        self.memory = SharedMemory(Path(f"/proc/self/fd/{self.memory_fd}"))
+        self.memory = SharedMemory(self.memory_fd)
         self._stack.callback(self.memory.close)
         directory = tempfile.TemporaryDirectory(prefix="ivshmem-flat-")
         self.socket = Path(self._stack.enter_context(directory), "server.sock")

@@ -18,13 +18,14 @@ class SharedMemory:
     program nor a guest ever sees half of one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: Path | int) -> None:
+        """Of a file by its path, or by an fd that stays the caller's."""
         if sys.byteorder != "little":
             raise TestbedError(f"this host is {sys.byteorder}-endian, the words "
                                "in shared memory are little-endian: run this "
                                "on a little-endian host")
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0)
+        with open(file, "r+b", closefd=not isinstance(file, int)) as opened:
+            self._map = mmap.mmap(opened.fileno(), 0)
         whole = len(self) // WORD_BYTES * WORD_BYTES
         # The struct module would go through bytes.
         self._words = memoryview(self._map)[:whole].cast("I")

@@ -13,19 +13,22 @@ import time
 from pathlib import Path
 
 from . import eventfd
+from .memory import SharedMemory
 from .process import TestbedError
 
 NO_ID = -1  # the number that comes with the shared memory
 
 
 class Peer:
-    """One client of a server. Vectors are numbered from 0, times in seconds."""
+    """One client of a server, and a context manager that leaves it.
+
+    `id` is its own ID, `memory` the shared memory. Vectors are numbered from 0,
+    times are seconds. Not thread safe."""
 
     def __init__(self, server_socket: Path, vectors: int = 1,
                  timeout: float = 30.0) -> None:
         self._vectors = vectors
         self._fds: dict[int, list[int]] = {}  # of each ID, by vector
-        self._memory_fd: int | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(str(server_socket))
@@ -34,25 +37,44 @@ class Peer:
             self.close()
             raise
 
-    def wait_for_peer(self, peer: int, timeout: float) -> None:
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def wait_for_peer(self, peer: int, timeout: float = 30.0) -> None:
         """Returns when all vectors of the peer have been announced."""
         deadline = time.monotonic() + timeout
         while len(self._fds.get(peer, ())) < self._vectors:
             self._take_message(deadline, f"peer {peer} to be announced")
 
-    def wait_for_departure(self, peer: int, timeout: float) -> None:
+    def wait_for_departure(self, peer: int, timeout: float = 30.0) -> None:
         """Returns when the peer is said to have left."""
         deadline = time.monotonic() + timeout
         while peer in self._fds:
             self._take_message(deadline, f"peer {peer} to leave")
 
     def ring(self, peer: int, vector: int = 0) -> None:
-        eventfd.write(self._fds[peer][vector])
+        """Raises where no such peer, or no such vector, has been announced."""
+        try:
+            fd = self._fds[peer][vector]
+        except (KeyError, IndexError):
+            raise TestbedError(
+                f"peer {self.id} cannot ring vector {vector} of peer {peer}, "
+                "which is not connected: call wait_for_peer() first") from None
+        eventfd.write(fd)
 
-    def wait_for_doorbells(self, timeout: float, vector: int = 0) -> int:
+    def fileno(self, vector: int = 0) -> int:
+        """What is readable once the vector is rung, for select() or an event
+        loop. take_doorbells() makes it unreadable again. It stays the
+        peer's."""
+        return self._fds[self.id][vector]
+
+    def wait_for_doorbells(self, timeout: float = 30.0,
+                           vector: int = 0) -> int:
         """Waits until the vector was rung; returns how often it was."""
-        fd = self._fds[self.id][vector]
-        if not select.select([fd], [], [], timeout)[0]:
+        if not select.select([self.fileno(vector)], [], [], timeout)[0]:
             raise TestbedError(f"peer {self.id}: vector {vector} was not rung "
                                f"within {timeout:g} s")
         return self.take_doorbells(vector)
@@ -60,7 +82,7 @@ class Peer:
     def take_doorbells(self, vector: int = 0) -> int:
         """How often the vector was rung since last asked."""
         try:
-            return eventfd.read(self._fds[self.id][vector])
+            return eventfd.read(self.fileno(vector))
         except BlockingIOError:
             return 0
 
@@ -70,9 +92,8 @@ class Peer:
             for fd in fds:
                 os.close(fd)
         self._fds.clear()
-        if self._memory_fd is not None:
-            os.close(self._memory_fd)
-            self._memory_fd = None
+        if hasattr(self, "memory"):
+            self.memory.close()
 
     def _handshake(self, deadline: float) -> int:
         version, _ = self._receive(deadline, "the protocol version")
@@ -80,10 +101,14 @@ class Peer:
             raise TestbedError(f"the server speaks version {version} of the "
                                "protocol, not 0")
         own_id, _ = self._receive(deadline, "an ID")
-        number, self._memory_fd = self._receive(deadline, "the shared memory")
-        if number != NO_ID or self._memory_fd is None:
+        number, memory_fd = self._receive(deadline, "the shared memory")
+        if number != NO_ID or memory_fd is None:
             raise TestbedError(f"the server sent {number} instead of the "
                                "shared memory")
+        try:
+            self.memory = SharedMemory(memory_fd)
+        finally:
+            os.close(memory_fd)
         # The own vectors come last, after all peers already there.
         while len(self._fds.get(own_id, ())) < self._vectors:
             self._take_message(deadline, "the own vectors")

@@ -103,9 +103,14 @@ class Testbed:
                 raise TestbedError(f"{board} is given neither a server nor a "
                                    "command line for its device")
             device = usual_device(board, server.socket)
-        return self._started(Board(
-            self._name(board), board, artifacts.firmware(board, program),
-            device, self._news, **options))
+        return self.image(board, artifacts.firmware(board, program), device,
+                          **options)
+
+    def image(self, board: str, image: Path, device: Sequence[str],
+              **options: Any) -> Board:
+        """A board that runs an image; the rest as for board()."""
+        return self._started(Board(self._name(board), board, image, device,
+                                   self._news, **options))
 
     def zephyr(self, board: str, program: str, server: IvshmemServer,
                device: Sequence[str] | None = None,

@@ -59,8 +59,8 @@ def checkpatch(qemu: Path) -> list[str | Path]:
 
 
 # What becomes a part of QEMU, or is compiled with its headers
-C_FILES = having(".", "*.c", "*.h", ":!guest", ":!server", ":!tests/guest",
-                 ":!zephyr")
+C_FILES = having(".", "*.c", "*.h", ":!guest", ":!python", ":!server",
+                 ":!tests/guest", ":!zephyr")
 
 
 def test_c(checkpatch: list[str | Path], rules: str) -> None:

@@ -17,6 +17,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     for variable in ("QEMU_BUILD", "QEMU_SYSTEM_ARM", "IVSHMEM_SERVER"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(artifacts, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(artifacts, "IS_INSTALLED", False)
 
     def make(build: str, *names: str) -> Path:
         folder = tmp_path / "build" / build
@@ -91,3 +92,15 @@ def test_installed_qemu_is_told_by_what_it_loads(make: Make) -> None:
 
     assert artifacts.is_stock(stock / "qemu-system-arm")
     assert not artifacts.is_stock(built / "qemu-system-arm")
+
+
+def test_installed_package_looks_on_path(
+        make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make("elsewhere")
+    monkeypatch.setattr(artifacts, "IS_INSTALLED", True)
+    monkeypatch.setenv("PATH", str(folder))
+
+    assert artifacts.qemu_system("arm") == folder / "qemu-system-arm"
+    with pytest.raises(TestbedError, match="^ivshmemd is missing .*: put it on "
+                       "PATH, or set IVSHMEMD to it$"):
+        artifacts.ivshmemd()

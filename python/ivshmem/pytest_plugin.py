@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest fixtures for tests of your own firmware.
+
+    def test_answers(qemu_board, ivshmem_peer):
+        board = qemu_board("mps2-an385", "your.elf")
+        board.expect("ready")
+        ivshmem_peer.wait_for_peer(1)
+        ivshmem_peer.ring(1)
+        board.expect(r"heard (\\d+)")
+
+All that a test starts ends with it. If the test fails, pytest shows what every
+process wrote, by time. A test also fails if a board or the server has ended by
+itself, or has written to stderr; QEMU reports a guest's errors there.
+
+The mark ivshmem changes what a test is given:
+
+    @pytest.mark.ivshmem(timeout=120, size=1024 * 1024, vectors=2)
+
+`timeout` is how many seconds the test may wait in all (default 60), `size` the
+bytes of shared memory (4 MiB), `vectors` those of each client (1).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .board import Board, device_options, wiring
+from .memory import MIB
+from .peer import Peer
+from .process import TestbedError
+from .server import IvshmemServer
+from .testbed import Testbed
+
+DEFAULTS: dict[str, Any] = {"timeout": 60.0, "size": 4 * MIB, "vectors": 1}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "ivshmem(timeout=60, size=4194304, vectors=1): what the "
+        "fixtures of the package ivshmem give to the test")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """After the test itself, if that has passed: all has to end well."""
+    bed = getattr(item, "funcargs", {}).get("ivshmem_bed")
+    if isinstance(bed, Testbed):
+        bed.close()
+
+
+def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    mark = request.node.get_closest_marker("ivshmem")
+    given = mark.kwargs if mark else {}
+    if unknown := set(given) - set(DEFAULTS):
+        raise pytest.UsageError(
+            f"the mark ivshmem of {request.node.nodeid} has "
+            f"{', '.join(sorted(unknown))}: it takes {', '.join(DEFAULTS)}")
+    return {**DEFAULTS, **given}
+
+
+class QemuBoard:
+    """A board that runs, and what a test does with it."""
+
+    def __init__(self, bed: Testbed, board: Board) -> None:
+        self._bed = bed
+        self._board = board
+        self._read = 0
+        self.qmp = board.qmp
+
+    @property
+    def output(self) -> Sequence[str]:
+        """The lines of its console so far."""
+        return list(self._board.output)
+
+    def expect(self, pattern: str,
+               timeout: float | None = None) -> re.Match[str]:
+        """Waits for a line of the console that holds the pattern, a regular
+        expression, after the line that the last call found."""
+        def find() -> re.Match[str] | None:
+            for number, line in enumerate(self.output[self._read:],
+                                          self._read + 1):
+                if match := re.search(pattern, line):
+                    self._read = number
+                    return match
+            return None
+
+        return self._bed.wait(f"{self._board.name} to say '{pattern}'", find,
+                              timeout)
+
+    def send(self, line: str) -> None:
+        """Gives the console a line of input."""
+        self._board.type(line)
+
+    def expect_error(self, pattern: str, most: int = 1) -> None:
+        """QEMU will write this to stderr, once to `most` times."""
+        self._board.expect_error(pattern, most)
+
+    def stop(self) -> None:
+        self._board.stop()
+
+
+class QemuBoards:
+    """Starts boards. Their devices are clients of the test's server."""
+
+    def __init__(self, bed: Testbed, server: IvshmemServer, size: int) -> None:
+        self._bed = bed
+        self._server = server
+        self._size = size
+
+    def __call__(self, machine: str, elf: str | Path, *,
+                 registers: int | None = None, memory: int = 0x60000000,
+                 irq: str | None = "",
+                 failure: str | None = None, arguments: Sequence[str] = (),
+                 qemu: str | Path | None = None) -> QemuBoard:
+        """Starts a board with an image, and returns at once.
+
+        `machine` is QEMU's name. `registers` and `memory` are the addresses of
+        the device's windows. `irq` has the interrupt lines of vectors 0, 1 ...
+        as for x-irq-qompath, A;B;C; None for none. The defaults are free on
+        lm3s6965evb and mps2-an385, and on the boards of guest/boards/. A line
+        of the console that holds `failure`, a regular expression, fails the
+        test at once. `arguments` are more for QEMU, and `qemu` another program
+        than the usual one."""
+        image = Path(elf)
+        if not image.is_file():
+            raise TestbedError(f"there is no image {image}: build it first")
+        where = wiring(machine)
+        if irq == "":
+            irq = f"{where.controller}/unnamed-gpio-in[{where.line}]"
+        device = device_options(
+            self._server.socket,
+            where.registers if registers is None else registers, memory, irq,
+            self._size)
+        board = self._bed.image(machine, image, [*device, *arguments],
+                                qemu=Path(qemu) if qemu else None)
+        board.FAILURE = re.compile(failure or "(?!)")
+        return QemuBoard(self._bed, board)
+
+
+@pytest.fixture
+def ivshmem_bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
+    """What the other fixtures start things with: see ivshmem.Testbed."""
+    bed = Testbed(_settings(request)["timeout"])
+    yield bed
+    bed.stop()
+    print(bed.transcript())
+
+
+@pytest.fixture
+def ivshmem_server(request: pytest.FixtureRequest,
+                   ivshmem_bed: Testbed) -> IvshmemServer:
+    """A server with a socket of its own. Its `memory` is the shared memory."""
+    settings = _settings(request)
+    return ivshmem_bed.server(size=settings["size"],
+                              vectors=settings["vectors"])
+
+
+@pytest.fixture
+def ivshmem_peer(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
+                 ivshmem_server: IvshmemServer) -> Peer:
+    """A peer on the host, with ID 0 unless the test has started a board
+    before it asks for the peer."""
+    return ivshmem_bed.peer(ivshmem_server, _settings(request)["vectors"])
+
+
+@pytest.fixture
+def qemu_board(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
+               ivshmem_server: IvshmemServer) -> QemuBoards:
+    """Starts boards: see QemuBoards.__call__()."""
+    return QemuBoards(ivshmem_bed, ivshmem_server, _settings(request)["size"])
