@@ -8,6 +8,8 @@
  *     -append "console=ttyAMA0 quiet -- ivshmem info ; ivshmem listen"
  */
 
+#define _GNU_SOURCE /* syscall() */
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -2,14 +2,20 @@
 /*
  * ivshmem: shared memory and doorbells from the command line of a Linux guest
  * that has QEMU's ivshmem-doorbell.  ivshmem-pci.h says what it needs.
- *
- *     cc -O2 -I.. -o ivshmem ivshmem.c
- *
- * builds it, in the guest.  .. is where ivshmem-flat.h is.
  */
 
+#define _GNU_SOURCE /* getopt_long() */
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ivshmem-pci.h"
 
@@ -17,21 +23,31 @@
 #define PING_COUNT 1000u
 
 static const char usage[] =
-    "usage: ivshmem [-d ADDRESS] COMMAND\n"
+    "Usage: ivshmem [OPTION...] COMMAND\n"
+    "\n"
+    "Shared memory and doorbells of QEMU's ivshmem-doorbell, in a Linux guest.\n"
     "\n"
     "  info                   show device, own ID and size of the memory\n"
     "  read OFFSET BYTES      copy shared memory to standard output\n"
     "  write OFFSET TEXT      put text into shared memory\n"
-    "  ring PEER [VECTOR...]  ring these vectors of a peer, by default 0\n"
-    "  listen [SECONDS]       tell of each doorbell, until none comes so long\n"
+    "  ring PEER [VECTOR...]  ring these vectors of a peer (default: 0)\n"
+    "  listen [SECONDS]       report doorbells, until none arrives for that\n"
+    "                         long (default: for ever)\n"
     "  ping PEER [COUNT [VECTOR]]\n"
     "                         ring a peer that answers each doorbell with one\n"
-    "                         of the same vector, by default 0\n"
+    "                         of the same vector (default: 1000, vector 0)\n"
     "\n"
-    "ADDRESS is the device's on the PCI bus, by default the first ivshmem's.\n"
-    "Only listen and ping need VFIO.\n";
+    "  -d, --device ADDRESS   the device's address on the PCI bus, as in\n"
+    "                         0000:00:01.0 (default: the first ivshmem)\n"
+    "  -r, --raw              read: copy bytes as they are to a terminal, too,\n"
+    "                         which by default gets \\xNN for control bytes\n"
+    "  -h, --help             show this help\n"
+    "\n"
+    "Numbers may be hexadecimal, as in 0x100. Only listen and ping need VFIO.\n"
+    "The exit status is 1 if something fails, 2 if the command is wrong.\n";
 
 static struct ivshmem_pci dev;
+static bool raw;
 
 __attribute__((noreturn)) static void fail(void)
 {
@@ -41,7 +57,7 @@ __attribute__((noreturn)) static void fail(void)
 
 __attribute__((noreturn)) static void misused(void)
 {
-    fputs(usage, stderr);
+    fputs("Try 'ivshmem --help'.\n", stderr);
     exit(2);
 }
 
@@ -82,13 +98,27 @@ static void *range(uint64_t offset, uint64_t bytes)
     return start;
 }
 
+static void print_escaped(const unsigned char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        int c = bytes[i];
+
+        printf(isprint(c) || c == '\n' ? "%c" : "\\x%02x", c);
+    }
+}
+
 static void read_memory(const char *offset, const char *bytes)
 {
     size_t length = number("BYTES", bytes, SIZE_MAX);
     const void *start = range(number("OFFSET", offset, SIZE_MAX), length);
 
-    if (fwrite(start, 1, length, stdout) != length || fflush(stdout) != 0) {
-        perror("ivshmem: can't write to standard output");
+    if (!raw && isatty(STDOUT_FILENO)) {
+        print_escaped(start, length);
+    } else {
+        fwrite(start, 1, length, stdout);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("ivshmem: cannot write to standard output");
         exit(1);
     }
 }
@@ -100,16 +130,24 @@ static void write_memory(const char *offset, const char *text)
     memcpy(range(number("OFFSET", offset, SIZE_MAX), length), text, length);
 }
 
+static uint16_t vector_number(const char *argument)
+{
+    return (uint16_t)number("VECTOR", argument, UINT16_MAX);
+}
+
 static void ring(const char *peer, int count, char **vectors)
 {
     uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
 
+    /* All are looked at before one is rung. */
+    for (int i = 0; i < count; i++) {
+        vector_number(vectors[i]);
+    }
     if (count == 0) {
         ivshmem_flat_ring(&dev.shm, id, 0);
     }
     for (int i = 0; i < count; i++) {
-        ivshmem_flat_ring(&dev.shm, id, (uint16_t)number("VECTOR", vectors[i],
-                                                         UINT16_MAX));
+        ivshmem_flat_ring(&dev.shm, id, vector_number(vectors[i]));
     }
 }
 
@@ -145,8 +183,7 @@ static void ping(const char *peer, const char *times, const char *vector)
     uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
     unsigned count = times == NULL ? PING_COUNT :
                      (unsigned)number("COUNT", times, UINT_MAX);
-    uint16_t rung = vector == NULL ? 0 :
-                    (uint16_t)number("VECTOR", vector, UINT16_MAX);
+    uint16_t rung = vector == NULL ? 0 : vector_number(vector);
     double start;
 
     if (ivshmem_pci_enable_interrupts(&dev) < 0) {
@@ -175,16 +212,32 @@ static void ping(const char *peer, const char *times, const char *vector)
 
 int main(int argc, char **argv)
 {
+    static const struct option options[] = {
+        { "device", required_argument, NULL, 'd' },
+        { "raw", no_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
     const char *address = NULL, *command;
     int option, arguments;
 
-    while ((option = getopt(argc, argv, "+d:")) != -1) {
-        if (option != 'd') {
+    while ((option = getopt_long(argc, argv, "+d:rh", options, NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            address = optarg;
+            break;
+        case 'r':
+            raw = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
             misused();
         }
-        address = optarg;
     }
     if (optind == argc) {
+        fputs("ivshmem: a command is missing\n", stderr);
         misused();
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -208,6 +261,8 @@ int main(int argc, char **argv)
                arguments >= 1 && arguments <= 3) {
         ping(argv[0], argv[1], arguments == 3 ? argv[2] : NULL);
     } else {
+        fprintf(stderr, "ivshmem: there is no command '%s' with %d "
+                "arguments\n", command, arguments);
         misused();
     }
     ivshmem_pci_close(&dev);

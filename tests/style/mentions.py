@@ -45,7 +45,7 @@ ELSEWHERE = {
     'Linux': ('Documentation/driver-api/early-userspace/buffer-format.rst',),
     'Zephyr': ('base.yaml', 'drivers/virtualization/ivshmem/*',
                'gen_isr_tables.py', 'zephyr/zephyr.elf'),
-    "an example of a user's file": ('one.elf', 'two.elf', 'your.elf'),
+    "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf'),
 }
 
 WORD = re.compile(r'[\w./*+-]+')
