@@ -49,7 +49,7 @@ deps: ## install the Debian packages that any target needs, at once
 server: ## build the server, ivshmemd, and ivshmemctl: build/server/
 	@scripts/build-server >/dev/null
 
-install: server ## install the server, its man pages and systemd units
+install: server ## install server, ivshmemctl, man pages, completion, systemd units
 	@meson configure -Dprefix=$(or $(PREFIX),/usr/local) build/server
 	@DESTDIR=$(DESTDIR) meson install -C build/server >build/server/install.log || \
 		{ cat build/server/install.log; exit 1; }

@@ -1,297 +1,321 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ivshmemctl: asks a running ivshmemd over its control socket and shows the answer.
- * Each request and each answer is a line of JSON. Every wait has a limit.
+ * ivshmemctl: the command line. Some commands ask a running ivshmemd over its control
+ * socket; the others join any ivshmem server as a peer. A table says which words and
+ * options each of them has, and all else is refused before anything is done.
  */
 #include <errno.h>
-#include <json-glib/json-glib.h>
 #include <locale.h>
-#include <poll.h>
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
+#include "ctl.h"
 #include "error.h"
-#include "fd.h"
-#include "size.h"
+#include "settings.h"
 
 #define DEFAULT_CONTROL "/run/ivshmemd/control"
-#define PATIENCE_MS 10000
-#define WATCH_PERIOD_MS 1000
 
-/* What scripts can tell apart */
 enum {
-    EXIT_DONE = 0,
-    EXIT_REFUSED = 1,       /* the server said no */
-    EXIT_USAGE = 2,
-    EXIT_NO_SERVER = 3,     /* nobody answered */
+    OPT_CONTROL = 1 << 0,
+    OPT_SERVER = 1 << 1,
+    OPT_TIMEOUT = 1 << 2,
+    OPT_JSON = 1 << 3,
+    OPT_WATCH = 1 << 4,
+    OPT_COUNT = 1 << 5,
+    OPT_INTERVAL = 1 << 6,
+    OPT_ANSWER = 1 << 7,
+    OPT_REPLY_AT = 1 << 8,
+    OPT_HEX = 1 << 9,
+    OPT_TEXT = 1 << 10,
+    OPT_WORD = 1 << 11,
+    OPT_BIG_ENDIAN = 1 << 12,
+    OPT_FILE = 1 << 13,
+    OPT_WAITS = OPT_SERVER | OPT_TIMEOUT,
+    OPT_READ_AS = OPT_JSON | OPT_HEX | OPT_TEXT | OPT_WORD | OPT_FILE,
+    OPT_WRITE_AS = OPT_HEX | OPT_WORD | OPT_FILE,
 };
 
-/* -1 if there is no server */
-static int connect_to(const char *path, GError **error)
-{
-    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
+/* The bits above, in order */
+static const char *const option_names[] = {
+    "--control", "--server", "--timeout", "--json", "--watch", "--count", "--interval",
+    "--answer", "--reply-at", "--hex", "--text", "--word", "--big-endian", "--file",
+};
 
-    if (g_strlcpy(un.sun_path, path, sizeof(un.sun_path)) >= sizeof(un.sun_path)) {
-        fail(error, "%s: the path is too long for a socket", path);
-        return -1;
-    }
-    if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-        fail(error, "%s: %s. Is ivshmemd running, with --control %s?", path,
-             g_strerror(errno), path);
-        return -1;
-    }
-    return fd_steal(&fd);
-}
+typedef struct Command {
+    const char *name;
+    const char *words;      /* as the help has them */
+    unsigned least, most;   /* how many words */
+    unsigned options;
+    unsigned one_of;        /* at most one of these, whatever they are */
+    int (*func)(const Ctl *ctl, GError **error);
+} Command;
 
-/*
- * The answer, a line, to be freed; NULL if the server hung up first, or said nothing
- * for too long, which is an error.
- */
-static char *ask(int fd, const char *command, GError **error)
-{
-    g_autofree char *request = g_strdup_printf("{\"command\": \"%s\"}\n", command);
-    g_autoptr(GString) answer = g_string_new(NULL);
-    char bytes[65536];
-
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0) {
-        return NULL;
-    }
-    while (!answer->len || answer->str[answer->len - 1] != '\n') {
-        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-        ssize_t got;
-
-        if (poll(&poll_fd, 1, PATIENCE_MS) <= 0) {
-            fail(error, "the server did not answer within %d s", PATIENCE_MS / 1000);
-            return NULL;
-        }
-        got = read(fd, bytes, sizeof(bytes));
-        if (got <= 0) {
-            return NULL;
-        }
-        g_string_append_len(answer, bytes, got);
-    }
-    return g_strdup(answer->str);
-}
-
-/* What the server returned, in @parser; NULL if it refused or made no sense. */
-static JsonNode *returned(JsonParser *parser, const char *answer, GError **error)
-{
-    JsonObject *object;
-    JsonNode *root;
-
-    if (!json_parser_load_from_data(parser, answer, -1, error)) {
-        return NULL;
-    }
-    root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
-        fail(error, "the server answered something else: %s", answer);
-        return NULL;
-    }
-    object = json_node_get_object(root);
-    if (json_object_has_member(object, "error")) {
-        fail(error, "%s", json_object_get_string_member(object, "error"));
-        return NULL;
-    }
-    return json_object_get_member(object, "return");
-}
-
-static void print_peers(JsonArray *peers)
-{
-    guint i;
-
-    printf("  %5s  %-28s %7s %8s %6s  %-15s  %-19s %6s\n", "ID", "SOCKET", "VECTORS",
-           "PID", "UID", "COMMAND", "SINCE (UTC)", "QUEUED");
-    for (i = 0; i < json_array_get_length(peers); i++) {
-        JsonObject *peer = json_array_get_object_element(peers, i);
-
-        printf("  %5d  %-28s %7d %8d %6d  %-15s  %.19s %6" G_GINT64_FORMAT "\n",
-               (int)json_object_get_int_member(peer, "id"),
-               json_object_get_string_member(peer, "socket"),
-               (int)json_object_get_int_member(peer, "vectors"),
-               (int)json_object_get_int_member(peer, "pid"),
-               (int)json_object_get_int_member(peer, "uid"),
-               json_object_get_string_member(peer, "command"),
-               json_object_get_string_member(peer, "since"),
-               json_object_get_int_member(peer, "queued"));
-    }
-}
-
-static void print_channel(JsonObject *channel)
-{
-    JsonArray *peers = json_object_get_array_member(channel, "peers");
-    g_autofree char *size = size_format(json_object_get_int_member(channel, "size"));
-    const char *memory = json_object_get_string_member(channel, "memory");
-    guint n = json_array_get_length(peers);
-
-    printf("%s: %s, ", json_object_get_string_member(channel, "name"), size);
-    if (json_object_get_null_member(channel, "path")) {
-        printf("%s", memory);
-    } else {
-        printf("%s %s", memory, json_object_get_string_member(channel, "path"));
-    }
-    printf(", %u peer%s\n", n, n == 1 ? "" : "s");
-    if (n) {
-        print_peers(peers);
-    }
-}
-
-static int list(const char *path, bool json, bool redraw, GError **error)
-{
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_autofree char *answer = NULL;
-    AUTO_FD fd = connect_to(path, error);
-    JsonArray *channels;
-    JsonNode *value;
-    guint i;
-
-    if (fd < 0) {
-        return EXIT_NO_SERVER;
-    }
-    answer = ask(fd, "list", error);
-    if (!answer) {
-        if (!*error) {
-            fail(error, "%s: the server hung up", path);
-        }
-        return EXIT_NO_SERVER;
-    }
-    value = returned(parser, answer, error);
-    if (!value) {
-        return EXIT_REFUSED;
-    }
-    if (redraw) {
-        printf("\033[H\033[2J");
-    }
-    if (json) {
-        g_autofree char *text = json_to_string(value, TRUE);
-
-        printf("%s\n", text);
-    } else {
-        channels = json_object_get_array_member(json_node_get_object(value),
-                                                "channels");
-        for (i = 0; i < json_array_get_length(channels); i++) {
-            print_channel(json_array_get_object_element(channels, i));
-        }
-    }
-    return fflush(stdout) ? EXIT_REFUSED : EXIT_DONE;
-}
-
-static int watch(const char *path, GError **error)
-{
-    int result;
-
-    while ((result = list(path, false, isatty(STDOUT_FILENO), error)) == EXIT_DONE) {
-        g_usleep(WATCH_PERIOD_MS * 1000);
-    }
-    return result;
-}
-
-/* How often the server was reloaded, and how many clients it has; -1: no answer */
-static gint64 status(const char *path, gint64 *clients, GError **error)
-{
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_autofree char *answer = NULL;
-    AUTO_FD fd = connect_to(path, error);
-    JsonNode *value;
-
-    if (fd < 0) {
-        return -1;
-    }
-    answer = ask(fd, "status", error);
-    value = answer ? returned(parser, answer, error) : NULL;
-    if (!value) {
-        return -1;
-    }
-    *clients = json_object_get_int_member(json_node_get_object(value), "clients");
-    return json_object_get_int_member(json_node_get_object(value), "reloads");
-}
-
-/* A server that reloads hangs up; the same one then answers anew. */
-static int reload(const char *path, GError **error)
-{
-    gint64 end = g_get_monotonic_time() + PATIENCE_MS * 1000;
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_autofree char *answer = NULL;
-    gint64 clients, before = status(path, &clients, error);
-    AUTO_FD fd = before < 0 ? -1 : connect_to(path, error);
-
-    if (fd < 0) {
-        return EXIT_NO_SERVER;
-    }
-    answer = ask(fd, "reload", error);
-    if (answer) {
-        returned(parser, answer, error);
-        return EXIT_REFUSED;
-    }
-    while (!*error) {
-        g_autoptr(GError) not_yet = NULL;
-
-        if (status(path, &clients, &not_yet) > before) {
-            printf("reloaded; %" G_GINT64_FORMAT " client%s stayed connected\n", clients,
-                   clients == 1 ? "" : "s");
-            return EXIT_DONE;
-        }
-        if (g_get_monotonic_time() > end) {
-            fail(error, "%s: the server did not come back: see its log", path);
-        }
-        g_usleep(20000);
-    }
-    return EXIT_NO_SERVER;
-}
+static const Command commands[] = {
+    { "list", "", 0, 0, OPT_CONTROL | OPT_JSON | OPT_WATCH, OPT_JSON | OPT_WATCH,
+      ctl_list },
+    { "reload", "", 0, 0, OPT_CONTROL, 0, ctl_reload },
+    { "info", "", 0, 0, OPT_SERVER | OPT_JSON, 0, ctl_info },
+    { "peers", "", 0, 0, OPT_WAITS | OPT_JSON | OPT_WATCH, 0, ctl_peers },
+    { "listen", " [VECTOR]", 0, 1, OPT_WAITS | OPT_JSON | OPT_COUNT | OPT_ANSWER, 0,
+      ctl_listen },
+    { "ring", " PEER [VECTOR]", 1, 2, OPT_SERVER, 0, ctl_ring },
+    { "ping", " PEER [VECTOR]", 1, 2,
+      OPT_WAITS | OPT_JSON | OPT_COUNT | OPT_INTERVAL | OPT_REPLY_AT | OPT_BIG_ENDIAN, 0,
+      ctl_ping },
+    { "read", " OFFSET [SIZE]", 1, 2, OPT_SERVER | OPT_BIG_ENDIAN | OPT_READ_AS,
+      OPT_READ_AS, ctl_read },
+    { "dump", " [OFFSET [SIZE]]", 0, 2, OPT_SERVER, 0, ctl_dump },
+    { "write", " OFFSET [TEXT]", 1, 2, OPT_SERVER | OPT_BIG_ENDIAN | OPT_WRITE_AS,
+      OPT_WRITE_AS, ctl_write },
+    { "wait", " peers N | word OFFSET VALUE", 2, 3, OPT_WAITS | OPT_BIG_ENDIAN, 0,
+      ctl_wait },
+};
 
 static const char summary[] =
-    "Commands:\n"
-    "  list      Show all channels and their peers\n"
-    "  reload    Execute the server anew; clients stay connected\n"
+    "Shows and reloads an ivshmemd, or joins any ivshmem server as a peer.\n"
     "\n"
-    "Exit status: 0 done, 1 the server refused, 2 wrong usage, 3 no server answered";
+    "Commands for the control socket of an ivshmemd:\n"
+    "  list                      Show all channels and their peers\n"
+    "  reload                    Execute the server anew; clients stay connected\n"
+    "\n"
+    "Commands that join a server; each joining uses up an ID:\n"
+    "  info                      Show memory, own ID and peers\n"
+    "  peers                     Show the peers; --watch: those that join and leave\n"
+    "  listen [VECTOR]           Print a line for each doorbell\n"
+    "  ring PEER [VECTOR]        Ring a doorbell, of vector 0 if none is given\n"
+    "  ping PEER [VECTOR]        Ring a peer that rings back, and measure how long\n"
+    "                            that takes\n"
+    "  read OFFSET [SIZE]        Copy memory to standard output: SIZE bytes, or up to\n"
+    "                            the first NUL byte\n"
+    "  dump [OFFSET [SIZE]]      Show memory as hex and ASCII\n"
+    "  write OFFSET [TEXT]       Put text, or a --file, into the memory\n"
+    "  wait peers N              Wait until N others are there\n"
+    "  wait word OFFSET VALUE    Wait until 32 bits of memory have the value\n"
+    "\n"
+    "Exit status: 0 done, 1 the server refused, 2 wrong usage, 3 no server answered,\n"
+    "4 the time limit was reached.";
+
+static unsigned given_options(const Ctl *ctl)
+{
+    const bool given[] = {
+        ctl->control, ctl->server, ctl->timeout >= 0, ctl->json, ctl->watch,
+        ctl->count >= 0, ctl->interval >= 0, ctl->answer >= 0, ctl->reply_at, ctl->hex,
+        ctl->text, ctl->word, ctl->big_endian, ctl->file,
+    };
+    unsigned i, options = 0;
+
+    G_STATIC_ASSERT(G_N_ELEMENTS(given) == G_N_ELEMENTS(option_names));
+    for (i = 0; i < G_N_ELEMENTS(given); i++) {
+        options |= (unsigned)given[i] << i;
+    }
+    return options;
+}
+
+static const char *lowest_name(unsigned options)
+{
+    return option_names[g_bit_nth_lsf(options, -1)];
+}
+
+static bool command_check(const Command *command, const Ctl *ctl, GError **error)
+{
+    unsigned given = given_options(ctl), n = g_strv_length(ctl->words);
+    unsigned wrong = given & ~command->options;
+    unsigned both = given & command->one_of;
+
+    if (n < command->least || n > command->most) {
+        return fail(error, "usage: ivshmemctl [OPTION...] %s%s", command->name,
+                    command->words);
+    }
+    if (wrong) {
+        return fail(error, "%s has no %s", command->name, lowest_name(wrong));
+    }
+    if (command->func == ctl_peers && ctl->timeout >= 0 && !ctl->watch) {
+        return fail(error, "peers has --timeout only with --watch");
+    }
+    if (ctl->big_endian && !ctl->word && !ctl->reply_at &&
+        !(command->func == ctl_wait && g_str_equal(ctl->words[0], "word"))) {
+        return fail(error, "--big-endian is about words, and this %s has none",
+                    command->name);
+    }
+    if (both & (both - 1)) {
+        return fail(error, "%s and %s do not go together", lowest_name(both),
+                    lowest_name(both & (both - 1)));
+    }
+    return true;
+}
+
+static const Command *find_command(const char *name, GError **error)
+{
+    unsigned i;
+
+    for (i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (!g_strcmp0(name, commands[i].name)) {
+            return &commands[i];
+        }
+    }
+    if (name) {
+        fail(error, "'%s' is not a command: see ivshmemctl --help", name);
+    } else {
+        fail(error, "give a command: see ivshmemctl --help");
+    }
+    return NULL;
+}
+
+/* Each vector of each peer is an fd. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Of an option, which may be in its short form */
+static char first_letter(const char *name)
+{
+    return name[strspn(name, "-")];
+}
+
+static gboolean parse_seconds(const char *name, const char *text, gpointer data,
+                              GError **error)
+{
+    Ctl *ctl = data;
+    double *seconds = first_letter(name) == 'i' ? &ctl->interval : &ctl->timeout;
+    char *end;
+
+    *seconds = g_ascii_strtod(text, &end);
+    if (end == text || *end || !isfinite(*seconds) || *seconds < 0) {
+        return fail(error, "%s '%s': give seconds, like 5 or 0.5", name, text);
+    }
+    return true;
+}
+
+static gboolean parse_number(const char *name, const char *text, gpointer data,
+                             GError **error)
+{
+    bool is_count = first_letter(name) == 'c';
+    Ctl *ctl = data;
+    uint64_t number;
+
+    if (!ctl_number(name, text, is_count ? UINT32_MAX : MAX_ID, &number, error)) {
+        return false;
+    }
+    *(is_count ? &ctl->count : &ctl->answer) = number;
+    return true;
+}
+
+static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "control", 0, 0, G_OPTION_ARG_FILENAME, &ctl->control,
+          "ivshmemd's control socket (default: " DEFAULT_CONTROL ")", "PATH" },
+        { "server", 'S', 0, G_OPTION_ARG_FILENAME, &ctl->server,
+          "The server's socket (default: " DEFAULT_SOCKET ")", "PATH" },
+        { "timeout", 't', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
+          "listen, peers --watch: end then; wait (default: 10), and ping for each answer "
+          "(default: 1): give up then", "SECONDS" },
+        { "json", 0, 0, G_OPTION_ARG_NONE, &ctl->json,
+          "list, info, peers, listen, ping, read: as JSON", NULL },
+        { "watch", 0, 0, G_OPTION_ARG_NONE, &ctl->watch,
+          "list: again every second; peers: who joins and leaves", NULL },
+        { "count", 'c', 0, G_OPTION_ARG_CALLBACK, parse_number,
+          "listen: end after N doorbells; ping: ring N times (default: 1000)", "N" },
+        { "interval", 'i', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
+          "ping: so long from an answer to the next ring, and a line for each",
+          "SECONDS" },
+        { "answer", 0, 0, G_OPTION_ARG_CALLBACK, parse_number,
+          "listen: ring this peer back each time", "PEER" },
+        { "reply-at", 0, 0, G_OPTION_ARG_STRING, &ctl->reply_at,
+          "ping: put what the peer has to write to its DOORBELL into this word",
+          "OFFSET" },
+        { "hex", 'x', 0, G_OPTION_ARG_NONE, &ctl->hex,
+          "read, write: as hex digits", NULL },
+        { "text", 0, 0, G_OPTION_ARG_NONE, &ctl->text,
+          "read: as text with escapes, which write understands", NULL },
+        { "word", 'w', 0, G_OPTION_ARG_NONE, &ctl->word,
+          "read, write: as 32-bit numbers", NULL },
+        { "big-endian", 0, 0, G_OPTION_ARG_NONE, &ctl->big_endian,
+          "The words are big-endian", NULL },
+        { "file", 'f', 0, G_OPTION_ARG_FILENAME, &ctl->file,
+          "read: to this file; write: from it, or from standard input for -", "FILE" },
+        { "version", 0, 0, G_OPTION_ARG_NONE, version, "Print the version", NULL },
+        G_OPTION_ENTRY_NULL
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("COMMAND [WORD...]");
+    GOptionGroup *group = g_option_group_new("ivshmemctl", "", "", ctl, NULL);
+
+    g_option_group_add_entries(group, entries);
+    g_option_context_set_main_group(context, group);
+    g_option_context_set_summary(context, summary);
+    return g_option_context_parse(context, argc, argv, error);
+}
+
+/* Words that begin with '-' follow a "--", which GLib leaves then. */
+static char **words_of(char **argv)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    bool separated = false;
+    int i;
+
+    for (i = 1; argv[i]; i++) {
+        if (!separated && g_str_equal(argv[i], "--")) {
+            separated = true;
+        } else {
+            g_strv_builder_add(builder, argv[i]);
+        }
+    }
+    return g_strv_builder_end(builder);
+}
+
+static int run(Ctl *ctl, char **words, GError **error)
+{
+    const Command *command = find_command(words[0], error);
+
+    if (!command) {
+        return EXIT_USAGE;
+    }
+    ctl->words = words + 1;
+    if (!command_check(command, ctl, error)) {
+        return EXIT_USAGE;
+    }
+    if (!ctl->control) {
+        ctl->control = g_strdup(DEFAULT_CONTROL);
+    }
+    if (!ctl->server) {
+        ctl->server = g_strdup(DEFAULT_SOCKET);
+    }
+    raise_fd_limit();
+    return command->func(ctl, error);
+}
 
 int main(int argc, char **argv)
 {
-    g_autofree char *control = NULL;
-    gboolean json = FALSE, watching = FALSE, version = FALSE;
-    const GOptionEntry entries[] = {
-        { "control", 0, 0, G_OPTION_ARG_FILENAME, &control,
-          "The server's control socket (default: " DEFAULT_CONTROL ")", "PATH" },
-        { "json", 0, 0, G_OPTION_ARG_NONE, &json, "list: as JSON", NULL },
-        { "watch", 0, 0, G_OPTION_ARG_NONE, &watching, "list: again every second",
-          NULL },
-        { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL },
-        G_OPTION_ENTRY_NULL
-    };
-    g_autoptr(GOptionContext) context = g_option_context_new("COMMAND");
+    Ctl ctl = { .timeout = -1, .interval = -1, .count = -1, .answer = -1 };
+    g_auto(GStrv) words = NULL;
     g_autoptr(GError) error = NULL;
-    const char *path, *command;
+    gboolean version = FALSE;
     int result = EXIT_USAGE;
 
     setlocale(LC_CTYPE, "C.UTF-8");
-    g_option_context_set_summary(context, summary);
-    g_option_context_add_main_entries(context, entries, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error)) {
-        fprintf(stderr, "ivshmemctl: %s\n", error->message);
-        return EXIT_USAGE;
-    }
-    if (version) {
-        printf("ivshmemctl %s\n", VERSION);
-        return EXIT_DONE;
-    }
-    path = control ? control : DEFAULT_CONTROL;
-    command = argc == 2 ? argv[1] : "";
-    if (!strcmp(command, "list") && json && watching) {
-        fail(&error, "--json and --watch do not go together");
-    } else if (!strcmp(command, "list")) {
-        result = watching ? watch(path, &error) : list(path, json, false, &error);
-    } else if (!strcmp(command, "reload") && !json && !watching) {
-        result = reload(path, &error);
-    } else {
-        fail(&error, "give one command: list [--json|--watch], or reload");
+    if (parse(&ctl, &argc, &argv, &version, &error)) {
+        words = words_of(argv);
+        if (version) {
+            printf("ivshmemctl %s\n", VERSION);
+            result = EXIT_DONE;
+        } else {
+            result = run(&ctl, words, &error);
+        }
     }
     if (error) {
         fprintf(stderr, "ivshmemctl: %s\n", error->message);
     }
+    g_free(ctl.control);
+    g_free(ctl.server);
+    g_free(ctl.file);
+    g_free(ctl.reply_at);
     return result;
 }

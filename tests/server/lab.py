@@ -118,6 +118,18 @@ class Lab:
              *arguments],
             text=True, capture_output=True, timeout=2 * SECONDS)
 
+    def peer_command(self, *arguments: str) -> list[str]:
+        """Of an ivshmemctl that joins the server at `socket`."""
+        return [str(artifacts.ivshmemctl()), "-S", str(self.socket),
+                *arguments]
+
+    def peer(self, *arguments: str, within: Sequence[str] = (),
+             stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """The same, which has ended; its output may be no text."""
+        return subprocess.run([*within, *self.peer_command(*arguments)],
+                              input=stdin, capture_output=True,
+                              timeout=2 * SECONDS)
+
     def connect(self, path: Path | None = None, name: str = "") -> Client:
         """A client that has not read anything yet."""
         try:

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef IVSHMEMD_RANGE_H
+#define IVSHMEMD_RANGE_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Part of the shared memory, in bytes */
+typedef struct Range {
+    uint64_t offset;
+    uint64_t size;
+} Range;
+
+/* Parse an offset: 0, or what is a size. */
+bool range_parse_offset(const char *text, uint64_t *offset, GError **error);
+
+/* Whether @range lies in a memory of @total bytes. Fails if it does not. */
+bool range_check(const Range *range, uint64_t total, GError **error);
+
+/* Whether words of 4 bytes fill @range, each of them in one place for a CPU. */
+bool range_check_words(const Range *range, GError **error);
+
+#endif
