@@ -161,6 +161,19 @@ static void test_joins(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(client_vectors(client, 3), ==, 1);
 }
 
+/* A server that does not stop talking is not listened to for ever. */
+static void test_settles_in_time(Fixture *fixture, gconstpointer data)
+{
+    static const Step steps[] = { GREETING, { 9, PLAIN }, { 9, PLAIN }, { 9, PLAIN },
+                                  END };
+    g_autoptr(Client) client = join(fixture, steps, PATIENCE_MS, NULL);
+
+    (void)data;
+    g_thread_join(g_steal_pointer(&fixture->thread));
+    g_assert_true(client_settle(client, 0, NULL));
+    g_assert_false(client_settle(client, deadline_in_ms(PATIENCE_MS), NULL));
+}
+
 static void test_silent(Fixture *fixture, gconstpointer data)
 {
     static const Step silence[] = { { .what = REST } };
@@ -286,6 +299,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("joins", 0, test_joins);
+    ADD("settles-in-time", 0, test_settles_in_time);
     ADD("silent", 0, test_silent);
     ADD("version", 0, test_version);
     ADD("id-too-high", 0, test_bad_ids);

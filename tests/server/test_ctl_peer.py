@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from pathlib import Path
@@ -269,6 +268,20 @@ def test_listen_answers(lab: Lab, other: Client) -> None:
     listen.stop()
 
 
+def test_listen_answers_a_newcomer(lab: Lab) -> None:
+    """It is rung before it has read that the peer to answer is there."""
+    named = lab.path("named")
+    lab.ivshmemd("-S", str(lab.socket), "--socket", f"{named},id=7")
+    other = lab.client()
+    listen = started(lab, "listens", "listen", "--answer", "7")
+    lab.wait_for_view(other, {0: 1, 1: 1})
+    os.kill(listen.pid, signal.SIGSTOP)
+    other.ring(1)
+    seventh = lab.client(named)
+    os.kill(listen.pid, signal.SIGCONT)
+    lab.wait("an answer", lambda: len(seventh.view()) == 3 and seventh.rung())
+
+
 def test_listen_answers_nobody(lab: Lab, other: Client) -> None:
     listen = start(lab, "listen", "--answer", "7")
     listen.expect_error("there is no peer 7 to ring: there is 0")
@@ -521,29 +534,6 @@ def test_server_accepts_nobody(lab: Lab, silent: socket.socket) -> None:
         first.connect(str(lab.socket))
         assert "the server does not accept anybody" in failed(
             lab, NO_SERVER, "info")
-
-
-def test_server_that_never_stops(lab: Lab, silent: socket.socket) -> None:
-    """Not even a flood of messages makes it wait longer than its limit."""
-    def flood() -> None:
-        connection, _ = silent.accept()
-        with connection:
-            connection.sendall(struct.pack("<qq", 0, 0))
-            memory = os.memfd_create("memory")
-            os.ftruncate(memory, 4096)
-            socket.send_fds(connection, [struct.pack("<q", -1)], [memory])
-            os.close(memory)
-            try:
-                while True:
-                    connection.sendall(struct.pack("<q", 5) * 100)
-            except OSError:
-                return
-
-    thread = threading.Thread(target=flood)
-    thread.start()
-    assert ran(lab, "info").splitlines()[-1] == "peers    none"
-    thread.join(10)
-    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("arguments", [
