@@ -2,12 +2,13 @@
 """Zephyr with the module in zephyr/: its own programs and ours.
 
 The images are those of scripts/build-zephyr. Zephyr's programs are built from
-unmodified sources, with the snippet ivshmem-flat and nothing else.
+unmodified sources, with the snippets ivshmem-flat and ivshmem-flat-copy and nothing else.
 """
 
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from itertools import product
 
@@ -17,20 +18,27 @@ from ivshmem import Testbed, artifacts, demo
 from ivshmem.board import BOARDS, flat_device
 from ring_on_command import RingCommands
 from ivshmem.linux import LINUX
-from ivshmem.machine import Machine
 from ivshmem.memory import MIB
+from ivshmem.process import Process
+from ivshmem.server import IvshmemServer, memfd
 from ivshmem.zephyr import ON_ZEPHYR
 
 # Linux needs many seconds to start on a busy machine.
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 
-# The part of the shared memory that the snippet shows to programs.
-WINDOW_BYTES = {"mps2-an385": MIB, "lm3s6965evb": 8192}
+README = (artifacts.CHECKOUT / "zephyr" / "README.rst").read_text()
+
+# Those of scripts/build-zephyr.
+PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "plain")
+
+# The part of the shared memory that the snippets show to programs.
+WINDOW_BYTES = 4 * MIB
+COPIED_BYTES = 8192
 
 
-def wait_said(bed: Testbed, machine: Machine, pattern: str) -> None:
-    bed.wait(f"{machine.name} to say '{pattern}'",
-             lambda: machine.said(pattern))
+def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
+    bed.wait(f"{process.name} to say '{pattern}'",
+             lambda: process.said(pattern))
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -91,7 +99,7 @@ def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
                                                board: str) -> None:
     sample = Doorbell(bed, board)
     peer = bed.peer(sample.server)
-    last = WINDOW_BYTES[board] - 1
+    last = COPIED_BYTES - 1
 
     for number in range(1, 4):
         sample.memory.write(0, f"hello {number}\0".encode())
@@ -104,6 +112,38 @@ def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
 
     assert sample.board.count("^received IRQ") == 5
     sample.board.check_idle()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
+    """Zephyr's write_shared_memory.sh would truncate the memory first."""
+    command, = re.findall(r"^ +\$ (printf .*)$", README, re.MULTILINE)
+    sample = Doorbell(bed, board)
+    memory = memfd(sample.server)
+    size = memory.stat().st_size
+
+    subprocess.run(command.replace("/dev/shm/ivshmem", str(memory)),
+                   shell=True, check=True)
+
+    assert memory.stat().st_size == size
+    peer = bed.peer(sample.server)
+    sample.hears(lambda: peer.ring(0), "full message: hello world")
+
+
+def test_readme_has_a_manifest_for_west() -> None:
+    """West's own default for the revision is another branch."""
+    manifest = README.split(".. code-block:: yaml\n")[1].split("\nThe")[0]
+    assert re.search("^ +revision: main$", manifest, re.MULTILINE)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_snippet_leaves_the_parents_of_its_samples_nodes(board: str) -> None:
+    """A board may have a /pcie0 of its own, with more in it."""
+    built = artifacts.zephyr(board, "plain").with_name("zephyr.dts")
+    devicetree = built.read_text()
+
+    assert re.search(r"^\tpcie0 \{\s*\};$", devicetree, re.MULTILINE)
+    assert devicetree.count('"qemu,ivshmem"') == 1
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -149,10 +189,10 @@ def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
         wait_said(bed, board, "Booting Zephyr")
     server.memory.write(0, b"in plain sight\0")
 
-    for name, board in zip(names, boards):
+    for board in boards:
         board.type("ivshmem")
         wait_said(bed, board, "Shared memory: 0x60000000 of size "
-                  f"{WINDOW_BYTES[name]} bytes")
+                  f"{WINDOW_BYTES} bytes")
         wait_said(bed, board, "Notification vectors: 1")
         board.type("ivshmem dump 0 16")
         wait_said(bed, board, "69 6e 20 70 6c 61 69 6e")
@@ -227,32 +267,76 @@ def test_linux_rings_doorbell_sample(bed: Testbed, board: str) -> None:
               "^received IRQ and full message: greetings$")
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_target_run(bed: Testbed, board: str) -> None:
-    """Zephyr's target "run" has the device on its command line, which here is
-    given this bed's server, and the QEMU that is tested."""
-    server = bed.server()
-    peer = bed.peer(server)
-    image = artifacts.zephyr(board, "doorbell")
+def run_command(board: str, program: str) -> list[str]:
+    """What Zephyr's target "run" gives QEMU, for the image that is tested."""
+    image = artifacts.zephyr(board, program)
     commands = subprocess.run(
         ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
         check=True, capture_output=True, text=True).stdout
     command, = re.findall(r"&& \S*qemu-system-arm (.*)$", commands,
                           re.MULTILINE)
-    argv = shlex.split(command.replace("/tmp/ivshmem_socket",
-                                       str(server.socket)))
+    return shlex.split(command)
 
-    run = bed.program("run", [str(artifacts.qemu_system("arm")), *argv])
-    run.expect_error("terminating on signal 15 from pid")
+
+def run(bed: Testbed, board: str, program: str,
+        server: IvshmemServer) -> Process:
+    """The target "run" on this bed's server, and on the QEMU that is tested."""
+    pid_file = bed.directory() / "qemu.pid"
+    argv = [word.replace("/tmp/ivshmem_socket", str(server.socket))
+            .replace("qemu.pid", str(pid_file))
+            for word in run_command(board, program)]
+    process = bed.program("run", [str(artifacts.qemu_system("arm")), *argv])
+    process.expect_error("terminating on signal 15 from pid")
     # Zephyr gives the board's Ethernet nothing to talk to.
-    run.expect_error("warning: nic .* has no peer")
+    process.expect_error("warning: nic .* has no peer")
+    return process
 
-    bed.wait("the sample to be up", lambda: run.said("^Use write_shared"))
-    server.memory.write(0, b"by icount\0")
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_target_run(bed: Testbed, board: str) -> None:
+    """Zephyr's target "run" has the device on its command line."""
+    server = bed.server()
+    peer = bed.peer(server)
+
+    sample = run(bed, board, "doorbell", server)
+
+    wait_said(bed, sample, "^Use write_shared")
+    server.memory.write(0, b"by run\0")
     peer.wait_for_peer(1, bed.remaining())
     peer.ring(1)
-    bed.wait("the sample to receive a message", lambda: run.said(
-        "^received IRQ and full message: by icount$"))
+    wait_said(bed, sample, "^received IRQ and full message: by run$")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_target_run_takes_its_time(bed: Testbed, board: str) -> None:
+    """A guest that waits for a peer waits as long as the peer's clock says."""
+    shell = run(bed, board, "ipm_ivshmem", bed.server())
+    wait_said(bed, shell, "Booting Zephyr")
+
+    def uptime(number: int) -> float:
+        shell.type("kernel uptime")
+        bed.wait(f"uptime {number}",
+                 lambda: shell.count(r"Uptime: \d+ ms") >= number)
+        return time.monotonic()
+
+    before = uptime(1)
+    shell.type("kernel sleep 2000")
+    assert uptime(2) - before > 1.9
+
+
+@pytest.mark.parametrize("board, program", product(BOARDS, PROGRAMS))
+def test_target_run_has_no_icount(board: str, program: str) -> None:
+    assert "-icount" not in run_command(board, program)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_target_run_has_the_devices_that_are_enabled(board: str) -> None:
+    command = run_command(board, "ivshmem_flat")
+
+    ids = [match[1] for word in command
+           if (match := re.match("ivshmem-flat,id=([^,]*),", word))]
+    assert ids == [f"ivshmem-400ff{number}00" for number in range(4)]
+    assert not any(word.startswith("ivshmem-doorbell") for word in command)
 
 
 @pytest.mark.parametrize("board", BOARDS)
