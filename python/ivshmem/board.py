@@ -41,10 +41,14 @@ def wiring(board: str) -> Wiring:
 def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
                 memory: int = 0x60000000, line: int | None = CORTEX_M.line,
                 size: int = 4 * MIB,
-                controller: str = CORTEX_M.controller) -> list[str]:
+                controller: str = CORTEX_M.controller,
+                more_lines: Sequence[int] = ()) -> list[str]:
     """A device, by default where a Cortex-M board has it. Addresses and size
-    are bytes; line is the interrupt's number, None for none."""
-    irq = None if line is None else f"{controller}/unnamed-gpio-in[{line}]"
+    are bytes; line is the number of vector 0's interrupt, None for none, and
+    more_lines are those of vector 1 and so on."""
+    irq = None if line is None else ";".join(
+        f"{controller}/unnamed-gpio-in[{number}]"
+        for number in (line, *more_lines))
     return device_options(server_socket, registers, memory, irq, size)
 
 

@@ -44,9 +44,9 @@ def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_driver(bed: Testbed, board: str) -> None:
     """zephyr/tests/ivshmem_flat, which needs three devices and lacks one."""
-    server = bed.server()
+    server = bed.server(vectors=2)
     devices = [
-        *flat_device(server.socket),
+        *flat_device(server.socket, more_lines=(25,)),
         *flat_device(server.socket, 0x400FF100, 0x61000000, 27),
         *flat_device(server.socket, 0x400FF200, 0x62000000, None)]
 
@@ -337,6 +337,15 @@ def test_target_run_has_the_devices_that_are_enabled(board: str) -> None:
            if (match := re.match("ivshmem-flat,id=([^,]*),", word))]
     assert ids == [f"ivshmem-400ff{number}00" for number in range(4)]
     assert not any(word.startswith("ivshmem-doorbell") for word in command)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_target_run_has_a_line_for_each_vector(bed: Testbed,
+                                               board: str) -> None:
+    running = run(bed, board, "ivshmem_flat", bed.server(vectors=2))
+    running.expect_error("warning: .*x-irq-qompath is not set")
+
+    wait_said(bed, running, "PASS - test_each_vector_has_its_signal")
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -35,14 +35,24 @@ BUILD_ASSERT(!IS_ENABLED(CONFIG_IVSHMEM_V2), "ivshmem-flat is no ivshmem-v2 (CON
 /* IDs of peers and numbers of vectors have 16 bits in DOORBELL */
 #define ID_MAX UINT16_MAX
 
+#ifdef CONFIG_IVSHMEM_DOORBELL
+struct ivshmem_flat_vector {
+	const struct device *dev;
+	uint16_t number;
+	unsigned int irq;
+	struct k_poll_signal **signal;
+};
+#endif
+
 struct ivshmem_flat_config {
 	DEVICE_MMIO_NAMED_ROM(registers);
 	DEVICE_MMIO_NAMED_ROM(memory);
 	size_t size;
 #ifdef CONFIG_IVSHMEM_DOORBELL
-	/* NULL without an interrupt */
-	void (*connect_irq)(void);
-	unsigned int irq;
+	const struct ivshmem_flat_vector *vectors;
+	uint16_t vector_count;
+	/* NULL without vectors */
+	void (*connect_irqs)(void);
 #endif
 };
 
@@ -50,8 +60,8 @@ struct ivshmem_flat_data {
 	DEVICE_MMIO_NAMED_RAM(registers);
 	DEVICE_MMIO_NAMED_RAM(memory);
 #ifdef CONFIG_IVSHMEM_DOORBELL
+	/* Of the signals of all vectors */
 	struct k_spinlock lock;
-	struct k_poll_signal *signal;
 #endif
 };
 
@@ -72,10 +82,9 @@ static size_t ivshmem_flat_get_mem(const struct device *dev, uintptr_t *memmap)
 
 #ifdef CONFIG_IVSHMEM_DOORBELL
 
-/* The device takes doorbells on vector 0 only, and ignores others */
 static uint16_t ivshmem_flat_get_vectors(const struct device *dev)
 {
-	return DEV_CFG(dev)->connect_irq != NULL ? 1 : 0;
+	return DEV_CFG(dev)->vector_count;
 }
 
 static uint32_t ivshmem_flat_get_id(const struct device *dev)
@@ -83,7 +92,7 @@ static uint32_t ivshmem_flat_get_id(const struct device *dev)
 	return sys_read32(ivshmem_flat_register(dev, IVPOSITION));
 }
 
-/* Peers on PCI can have more vectors than this device: any can be rung */
+/* Peers can have more vectors than this device: any can be rung */
 static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uint16_t vector)
 {
 	if (ivshmem_flat_get_vectors(dev) == 0) {
@@ -103,48 +112,52 @@ static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uin
 }
 
 /*
- * The line is enabled while there is someone to tell. Until then the interrupt
- * controller keeps a doorbell: the first one may well come during start-up.
+ * A vector's line is enabled while there is someone to tell. Until then the
+ * interrupt controller keeps a doorbell: the first one may come during start-up.
  */
 static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll_signal *signal,
 					 uint16_t vector)
 {
-	const struct ivshmem_flat_config *config = dev->config;
 	struct ivshmem_flat_data *data = dev->data;
 	uint16_t vectors = ivshmem_flat_get_vectors(dev);
+	const struct ivshmem_flat_vector *its;
 
 	if (vectors == 0) {
 		return -ENOSYS;
 	}
 	if (vector >= vectors) {
-		LOG_ERR("%s: vector %u: there is vector 0 only", dev->name, vector);
+		LOG_ERR("%s: vector %u: vectors are 0 to %u, one for each of the devicetree node's "
+			"interrupts",
+			dev->name, vector, vectors - 1);
 		return -EINVAL;
 	}
+	its = &DEV_CFG(dev)->vectors[vector];
 
 	if (signal == NULL) {
-		irq_disable(config->irq);
+		irq_disable(its->irq);
 	}
 	K_SPINLOCK(&data->lock) {
-		data->signal = signal;
+		*its->signal = signal;
 	}
 	if (signal != NULL) {
-		irq_enable(config->irq);
+		irq_enable(its->irq);
 	}
 
 	return 0;
 }
 
 /* There is nothing to acknowledge: the device pulses its line */
-static void ivshmem_flat_isr(const struct device *dev)
+static void ivshmem_flat_isr(const void *argument)
 {
-	struct ivshmem_flat_data *data = dev->data;
+	const struct ivshmem_flat_vector *vector = argument;
+	struct ivshmem_flat_data *data = vector->dev->data;
 
-	LOG_DBG("%s: doorbell", dev->name);
+	LOG_DBG("%s: doorbell on vector %u", vector->dev->name, vector->number);
 
 	barrier_dmem_fence_full();
 	K_SPINLOCK(&data->lock) {
-		if (data->signal != NULL) {
-			k_poll_signal_raise(data->signal, 0);
+		if (*vector->signal != NULL) {
+			k_poll_signal_raise(*vector->signal, vector->number);
 		}
 	}
 }
@@ -227,8 +240,8 @@ static int ivshmem_flat_init(const struct device *dev)
 		(unsigned long)memory);
 
 #ifdef CONFIG_IVSHMEM_DOORBELL
-	if (config->connect_irq != NULL) {
-		config->connect_irq();
+	if (config->connect_irqs != NULL) {
+		config->connect_irqs();
 	}
 #endif
 
@@ -248,14 +261,32 @@ static const struct ivshmem_driver_api ivshmem_flat_api = {
 	.register_handler = ivshmem_flat_register_handler,
 };
 
-#define IVSHMEM_FLAT_DEFINE_IRQ(n)                                                                 \
-	static void ivshmem_flat_connect_irq_##n(void)                                             \
+#define IVSHMEM_FLAT_VECTOR(vector, n)                                                             \
 	{                                                                                          \
-		IRQ_CONNECT(DT_INST_IRQN(n), DT_INST_IRQ(n, priority), ivshmem_flat_isr,           \
-			    DEVICE_DT_INST_GET(n), 0);                                             \
+		.dev = DEVICE_DT_INST_GET(n),                                                      \
+		.number = vector,                                                                  \
+		.irq = DT_INST_IRQN_BY_IDX(n, vector),                                             \
+		.signal = &ivshmem_flat_signals_##n[vector],                                       \
 	}
 
-#define IVSHMEM_FLAT_IRQ(n) .connect_irq = ivshmem_flat_connect_irq_##n, .irq = DT_INST_IRQN(n),
+#define IVSHMEM_FLAT_CONNECT_IRQ(vector, n)                                                        \
+	IRQ_CONNECT(DT_INST_IRQN_BY_IDX(n, vector), DT_INST_IRQ_BY_IDX(n, vector, priority),       \
+		    ivshmem_flat_isr, &ivshmem_flat_vectors_##n[vector], 0)
+
+#define IVSHMEM_FLAT_DEFINE_VECTORS(n)                                                             \
+	static struct k_poll_signal *ivshmem_flat_signals_##n[DT_INST_NUM_IRQS(n)];                \
+	static const struct ivshmem_flat_vector ivshmem_flat_vectors_##n[] = {                     \
+		LISTIFY(DT_INST_NUM_IRQS(n), IVSHMEM_FLAT_VECTOR, (,), n)                          \
+	};                                                                                         \
+                                                                                                   \
+	static void ivshmem_flat_connect_irqs_##n(void)                                            \
+	{                                                                                          \
+		LISTIFY(DT_INST_NUM_IRQS(n), IVSHMEM_FLAT_CONNECT_IRQ, (;), n);                    \
+	}
+
+#define IVSHMEM_FLAT_VECTORS(n)                                                                    \
+	.vectors = ivshmem_flat_vectors_##n, .vector_count = DT_INST_NUM_IRQS(n),                  \
+	.connect_irqs = ivshmem_flat_connect_irqs_##n,
 
 #define IVSHMEM_FLAT_IF_IRQ(n, code)                                                               \
 	IF_ENABLED(CONFIG_IVSHMEM_DOORBELL,                                                        \
@@ -267,18 +298,18 @@ static const struct ivshmem_driver_api ivshmem_flat_api = {
 	BUILD_ASSERT(DT_INST_REG_SIZE_BY_NAME(n, memory) > 0,                                      \
 		     "ivshmem-flat without shared memory: correct the node's reg");                \
                                                                                                    \
-	IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_DEFINE_IRQ(n)))                                       \
+	IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_DEFINE_VECTORS(n)))                                   \
                                                                                                    \
 	static const struct ivshmem_flat_config ivshmem_flat_config_##n = {                        \
 		DEVICE_MMIO_NAMED_ROM_INIT_BY_NAME(registers, DT_DRV_INST(n)),                     \
 		DEVICE_MMIO_NAMED_ROM_INIT_BY_NAME(memory, DT_DRV_INST(n)),                        \
 		.size = DT_INST_REG_SIZE_BY_NAME(n, memory),                                       \
-		IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_IRQ(n)))                                      \
+		IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_VECTORS(n)))                                  \
 	};                                                                                         \
 	static struct ivshmem_flat_data ivshmem_flat_data_##n;                                     \
                                                                                                    \
 	DEVICE_DT_INST_DEFINE(n, ivshmem_flat_init, NULL, &ivshmem_flat_data_##n,                  \
 			      &ivshmem_flat_config_##n, POST_KERNEL,                               \
-			      CONFIG_KERNEL_INIT_PRIORITY_DEVICE, &ivshmem_flat_api);
+			      CONFIG_IVSHMEM_FLAT_INIT_PRIORITY, &ivshmem_flat_api);
 
 DT_INST_FOREACH_STATUS_OKAY(IVSHMEM_FLAT_DEFINE)

@@ -27,10 +27,10 @@ static const struct device *const b = DEVICE_DT_GET(DT_NODELABEL(ivshmem_b));
 static const struct device *const memory_only = DEVICE_DT_GET(DT_NODELABEL(ivshmem_memory_only));
 static const struct device *const absent = DEVICE_DT_GET(DT_NODELABEL(ivshmem_absent));
 
-static struct k_poll_signal doorbell_a, doorbell_b;
+static struct k_poll_signal doorbell_a, doorbell_a_1, doorbell_b;
 
-/* Whether the signal is raised in time; resets it, and it must stay so. */
-static bool rings(struct k_poll_signal *doorbell, k_timeout_t patience)
+/* Whether the signal is raised in time, by this vector; resets it. */
+static bool rings_vector(struct k_poll_signal *doorbell, int expected, k_timeout_t patience)
 {
 	struct k_poll_event event = K_POLL_EVENT_INITIALIZER(K_POLL_TYPE_SIGNAL,
 							     K_POLL_MODE_NOTIFY_ONLY, doorbell);
@@ -41,10 +41,15 @@ static bool rings(struct k_poll_signal *doorbell, k_timeout_t patience)
 		return false;
 	}
 	k_poll_signal_check(doorbell, &raised, &vector);
-	zassert_equal(vector, 0, "vector %d was rung, not 0", vector);
+	zassert_equal(vector, expected, "vector %d was rung, not %d", vector, expected);
 	k_poll_signal_reset(doorbell);
 
 	return true;
+}
+
+static bool rings(struct k_poll_signal *doorbell, k_timeout_t patience)
+{
+	return rings_vector(doorbell, 0, patience);
 }
 
 static void listen(const struct device *dev, struct k_poll_signal *doorbell)
@@ -52,9 +57,14 @@ static void listen(const struct device *dev, struct k_poll_signal *doorbell)
 	zassert_ok(ivshmem_register_handler(dev, doorbell, 0));
 }
 
+static void ring_vector(const struct device *from, const struct device *to, uint16_t vector)
+{
+	zassert_ok(ivshmem_int_peer(from, ivshmem_get_id(to), vector));
+}
+
 static void ring(const struct device *from, const struct device *to)
 {
-	zassert_ok(ivshmem_int_peer(from, ivshmem_get_id(to), 0));
+	ring_vector(from, to, 0);
 }
 
 static volatile uint32_t *word(const struct device *dev, size_t offset)
@@ -81,11 +91,14 @@ static void start_listening(void *fixture)
 	ARG_UNUSED(fixture);
 
 	k_poll_signal_init(&doorbell_a);
+	k_poll_signal_init(&doorbell_a_1);
 	k_poll_signal_init(&doorbell_b);
 	listen(a, &doorbell_a);
+	zassert_ok(ivshmem_register_handler(a, &doorbell_a_1, 1));
 	listen(b, &doorbell_b);
 	k_sleep(SILENCE);
 	k_poll_signal_reset(&doorbell_a);
+	k_poll_signal_reset(&doorbell_a_1);
 	k_poll_signal_reset(&doorbell_b);
 }
 
@@ -164,10 +177,47 @@ ZTEST(ivshmem_flat, test_doorbell_waits_for_a_handler)
 		     "a doorbell that came when there was no handler is lost");
 }
 
-ZTEST(ivshmem_flat, test_one_vector)
+ZTEST(ivshmem_flat, test_as_many_vectors_as_interrupts)
 {
-	zassert_equal(ivshmem_get_vectors(a), 1);
-	zassert_equal(ivshmem_register_handler(a, &doorbell_a, 1), -EINVAL);
+	zassert_equal(ivshmem_get_vectors(a), 2);
+	zassert_equal(ivshmem_get_vectors(b), 1);
+	zassert_equal(ivshmem_register_handler(a, &doorbell_a, 2), -EINVAL);
+	zassert_equal(ivshmem_register_handler(b, &doorbell_b, 1), -EINVAL);
+}
+
+ZTEST(ivshmem_flat, test_each_vector_has_its_signal)
+{
+	ring_vector(b, a, 1);
+	zassert_true(rings_vector(&doorbell_a_1, 1, RINGS_WITHIN), "vector 1 was not heard");
+	zassert_false(rings(&doorbell_a, SILENCE), "vector 1 was rung, and 0 has heard it");
+
+	ring_vector(b, a, 0);
+	zassert_true(rings_vector(&doorbell_a, 0, RINGS_WITHIN), "vector 0 was not heard");
+	zassert_false(rings(&doorbell_a_1, SILENCE), "vector 0 was rung, and 1 has heard it");
+}
+
+ZTEST(ivshmem_flat, test_one_signal_for_all_vectors)
+{
+	zassert_ok(ivshmem_register_handler(a, &doorbell_a, 1));
+
+	for (int vector = 0; vector < 2; vector++) {
+		ring_vector(b, a, vector);
+		zassert_true(rings_vector(&doorbell_a, vector, RINGS_WITHIN),
+			     "vector %d was not heard", vector);
+	}
+}
+
+ZTEST(ivshmem_flat, test_each_vector_waits_for_its_handler)
+{
+	zassert_ok(ivshmem_register_handler(a, NULL, 1));
+
+	ring_vector(b, a, 1);
+	ring_vector(b, a, 0);
+	zassert_true(rings(&doorbell_a, RINGS_WITHIN), "vector 1 without a handler stops vector 0");
+	zassert_false(rings_vector(&doorbell_a_1, 1, SILENCE), "a handler not set was called");
+
+	zassert_ok(ivshmem_register_handler(a, &doorbell_a_1, 1));
+	zassert_true(rings_vector(&doorbell_a_1, 1, RINGS_WITHIN), "the doorbell is lost");
 }
 
 ZTEST(ivshmem_flat, test_peers)
