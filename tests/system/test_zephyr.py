@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 README = (artifacts.CHECKOUT / "zephyr" / "README.rst").read_text()
 
 # Those of scripts/build-zephyr.
-PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "plain")
+PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "ivshmem_mbox",
+            "plain")
 
 # The part of the shared memory that the snippets show to programs.
 WINDOW_BYTES = 4 * MIB
@@ -59,6 +60,21 @@ def test_driver(bed: Testbed, board: str) -> None:
     assert running.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
     assert running.said("ivshmem@400ff300: no ivshmem-flat at 0x400ff300, "
                         "IVPOSITION reads 0x0: ")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_mailbox(bed: Testbed, board: str) -> None:
+    """zephyr/tests/ivshmem_mbox, which needs two devices."""
+    server = bed.server(vectors=2)
+    devices = [
+        *flat_device(server.socket, more_lines=(25,)),
+        *flat_device(server.socket, 0x400FF100, 0x61000000, 27,
+                     more_lines=(26,))]
+
+    running = bed.zephyr(board, "ivshmem_mbox", server, devices)
+
+    wait_said(bed, running, "^PROJECT EXECUTION SUCCESSFUL$")
+    assert running.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
 
 
 @pytest.mark.parametrize("board", BOARDS)
