@@ -23,7 +23,8 @@ class ZephyrBoard(Board):
 
     # Of the kernel, of its test framework, of its samples and of ours.
     FAILURE = re.compile(
-        r"FATAL ERROR|PROJECT EXECUTION FAILED|test has failed|demo: FAILED")
+        r"FATAL ERROR|PROJECT EXECUTION FAILED|test has failed|"
+        r"(demo|echo): FAILED")
 
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,

@@ -44,7 +44,8 @@ ELSEWHERE = {
         'hw/misc/ivshmem.c'),
     'Linux': ('Documentation/driver-api/early-userspace/buffer-format.rst',),
     'Zephyr': ('base.yaml', 'drivers/virtualization/ivshmem/*',
-               'gen_isr_tables.py', 'zephyr/zephyr.elf'),
+               'gen_isr_tables.py', 'zephyr/dt-bindings/*/*',
+               'zephyr/zephyr.elf'),
     "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf'),
 }
 

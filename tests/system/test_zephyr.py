@@ -6,7 +6,6 @@ unmodified sources, with the snippets ivshmem-flat and ivshmem-flat-copy and not
 """
 
 import re
-import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,9 +18,9 @@ from ivshmem.board import BOARDS, flat_device
 from ring_on_command import RingCommands
 from ivshmem.linux import LINUX
 from ivshmem.memory import MIB
-from ivshmem.process import Process
-from ivshmem.server import IvshmemServer, memfd
+from ivshmem.server import memfd
 from ivshmem.zephyr import ON_ZEPHYR
+from zephyr_run import run, run_command, wait_said
 
 # Linux needs many seconds to start on a busy machine.
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
@@ -35,11 +34,6 @@ PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "ivshmem_mbox",
 # The part of the shared memory that the snippets show to programs.
 WINDOW_BYTES = 4 * MIB
 COPIED_BYTES = 8192
-
-
-def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
-    bed.wait(f"{process.name} to say '{pattern}'",
-             lambda: process.said(pattern))
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -281,31 +275,6 @@ def test_linux_rings_doorbell_sample(bed: Testbed, board: str) -> None:
 
     wait_said(bed, sample.board,
               "^received IRQ and full message: greetings$")
-
-
-def run_command(board: str, program: str) -> list[str]:
-    """What Zephyr's target "run" gives QEMU, for the image that is tested."""
-    image = artifacts.zephyr(board, program)
-    commands = subprocess.run(
-        ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
-        check=True, capture_output=True, text=True).stdout
-    command, = re.findall(r"&& \S*qemu-system-arm (.*)$", commands,
-                          re.MULTILINE)
-    return shlex.split(command)
-
-
-def run(bed: Testbed, board: str, program: str,
-        server: IvshmemServer) -> Process:
-    """The target "run" on this bed's server, and on the QEMU that is tested."""
-    pid_file = bed.directory() / "qemu.pid"
-    argv = [word.replace("/tmp/ivshmem_socket", str(server.socket))
-            .replace("qemu.pid", str(pid_file))
-            for word in run_command(board, program)]
-    process = bed.program("run", [str(artifacts.qemu_system("arm")), *argv])
-    process.expect_error("terminating on signal 15 from pid")
-    # Zephyr gives the board's Ethernet nothing to talk to.
-    process.expect_error("warning: nic .* has no peer")
-    return process
 
 
 @pytest.mark.parametrize("board", BOARDS)

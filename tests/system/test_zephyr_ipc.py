@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Zephyr's IPC between boards: icmsg and RPMsg on the module's mailbox.
+
+Zephyr's own samples, OpenAMP's, and zephyr/samples/ipc_echo, which goes on when
+either end is started anew. The images are those of scripts/build-zephyr.
+"""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from ivshmem import Testbed, artifacts
+from ivshmem.board import BOARDS, flat_device
+from ivshmem.process import Process, TestbedError
+from ivshmem.server import IvshmemServer
+from ivshmem.zephyr import ZephyrBoard
+from zephyr_run import run, wait_said
+
+pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
+
+HOST, REMOTE = "host", "remote"
+ALL_CAME_BACK = "^echo: 1000 of 1000 messages came back$"
+
+pairs = pytest.mark.parametrize("host, remote", list(product(BOARDS, BOARDS)))
+kinds = pytest.mark.parametrize("kind", ["icmsg", "rpmsg"])
+
+
+def image(board: str, program: str) -> str:
+    """The program, or a skipped test where what it is built of was not there."""
+    try:
+        artifacts.zephyr(board, program)
+    except TestbedError:
+        if program.startswith("icmsg"):
+            raise
+        pytest.skip(f"{program} was not built: see scripts/build-zephyr")
+    return program
+
+
+def start(bed: Testbed, board: str, program: str,
+          server: IvshmemServer) -> ZephyrBoard:
+    """On two vectors, of which a program uses as many as it likes."""
+    return bed.zephyr(board, image(board, program), server,
+                      flat_device(server.socket, more_lines=(25,)))
+
+
+def wait_count(bed: Testbed, process: Process, pattern: str,
+               count: int = 1) -> None:
+    bed.wait(f"{process.name} to say '{pattern}' {count} times",
+             lambda: process.count(pattern) >= count)
+
+
+@pairs
+@pytest.mark.parametrize("host_first", [True, False])
+def test_icmsg_sample(bed: Testbed, host: str, remote: str,
+                      host_first: bool) -> None:
+    """samples/subsys/ipc/ipc_service/icmsg: each end checks what it gets."""
+    server = bed.server(vectors=2)
+    ends = [(host, "icmsg_host"), (remote, "icmsg_remote")]
+
+    running = [start(bed, board, program, server) for board, program in
+               (ends if host_first else ends[::-1])]
+
+    for end in running:
+        wait_count(bed, end, "demo ended")
+        assert int(end.found(r"Sent (\d+) \[Bytes\]")[1]) > 0
+        assert not end.said("ASSERTION|<err>")
+    received = running[0 if host_first else 1].found(r"Received (\d+) \[Bytes\]")
+    assert int(received[1]) > 0
+
+
+@pairs
+@pytest.mark.parametrize("host_first", [True, False])
+def test_static_vrings_sample(bed: Testbed, host: str, remote: str,
+                              host_first: bool) -> None:
+    """samples/subsys/ipc/ipc_service/static_vrings: two links of RPMsg, one of
+    them with two endpoints."""
+    server = bed.server(vectors=2)
+    ends = [(host, "static_vrings_host"), (remote, "static_vrings_remote")]
+
+    running = [start(bed, board, program, server) for board, program in
+               (ends if host_first else ends[::-1])]
+
+    host_end, remote_end = running if host_first else running[::-1]
+    for end, role in ((host_end, "HOST"), (remote_end, "REMOTE")):
+        wait_count(bed, end, rf"^IPC-service {role} .*demo ended\.$", 3)
+    for endpoint, last in (("0A", 99), ("0B", 99), ("1", 99)):
+        assert host_end.said(rf"^HOST \[{endpoint}\]: {last}$")
+
+
+def echo(bed: Testbed, kind: str, host: str, remote: str,
+         ) -> tuple[IvshmemServer, ZephyrBoard, ZephyrBoard]:
+    """Both ends of zephyr/samples/ipc_echo, when the first round is over."""
+    server = bed.server(vectors=2)
+    host_end = start(bed, host, f"{kind}_echo_host", server)
+    remote_end = start(bed, remote, f"{kind}_echo_remote", server)
+    wait_count(bed, host_end, ALL_CAME_BACK)
+    return server, host_end, remote_end
+
+
+@kinds
+@pairs
+def test_echo(bed: Testbed, kind: str, host: str, remote: str) -> None:
+    _, host_end, remote_end = echo(bed, kind, host, remote)
+
+    host_end.check_idle()
+    remote_end.check_idle()
+
+
+def new_machine(bed: Testbed, end: ZephyrBoard, board: str, program: str,
+                server: IvshmemServer) -> ZephyrBoard:
+    """It has another ID."""
+    end.hold()
+    end.stop()
+    return start(bed, board, program, server)
+
+
+def reset(bed: Testbed, end: ZephyrBoard, board: str, program: str,
+          server: IvshmemServer) -> ZephyrBoard:
+    """It keeps its ID, and its doorbells."""
+    end.qmp.command("system_reset")
+    return end
+
+
+Restart = Callable[[Testbed, ZephyrBoard, str, str, IvshmemServer], ZephyrBoard]
+
+
+@kinds
+@pairs
+@pytest.mark.parametrize("restart", [new_machine, reset])
+def test_either_end_restarts(bed: Testbed, kind: str, host: str, remote: str,
+                             restart: Restart) -> None:
+    server, host_end, remote_end = echo(bed, kind, host, remote)
+
+    for rounds in range(2):
+        remote_end = restart(bed, remote_end, remote, f"{kind}_echo_remote",
+                             server)
+        wait_count(bed, host_end, ALL_CAME_BACK,
+                   host_end.count(ALL_CAME_BACK) + 1)
+
+        before = 0 if restart is new_machine else host_end.count(ALL_CAME_BACK)
+        host_end = restart(bed, host_end, host, f"{kind}_echo_host", server)
+        wait_count(bed, host_end, ALL_CAME_BACK, before + 1)
+
+
+@kinds
+@pairs
+@pytest.mark.parametrize("who", [HOST, REMOTE])
+def test_an_end_restarts_in_the_middle(bed: Testbed, kind: str, host: str,
+                                       remote: str, who: str) -> None:
+    server = bed.server(vectors=2)
+    host_end = start(bed, host, f"{kind}_echo_host", server)
+    remote_end = start(bed, remote, f"{kind}_echo_remote", server)
+
+    for number in range(1, 4):
+        wait_count(bed, host_end, "^echo: [1-9]00 messages$")
+        if who == HOST:
+            host_end = new_machine(bed, host_end, host, f"{kind}_echo_host",
+                                   server)
+            wait_count(bed, remote_end, "^echo: linked$", number + 1)
+        else:
+            before = host_end.count("^echo: linked$")
+            remote_end = new_machine(bed, remote_end, remote,
+                                     f"{kind}_echo_remote", server)
+            wait_count(bed, host_end, "^echo: linked$", before + 1)
+
+    wait_count(bed, host_end, ALL_CAME_BACK)
+
+
+@pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])
+def test_openamp_sample(bed: Testbed, host: str, remote: str) -> None:
+    """OpenAMP's dual_qemu_ivshmem, which has an RPMsg back end of its own, as the
+    target "run" starts it. The host has to be there first."""
+    server = bed.server()
+    host_end = run(bed, host, image(host, "openamp_host"), server)
+    wait_said(bed, host_end, "shmem mapped at")
+    remote_end = run(bed, remote, image(remote, "openamp_remote"), server)
+    for end in (host_end, remote_end):
+        wait_said(bed, end, "Side, the communication over RPMsg is ready")
+
+    host_end.type("rpmsg_ivshmem send hello 1000")
+
+    wait_said(bed, host_end, "^at message number 1000$")
+    assert remote_end.count(r"^\[ hello \]$") == 1000
