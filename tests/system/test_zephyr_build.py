@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/build-zephyr in a workspace that lacks something.
+
+A copy of the scripts builds nothing: cmake writes down how it was called.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ivshmem import artifacts
+
+
+class Workspace:
+    """A Zephyr workspace with these modules, and no more in it than a build
+    looks at."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.calls = path / "calls"
+        self.calls.touch()
+        self.add("zephyr/share/zephyr-package/cmake/ZephyrConfig.cmake")
+        self.add_module("hal/cmsis")
+        shutil.copytree(artifacts.CHECKOUT / "scripts", path / "ours/scripts")
+        self.add_program("ours/scripts/install-packages", "")
+        for tool in ("ninja", "arm-none-eabi-gcc"):
+            self.add_program(f"tools/{tool}", "")
+        # cmake -G Ninja -S SOURCE -B IMAGE ...
+        self.add_program("tools/cmake",
+                         f'echo "$@" >>{self.calls}; mkdir -p "$6"')
+
+    def add(self, name: str) -> Path:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        return file
+
+    def add_module(self, name: str) -> None:
+        self.add(f"modules/{name}/zephyr/module.yml")
+
+    def add_program(self, name: str, body: str) -> None:
+        file = self.add(name)
+        file.write_text(f"#!/bin/sh\n{body}\n")
+        file.chmod(0o755)
+
+    def build(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("ZEPHYR", "OPENAMP"))}
+        environment |= {
+            "ZEPHYR_BASE": str(self.path / "zephyr"),
+            "PATH": f"{self.path / 'tools'}:{environment['PATH']}", **settings}
+        return subprocess.run(
+            [self.path / "ours/scripts/build-zephyr"], env=environment,
+            capture_output=True, text=True, timeout=60)
+
+    def built(self, program: str) -> list[str]:
+        """How cmake was called for it, once a board."""
+        return [call for call in self.calls.read_text().splitlines()
+                if f"/{program} -DBOARD=" in call]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.mark.parametrize("there, missing", [
+    (None, "lib/open-amp"), ("lib/open-amp", "hal/libmetal"),
+    ("hal/libmetal", "lib/open-amp")])
+def test_without_openamp(workspace: Workspace, there: str | None,
+                         missing: str) -> None:
+    if there:
+        workspace.add_module(there)
+
+    result = workspace.build()
+
+    assert result.returncode == 0, result.stderr
+    notes = [line for line in result.stderr.splitlines() if "RPMsg" in line]
+    assert notes == [
+        f"RPMsg's programs are left out: no {workspace.path}/modules/{missing}."
+        " Get it with 'west update open-amp libmetal'"]
+    assert len(workspace.built("icmsg_echo_remote")) == 2
+    assert not workspace.built("rpmsg_echo_remote")
+    assert not workspace.built("static_vrings_host")
+
+
+def test_with_openamp(workspace: Workspace) -> None:
+    workspace.add_module("lib/open-amp")
+    workspace.add_module("hal/libmetal")
+
+    result = workspace.build()
+
+    assert result.returncode == 0, result.stderr
+    assert "RPMsg" not in result.stderr
+    for program in ("rpmsg_echo_host", "rpmsg_echo_remote",
+                    "static_vrings_host", "static_vrings_remote"):
+        calls = workspace.built(program)
+        assert len(calls) == 2
+        assert all("/lib/open-amp;" in call and "/hal/libmetal;" in call
+                   for call in calls)
+    assert not workspace.built("openamp_host")
+
+
+def test_openamp_sample(workspace: Workspace) -> None:
+    workspace.add_module("lib/open-amp")
+    workspace.add_module("hal/libmetal")
+    workspace.add("sample/host/CMakeLists.txt")
+    workspace.add("older/zephyr/module.yml")
+
+    result = workspace.build(OPENAMP_SAMPLE=str(workspace.path / "sample"),
+                             OPENAMP_2023=str(workspace.path / "older"))
+
+    assert result.returncode == 0, result.stderr
+    for call in workspace.built("openamp_host"):
+        assert "/older;" in call and "/lib/open-amp;" not in call
+    assert len(workspace.built("openamp_remote")) == 2
+
+
+def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
+    nowhere = str(workspace.path / "nowhere")
+
+    sample = workspace.build(OPENAMP_SAMPLE=nowhere)
+    workspace.add("sample/host/CMakeLists.txt")
+    older = workspace.build(OPENAMP_SAMPLE=str(workspace.path / "sample"))
+
+    assert sample.returncode and older.returncode
+    assert f"OPENAMP_SAMPLE={nowhere} is not OpenAMP's sample" in sample.stderr
+    assert "OPENAMP_2023= is no Zephyr module" in older.stderr
