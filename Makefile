@@ -39,6 +39,7 @@ help: ## list the targets
 	@echo "  ROUNDS=N           how many samples bench takes of each, instead of its own numbers"
 	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
 	@echo "  FUZZ_SEED=SEED     do what a fuzzer did that printed this random seed"
+	@echo "  TIMELINE=1         demo: trace it, and draw the timeline: build/timeline/"
 	@echo "  V=1                show all that each step prints"
 	@echo
 	@echo "Debian packages that are missing are installed when a target needs them."
@@ -71,8 +72,10 @@ zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
 demo: ## two boards share memory and ring each other's doorbells
-	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
-		scripts/build-firmware demo && scripts/demo
+	@$(if $(TIMELINE),scripts/install-packages timeline &&) \
+		$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-firmware demo && \
+		scripts/demo $(if $(TIMELINE),--timeline build/timeline)
 
 demo-linux: ## the same, between a board and Linux with the PCI device
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \

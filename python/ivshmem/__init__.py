@@ -18,6 +18,10 @@ pytest_plugin.py fixtures for tests of your own firmware
 demo.py          the demo: guests that run guest/demo/member.c
 command.py       how a command that starts a testbed ends
 soak.py          the soak test: boards that run guest/tests/soak.c
+traces.py        what QEMU's traces and the server tell of a run
+timeline.py      one timeline of them: the command ivshmem-timeline
+timeline_json.py it for ui.perfetto.dev and chrome://tracing
+timeline_svg.py  it as a picture
 procfs.py        what the kernel tells about a running process
 artifacts.py     where QEMU, the server and the firmware are found
 """

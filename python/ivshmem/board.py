@@ -69,11 +69,17 @@ def usual_device(board: str, server_socket: Path) -> list[str]:
                        controller=where.controller)
 
 
+def _tracing(file: Path) -> list[str]:
+    return ["-trace", "ivshmem_flat_*", "-msg", "timestamp=on",
+            "-D", str(file)]
+
+
 class Board(Machine):
     """A running board. Its console is its UART.
 
-    What the guest does wrong (-d guest_errors) is among the errors. `qemu` is
-    another QEMU than the one with the device.
+    What the guest does wrong (-d guest_errors) is among the errors, or in the
+    file `trace`, for timeline.py, if there is one. `qemu` is another QEMU than
+    the one with the device.
     """
 
     # See guest/.
@@ -84,12 +90,13 @@ class Board(Machine):
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,
                  kind: str | None = None, paused: bool = False,
-                 qemu: Path | None = None) -> None:
+                 qemu: Path | None = None, trace: Path | None = None) -> None:
         super().__init__(
             name, kind or board,
             [str(qemu or artifacts.qemu_system(wiring(board).target)), "-M", board,
              "-kernel", str(image), "-d", "guest_errors",
-             *(["-S"] if paused else []), *device],
+             *(["-S"] if paused else []), *(_tracing(trace) if trace else []),
+             *device],
             news)
 
     def failure(self) -> str | None:

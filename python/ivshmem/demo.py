@@ -4,6 +4,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .testbed import Testbed
 from .linux import LINUX
@@ -88,14 +89,16 @@ class Result:
 
 
 def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
-          in_order: bool) -> list[Machine]:
+          in_order: bool, traces: Path | None = None) -> list[Machine]:
     """Starts these members, BOARD, zephyr:BOARD or LINUX, each once the one
-    before sits in its slot if in_order, else all at once."""
+    before sits in its slot if in_order, else all at once. Traces of boards go
+    to this directory, as SLOT-BOARD.trace."""
     if len(names) != MEMBERS_DEFAULT:
         server.memory.set_words(Lobby.EXPECTED, len(names))
     members: list[Machine] = []
     for slot, name in enumerate(names):
-        member = _start_member(bed, server, name)
+        trace = traces / f"{slot}-{name}.trace" if traces else None
+        member = _start_member(bed, server, name, trace)
         members.append(member)
         if in_order:
             bed.wait(f"{member.name} to take slot {slot}",
@@ -103,12 +106,13 @@ def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
     return members
 
 
-def _start_member(bed: Testbed, server: IvshmemServer, name: str) -> Machine:
+def _start_member(bed: Testbed, server: IvshmemServer, name: str,
+                  trace: Path | None) -> Machine:
     if name == LINUX:
         return bed.linux("demo", server)
     if name.startswith(ON_ZEPHYR):
         return bed.zephyr(name.removeprefix(ON_ZEPHYR), "demo", server)
-    return bed.board(name, "demo", server)
+    return bed.board(name, "demo", server, trace=trace)
 
 
 def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:

@@ -31,7 +31,7 @@ ELSEWHERE = {
     'what make puts into build/': (
         'build/bench', 'build/bench/*', 'build/linux', 'build/linux/*',
         'build/patches', 'build/patches/*', 'build/server', 'build/server/*',
-        'build/server-sanitized',
+        'build/server-sanitized', 'build/timeline',
         'build/zephyr',
         'build/zephyr/*/*/zephyr/zephyr.elf', 'build/qemu-[0-9*]*',
         'build/qemu-[0-9*]*/build', 'build/qemu-[0-9*]*/source',

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards as parameters of tests. Those with another CPU than an Arm are tested
-where their QEMU was built."""
+"""Boards as parameters of tests, and a device that connects again. Boards with
+another CPU than an Arm are tested where their QEMU was built."""
 
+import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ivshmem import artifacts
-from ivshmem.board import BOARDS, OTHER_BOARDS
+from ivshmem.board import BOARDS, OTHER_BOARDS, usual_device
 
 TARGETS = {name: board.target for name, board in OTHER_BOARDS.items()}
 MISSING = [target for target in TARGETS.values()
@@ -28,3 +31,16 @@ EVERY_BOARD = [if_built(name) for name in (*BOARDS, *OTHER_BOARDS)]
 # Each of the others with the one and the other Cortex-M
 OTHER_PAIRS = [if_built(*pair) for name in OTHER_BOARDS
                for pair in ((name, BOARDS[1]), (BOARDS[0], name))]
+
+
+def returning_device(board: str, server_socket: Path) -> list[str]:
+    """The usual one, which connects again when the server has gone."""
+    told = subprocess.run([str(artifacts.qemu_system("arm")), "--version"],
+                          check=True, capture_output=True, text=True).stdout
+    version = re.search(r"version (\d+)\.(\d+)", told)
+    assert version
+    # QEMU before 9.2 counts in seconds.
+    is_new = tuple(map(int, version.groups())) >= (9, 2)
+    options = usual_device(board, server_socket)
+    options[1] += ",reconnect-ms=100" if is_new else ",reconnect=1"
+    return options

@@ -4,15 +4,14 @@
 They run guest/examples/rejoin.c, which explains the words.
 """
 
-import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from boards import returning_device
 from ivshmem import Testbed, artifacts
-from ivshmem.board import BOARDS, Board, usual_device
+from ivshmem.board import BOARDS, Board
 from ivshmem.process import Process
 from ivshmem.server import Server, is_listening
 
@@ -20,21 +19,10 @@ both_servers = pytest.mark.both_servers
 either_first = pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
 
 
-def reconnect() -> str:
-    """QEMU before 9.2 counts in seconds."""
-    told = subprocess.run([str(artifacts.qemu_system("arm")), "--version"],
-                          check=True, capture_output=True, text=True).stdout
-    version = re.search(r"version (\d+)\.(\d+)", told)
-    assert version
-    return ("reconnect-ms=100" if tuple(map(int, version.groups())) >= (9, 2)
-            else "reconnect=1")
-
-
 def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
     """A board, to which the server will return so many times."""
-    options = usual_device(name, server.socket)
-    options[1] += f",{reconnect()}"
-    board = bed.board(name, "rejoin", device=options)
+    board = bed.board(name, "rejoin",
+                      device=returning_device(name, server.socket))
     if returns:
         board.expect_error("warning: .*server has gone", returns + 1, returns)
         board.expect_error("info: .*server is back", returns, returns)

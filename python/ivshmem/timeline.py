@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ivshmem-timeline: one timeline of what several virtual machines did.
+
+Reads a trace of each virtual machine, and what the server or ivshmemctl tells,
+and writes a file that ui.perfetto.dev and chrome://tracing open: a group of
+tracks for each virtual machine, with an arrow from each doorbell to its
+interrupt. Doorbells that were lost or ignored, and guests' errors, have a track
+of their own. With --svg it draws the same as a picture.
+"""
+
+import argparse
+import statistics
+import sys
+from bisect import bisect_right
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import command, timeline_json, timeline_svg, traces
+from .process import TestbedError
+from .traces import Doorbell, Interrupt, Participant, ServerLog, Source
+
+# Where the write to DOORBELL was not traced: so much sooner than noted can it
+# have been done.
+UNTRACED_WRITE_US = 1000
+
+# A doorbell for which there was no interrupt so long, until a later one was
+# rung, has been lost, unless its target was paused.
+LATE_US = 100_000
+LATE = "no interrupt until a later doorbell was rung"
+
+
+@dataclass(eq=False)
+class Timeline:
+    participants: list[Participant]
+    servers: list[ServerLog]
+
+    @property
+    def sources(self) -> list[Source]:
+        return [*self.servers, *self.participants]
+
+    @property
+    def begin(self) -> int:
+        return min(source.begin for source in self.sources)
+
+    @property
+    def end(self) -> int:
+        return max(source.end for source in self.sources)
+
+    def doorbells(self) -> Iterator[Doorbell]:
+        for participant in self.participants:
+            yield from participant.doorbells
+
+
+def read(files: Sequence[tuple[str, Path]]) -> Timeline:
+    """What these files, each with a name, tell together."""
+    sources = [traces.read(path, name) for name, path in files]
+    timeline = Timeline(
+        [source for source in sources if isinstance(source, Participant)],
+        [source for source in sources if isinstance(source, ServerLog)])
+    _match(timeline)
+    return timeline
+
+
+def _match(timeline: Timeline) -> None:
+    """Find the interrupt of each doorbell.
+
+    A device notes a doorbell when it has rung, so that the interrupt can be
+    noted before it. Doorbells that follow each other closely are one."""
+    rung: dict[tuple[Participant, int], list[Doorbell]] = defaultdict(list)
+    for doorbell in timeline.doorbells():
+        if doorbell.ignored:
+            continue
+        target = _holder(timeline, doorbell.peer, doorbell.begin)
+        if target:
+            rung[target, doorbell.vector].append(doorbell)
+    for (target, vector), doorbells in rung.items():
+        interrupts = [interrupt for interrupt in target.interrupts
+                      if interrupt.vector == vector]
+        _match_vector(sorted(doorbells, key=lambda each: each.end), interrupts)
+        for doorbell in doorbells:
+            if not doorbell.interrupt and not doorbell.lost:
+                doorbell.lost = f"no interrupt of {target.name} followed"
+
+
+def _match_vector(doorbells: list[Doorbell],
+                  interrupts: list[Interrupt]) -> None:
+    """Both are in the order of their times."""
+    waiting = deque(doorbells)
+    previous: Interrupt | None = None
+    for interrupt in interrupts:
+        taken = []
+        while waiting and waiting[0].end <= interrupt.time:
+            taken.append(waiting.popleft())
+        if not taken and waiting and _earliest(waiting[0]) <= interrupt.time:
+            taken.append(waiting.popleft())
+        if not taken and previous and len(previous.doorbells) > 1:
+            # The one before was on its way already when the last was rung.
+            taken.append(previous.doorbells.pop())
+        for doorbell in taken:
+            if taken[-1].begin - doorbell.end > LATE_US:
+                doorbell.lost = LATE
+            else:
+                _connect(doorbell, interrupt)
+        previous = interrupt
+    times = [interrupt.time for interrupt in interrupts]
+    for doorbell in waiting:
+        last = bisect_right(times, doorbell.end) - 1
+        if last >= 0 and times[last] >= _earliest(doorbell):
+            _connect(doorbell, interrupts[last])
+
+
+def _connect(doorbell: Doorbell, interrupt: Interrupt) -> None:
+    doorbell.interrupt = interrupt
+    # It cannot have been rung later, whenever it was noted.
+    doorbell.begin = min(doorbell.begin, interrupt.time)
+    interrupt.doorbells.append(doorbell)
+
+
+def _earliest(doorbell: Doorbell) -> int:
+    if doorbell.begin < doorbell.end:
+        return doorbell.begin
+    return doorbell.begin - UNTRACED_WRITE_US
+
+
+def _holder(timeline: Timeline, own_id: int, time: int) -> Participant | None:
+    """Who had the ID then, as far as it was traced."""
+    for participant in timeline.participants:
+        for session in participant.sessions:
+            if session.own_id == own_id and session.begin <= time <= session.end:
+                return participant
+    # One that was not traced to its end, or has gone
+    for participant in timeline.participants:
+        for session in participant.sessions:
+            if session.own_id == own_id and session.begin <= time:
+                return participant
+    return None
+
+
+def summary(timeline: Timeline) -> str:
+    """What there is, in two lines."""
+    doorbells = list(timeline.doorbells())
+    heard = [each for each in doorbells if each.interrupt]
+    interrupts = {each.interrupt for each in heard}
+    parts = [f"{len(doorbells)} doorbells",
+             f"{len(interrupts)} interrupts for {len(heard)} of them"]
+    ignored = sum(1 for each in doorbells if each.ignored)
+    lost = sum(1 for each in doorbells if each.lost)
+    elsewhere = len(doorbells) - len(heard) - ignored - lost
+    for number, what in ((lost, "lost"), (ignored, "ignored"),
+                         (elsewhere, "to peers that were not traced")):
+        if number:
+            parts.append(f"{number} {what}")
+    names = ", ".join(each.name for each in timeline.participants)
+    seconds = (timeline.end - timeline.begin) / traces.MICROSECONDS
+    lines = [f"{names or 'the server alone'}: {seconds:.3f} s",
+             ", ".join(parts)]
+    delays = [each.interrupt.time - each.begin for each in heard
+              if each.interrupt]
+    if delays:
+        lines[1] += (f"; from write to interrupt "
+                     f"{statistics.median(delays):.0f} us in the median, "
+                     f"{max(delays)} us at most")
+    return "\n".join(lines)
+
+
+def write(timeline: Timeline, output: Path, svg: Path | None,
+          between: tuple[float, float] | None = None) -> None:
+    """Raises if a file cannot be written. `between`: of which milliseconds
+    there is a picture."""
+    try:
+        timeline_json.write(timeline, output)
+        if svg:
+            timeline_svg.write(timeline, svg, between)
+    except OSError as error:
+        raise TestbedError(f"cannot write {error.filename}: "
+                           f"{error.strerror}") from error
+
+
+def _source(argument: str) -> tuple[str, Path]:
+    name, separator, path = argument.partition("=")
+    if not separator:
+        return Path(argument).stem, Path(argument)
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"'{argument}': give FILE, or "
+                                         "NAME=FILE")
+    return name, Path(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="ivshmem-timeline",
+        description=f"{__doc__}\nTo have a trace, {traces.HOW_TO_TRACE}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "sources", nargs="+", type=_source, metavar="[NAME=]FILE",
+        help="a QEMU's trace, what ivshmemctl prints for 'listen --json' or "
+        "'peers --watch --json', or the log of ivshmemd -v as journalctl -o "
+        "short-unix shows it; the default of NAME is that of the file")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE",
+                        default=Path("timeline.json"),
+                        help="where to write it (default: %(default)s)")
+    parser.add_argument("--svg", type=Path, metavar="FILE",
+                        help="draw it, too; needs matplotlib")
+    parser.add_argument("--between", type=float, nargs=2, metavar="MS",
+                        help="draw what lies between these milliseconds")
+    options = parser.parse_args(arguments)
+    if options.between and (not options.svg or
+                            options.between[0] >= options.between[1]):
+        parser.error("--between needs --svg, and a beginning before its end")
+
+    def run() -> bool:
+        timeline = read(options.sources)
+        write(timeline, options.output, options.svg,
+              options.between)
+        print(summary(timeline))
+        return True
+
+    return command.run("ivshmem-timeline", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

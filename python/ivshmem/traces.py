@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what QEMU, a server or ivshmemctl wrote while virtual machines ran.
+
+Each file is a source of one kind, which its lines tell:
+
+- QEMU's trace of one virtual machine, of -trace 'ivshmem_flat_*' with -msg
+  timestamp=on. Its events are in hw/misc/trace-events.
+- what `ivshmemctl listen --json` printed: a peer on the host
+- what `ivshmemctl peers --watch --json` printed: who joined and left
+- the log of `ivshmemd -v` with times, as `journalctl -o short-unix` shows it
+
+Times are whole microseconds since 1970.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .process import TestbedError
+
+MICROSECONDS = 1_000_000
+DOORBELL, IVPOSITION = 0xC, 0x8  # offsets of registers
+
+HOW_TO_TRACE = ("start QEMU with -trace 'ivshmem_flat_*' -msg timestamp=on "
+                "-D FILE")
+
+# QEMU up to 10.1 begins with the thread's ID and seconds, later ones with ISO 8601.
+TRACE_LINE = re.compile(r"(?:\d+@(?P<seconds>\d+)\.(?P<fraction>\d{6}):|"
+                        r"(?P<iso>\d{4}-\S+)Z )?ivshmem_flat_(?P<event>\w+) "
+                        r"(?P<text>.*)")
+LOG_LINE = re.compile(r"(\d{9,})\.(\d{6}) .*\bpeer (\d+)\b.* (joined|left)\b")
+
+
+@dataclass(frozen=True)
+class Session:
+    """From the ID that the server gave until the end of the connection."""
+
+    own_id: int
+    begin: int
+    end: int
+    reason: str | None  # why it ended; None if it lasts as long as the trace
+
+
+@dataclass(eq=False)
+class Doorbell:
+    """A write to DOORBELL, from its beginning until it was done."""
+
+    peer: int
+    vector: int
+    begin: int
+    end: int
+    ignored: str | None = None  # why the device did nothing
+    # What became of it, otherwise; both are found out by timeline.py.
+    interrupt: "Interrupt | None" = None
+    lost: str | None = None
+
+
+@dataclass(eq=False)
+class Interrupt:
+    vector: int
+    time: int
+    doorbells: list[Doorbell] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Anything else that happened in a moment. `is_error`: a guest's, or of
+    the server's connection."""
+
+    time: int
+    text: str
+    is_error: bool = False
+
+
+@dataclass(eq=False)
+class Participant:
+    """A virtual machine, or a peer on the host, as it was traced."""
+
+    name: str
+    begin: int
+    end: int
+    sessions: list[Session] = field(default_factory=list)
+    doorbells: list[Doorbell] = field(default_factory=list)
+    interrupts: list[Interrupt] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Life:
+    """Of a peer, as the server tells. `joined`: its beginning was seen."""
+
+    id: int
+    begin: int
+    end: int
+    joined: bool
+    left: bool
+
+
+@dataclass(eq=False)
+class ServerLog:
+    name: str
+    begin: int
+    end: int
+    lives: list[Life] = field(default_factory=list)
+
+
+Source = Participant | ServerLog
+
+
+def read(path: Path, name: str) -> Source:
+    """What the file tells, whatever its kind is."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise TestbedError(f"cannot read {path}: {error.strerror}") from error
+    if any(line.startswith("{") for line in lines):
+        return _read_json(path, name, lines)
+    if any(LOG_LINE.match(line) for line in lines):
+        return _read_log(name, lines)
+    return _QemuTrace(path, name, lines).participant
+
+
+def _read_json(path: Path, name: str, lines: list[str]) -> Source:
+    events: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            event = json.loads(line)
+            event["time_us"], event["event"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TestbedError(
+                f"{path}, line {number}: not what ivshmemctl prints with "
+                "--json for 'listen' or 'peers --watch'") from error
+        events.append(event)
+    if any(event["event"] == "listening" for event in events):
+        return _listener(name, events)
+    return _lives(name, [(event["time_us"], event["event"], event["id"])
+                         for event in events if event["event"] != "watching"],
+                  events[0]["time_us"], events[-1]["time_us"])
+
+
+def _listener(name: str, events: list[dict[str, Any]]) -> Participant:
+    begin, end = events[0]["time_us"], events[-1]["time_us"]
+    return Participant(
+        name, begin, end,
+        sessions=[Session(event["id"], begin, end, None) for event in events
+                  if event["event"] == "listening"],
+        interrupts=[Interrupt(event["vector"], event["time_us"])
+                    for event in events if event["event"] == "rung"])
+
+
+def _read_log(name: str, lines: list[str]) -> ServerLog:
+    events = [(int(match[1]) * MICROSECONDS + int(match[2]), match[4],
+               int(match[3])) for match in map(LOG_LINE.match, lines) if match]
+    return _lives(name, events, events[0][0], events[-1][0])
+
+
+def _lives(name: str, events: list[tuple[int, str, int]], begin: int,
+           end: int) -> ServerLog:
+    log = ServerLog(name, begin, end)
+    there: dict[int, tuple[int, bool]] = {}
+    for time, event, peer in events:
+        if event == "left":
+            since, joined = there.pop(peer, (begin, False))
+            log.lives.append(Life(peer, since, time, joined, True))
+        elif peer not in there:
+            there[peer] = time, event == "joined"
+    log.lives += [Life(peer, since, end, joined, False)
+                  for peer, (since, joined) in there.items()]
+    log.lives.sort(key=lambda life: (life.begin, life.id))
+    return log
+
+
+class _QemuTrace:
+    """Takes the events of one virtual machine, in the order of their times."""
+
+    def __init__(self, path: Path, name: str, lines: list[str]) -> None:
+        events = self._events(path, lines)
+        begin, end = events[0][0], events[-1][0]
+        self.participant = Participant(name, begin, end)
+        self._own_id: tuple[int, int] | None = None  # with its time
+        self._known: set[int] = set()  # peers
+        self._writes: list[tuple[int, int]] = []  # time and value, not rung yet
+        takers: dict[str, Callable[[int, str], None]] = {
+            "own_id": self._take_own_id, "vector": self._take_vector,
+            "peer_left": self._take_peer_left, "write": self._take_write,
+            "read": self._take_read, "ring": self._take_ring,
+            "ring_ignored": self._take_ring_ignored,
+            "interrupt": self._take_interrupt,
+            "bad_access": self._take_bad_access,
+            "server_error": self._take_server_error}
+        for time, event, text in events:
+            if taker := takers.get(event):
+                try:
+                    taker(time, text)
+                except (ValueError, IndexError) as error:
+                    raise TestbedError(
+                        f"{path}: 'ivshmem_flat_{event} {text}' is not what "
+                        "this version of the device writes") from error
+        self._end_session(end, None)
+
+    @staticmethod
+    def _events(path: Path, lines: list[str]) -> list[tuple[int, str, str]]:
+        """Sorted, as threads write what they have noted a little before."""
+        events = []
+        for match in filter(None, map(TRACE_LINE.match, lines)):
+            if match["seconds"]:
+                time = (int(match["seconds"]) * MICROSECONDS +
+                        int(match["fraction"]))
+            elif match["iso"]:
+                date = datetime.fromisoformat(match["iso"])
+                date = date.replace(tzinfo=timezone.utc)
+                time = (int(date.timestamp()) * MICROSECONDS +
+                        date.microsecond)
+            else:
+                raise TestbedError(f"{path} has no times: {HOW_TO_TRACE}")
+            events.append((time, match["event"], match["text"]))
+        if not events:
+            raise TestbedError(f"{path} has no event of ivshmem-flat, and "
+                               f"nothing of a server: {HOW_TO_TRACE}")
+        return sorted(events, key=lambda event: event[0])
+
+    def _note(self, time: int, text: str, is_error: bool = False) -> None:
+        self.participant.notices.append(Notice(time, text, is_error))
+
+    def _end_session(self, time: int, reason: str | None) -> None:
+        if self._own_id:
+            own_id, begin = self._own_id
+            self.participant.sessions.append(
+                Session(own_id, begin, time, reason))
+        self._own_id = None
+        self._known.clear()
+
+    def _take_own_id(self, time: int, text: str) -> None:
+        self._end_session(time, None)
+        self._own_id = int(text.rsplit(" ", 1)[1]), time
+
+    def _take_vector(self, time: int, text: str) -> None:
+        own_id, peer = _numbers(text)[:2]
+        if peer != own_id and peer not in self._known:
+            self._known.add(peer)
+            self._note(time, f"peer {peer} joined")
+
+    def _take_peer_left(self, time: int, text: str) -> None:
+        peer = _numbers(text)[1]
+        self._known.discard(peer)
+        self._note(time, f"peer {peer} left")
+
+    def _take_write(self, time: int, text: str) -> None:
+        offset, value = (int(word, 0) for word in text.split()[1::2])
+        if offset == DOORBELL:
+            self._writes.append((time, value))
+        elif offset == IVPOSITION:
+            self._note(time, "write of read-only IVPOSITION", True)
+
+    def _take_read(self, time: int, text: str) -> None:
+        if int(text.split()[1], 0) == DOORBELL:
+            self._note(time, "read of write-only DOORBELL", True)
+
+    def _take_ring(self, time: int, text: str) -> None:
+        _, peer, vector = _numbers(text)
+        self._ring(time, peer, vector)
+
+    def _take_ring_ignored(self, time: int, text: str) -> None:
+        target, reason = text.split(": ", 1)
+        peer, vector = _numbers(target)
+        self._ring(time, peer, vector, reason)
+
+    def _ring(self, time: int, peer: int, vector: int,
+              ignored: str | None = None) -> None:
+        """When it began, the write of this value tells, if it was traced."""
+        value = peer << 16 | vector
+        begin = next((write for write in self._writes if write[1] == value),
+                     None)
+        if begin:
+            self._writes.remove(begin)
+        self.participant.doorbells.append(Doorbell(
+            peer, vector, begin[0] if begin else time, time, ignored))
+
+    def _take_interrupt(self, time: int, text: str) -> None:
+        self.participant.interrupts.append(
+            Interrupt(_numbers(text)[0], time))
+
+    def _take_bad_access(self, time: int, text: str) -> None:
+        self._note(time, text, True)
+
+    def _take_server_error(self, time: int, text: str) -> None:
+        self._note(time, text, True)
+        self._end_session(time, text)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]

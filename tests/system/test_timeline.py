@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Timelines of real machines, and of traces that hold what they seldom do."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boards import returning_device
+from ivshmem import (Testbed, TestbedError, artifacts, demo, timeline,
+                     timeline_svg)
+from ivshmem.board import BOARDS, Board
+from ivshmem.process import Process
+from ivshmem.server import IvshmemServer
+from ivshmem.timeline import Timeline
+from ivshmem.timeline_json import DOORBELLS, INTERRUPTS, SESSIONS, TROUBLE
+from ring_on_command import RingCommands
+
+DOORBELL_VECTORS = 2
+
+
+def watch(bed: Testbed, server: IvshmemServer) -> Process:
+    process = bed.program("ivshmemctl", [
+        str(artifacts.ivshmemctl()), "-S", str(server.socket), "peers",
+        "--watch", "--json"])
+    bed.wait("ivshmemctl to watch", lambda: process.said("watching"))
+    return process
+
+
+def told(process: Process, file: Path) -> Path:
+    """What the process printed, as a file"""
+    file.write_text("\n".join(process.output))
+    return file
+
+
+def events(line: Timeline, tmp_path: Path, kind: str) -> list[dict[str, Any]]:
+    """Of one kind, as they are written; all are checked."""
+    file = tmp_path / "timeline.json"
+    timeline.write(line, file, None)
+    written = json.loads(file.read_text())["traceEvents"]
+    check(written)
+    return [event for event in written if event["ph"] == kind]
+
+
+def check(written: Sequence[dict[str, Any]]) -> None:
+    """What the viewers demand: tracks without overlaps, arrows that begin and
+    end in slices, and not before they begin."""
+    tracks: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for event in written:
+        if event["ph"] == "X":
+            tracks.setdefault((event["pid"], event["tid"]), []).append(
+                (event["ts"], event["ts"] + event["dur"]))
+        if event["ph"] != "M":
+            assert event["ts"] >= 0
+    named = {(event["pid"], event["tid"]) for event in written
+             if event["name"] == "thread_name"}
+    assert {(event["pid"], event["tid"]) for event in written
+            if event["ph"] != "M"} <= named
+    for slices in tracks.values():
+        slices.sort()
+        for (_, end), (begin, _) in zip(slices, slices[1:]):
+            assert end <= begin
+    heads = {event["id"]: event for event in written if event["ph"] == "f"}
+    tails = [event for event in written if event["ph"] == "s"]
+    assert len(tails) == len(heads)
+    for tail in tails:
+        head = heads[tail["id"]]
+        assert tail["ts"] <= head["ts"]
+        for point in (tail, head):
+            assert any(begin <= point["ts"] <= end for begin, end
+                       in tracks[point["pid"], point["tid"]]), point
+
+
+def names(written: Sequence[dict[str, Any]], tid: int) -> list[str]:
+    return [event["name"] for event in written if event["tid"] == tid]
+
+
+# --- real machines
+
+
+def test_demo(bed: Testbed, tmp_path: Path) -> None:
+    """Each doorbell of it has its interrupt."""
+    server = bed.server()
+    watching = watch(bed, server)
+    members = demo.start(bed, server, BOARDS, in_order=True, traces=tmp_path)
+    demo.finish(bed, members)
+    for member in members:
+        member.stop()
+    bed.wait("the boards to have left",
+             lambda: watching.count('"left"') == len(BOARDS))
+    line = timeline.read([
+        ("server", told(watching, tmp_path / "peers.json")),
+        *((name, tmp_path / f"{slot}-{name}.trace")
+          for slot, name in enumerate(BOARDS))])
+
+    ids = [[session.own_id for session in each.sessions]
+           for each in line.participants]
+    assert ids == [[1], [2]]
+    assert [(life.id, life.joined, life.left)
+            for life in line.servers[0].lives] == [(1, True, True),
+                                                   (2, True, True)]
+    doorbells = list(line.doorbells())
+    # They meet, send 5 messages, acknowledge 5, and so on; but a guest need
+    # not ring twice for what it has done before the other looked.
+    assert len(doorbells) >= 2 * demo.MESSAGES
+    assert all(each.interrupt for each in doorbells)
+    assert not any(notice.is_error for each in line.participants
+                   for notice in each.notices)
+    arrows = events(line, tmp_path, "s")
+    assert len(arrows) == len(doorbells)
+    assert timeline.summary(line).startswith("lm3s6965evb, mps2-an385: ")
+    assert "lost" not in timeline.summary(line)
+
+
+def ring_from_board(bed: Testbed, server: IvshmemServer, trace: Path,
+                    rings: Sequence[tuple[int, int]]) -> Board:
+    """A board that rings these (peer, vector), each once."""
+    peer = bed.peer(server, DOORBELL_VECTORS)
+    board = bed.board("mps2-an385", "ring-on-command", server, trace=trace)
+    board_id = peer.id + 1
+    bed.wait("the board to be up", lambda: board.output)
+    peer.wait_for_peer(board_id, bed.remaining())
+    commands = RingCommands(server.memory)
+    commands.order(rings)
+    peer.ring(board_id)
+    bed.wait("the board to have rung", commands.done)
+    return board
+
+
+def test_ignored_and_lost(bed: Testbed, tmp_path: Path) -> None:
+    """A peer that is not there, a vector without a line, a peer that is not
+    traced: each is told from the others."""
+    server = bed.server(vectors=DOORBELL_VECTORS)
+    target = bed.board("lm3s6965evb", "echo", server,
+                       trace=tmp_path / "target.trace")
+    bed.wait("it to listen", lambda: target.said("listening id=0"))
+    board = ring_from_board(bed, server, tmp_path / "board.trace",
+                            [(9, 0), (0, 1), (1, 1), (0, 0)])
+    board.stop()
+    target.stop()
+    line = timeline.read([(name, tmp_path / f"{name}.trace")
+                          for name in ("board", "target")])
+
+    rung = {(each.peer, each.vector): each
+            for each in line.participants[0].doorbells}
+    assert rung[9, 0].ignored == "not connected"
+    assert rung[0, 1].lost == "no interrupt of target followed"
+    assert rung[0, 0].interrupt and rung[0, 0].interrupt.vector == 0
+    assert not (rung[1, 1].interrupt or rung[1, 1].lost or rung[1, 1].ignored)
+    trouble = names(events(line, tmp_path, "i"), TROUBLE)
+    assert "ignored: peer 9, vector 0: not connected" in trouble
+    assert ("lost: peer 0, vector 1: no interrupt of target followed"
+            in trouble)
+    # The target answers the one that it hears, to its own vector 1: word 0,
+    # which says whom, is the number of the command.
+    assert ("2 lost, 1 ignored, 1 to peers that were not traced"
+            in timeline.summary(line))
+
+
+def test_sessions(bed: Testbed, tmp_path: Path) -> None:
+    """The server goes, and another one comes."""
+    socket = bed.directory() / "socket"
+    server = bed.server(socket=socket)
+    trace = tmp_path / "board.trace"
+    board = bed.board("mps2-an385", "echo", trace=trace,
+                      device=returning_device("mps2-an385", socket))
+    board.expect_error("server has gone", 1, 0)
+    board.expect_error("server is back, own ID is 0", 1, 0)
+    bed.wait("it to listen", lambda: board.said("listening"))
+    server.stop()
+    server.excuse()
+    bed.server(socket=socket)
+    bed.wait("the board to be back", lambda: trace.read_text().count(
+        "ivshmem_flat_own_id") == 2)
+    board.stop()
+
+    participant, = timeline.read([("board", trace)]).participants
+    first, last = participant.sessions
+    assert first.reason and "server" in first.reason and last.reason is None
+    assert first.end < last.begin
+
+
+def test_guest_errors(bed: Testbed, tmp_path: Path) -> None:
+    server = bed.server()
+    trace = tmp_path / "board.trace"
+    board = bed.board("mps2-an385", "echo", server, trace=trace)
+    bed.wait("it to listen", lambda: board.said("listening"))
+    for line in ("xp /1xb 0x400ff001", "xp /1xw 0x400ff00c"):
+        arguments: dict[str, Any] = {"command-line": line}
+        board.qmp.command("human-monitor-command", **arguments)
+    board.stop()
+    told_of = timeline.read([("board", trace)])
+    errors = [notice.text for notice in told_of.participants[0].notices
+              if notice.is_error]
+    assert errors == ["read at offset 0x1, size 1",
+                      "read of write-only DOORBELL"]
+    assert names(events(told_of, tmp_path, "i"), TROUBLE) == errors
+
+
+def test_host_peer(bed: Testbed, tmp_path: Path) -> None:
+    """ivshmemctl rings a board that answers ivshmemctl."""
+    server = bed.server()
+    listen = bed.program("ivshmemctl", [
+        str(artifacts.ivshmemctl()), "-S", str(server.socket), "listen",
+        "--json"])
+    bed.wait("ivshmemctl to listen", lambda: listen.said("listening"))
+    server.memory.set_words(0, 0)  # to ring peer 0
+    trace = tmp_path / "board.trace"
+    board = bed.board("mps2-an385", "echo", server, trace=trace)
+    bed.wait("the board to listen", lambda: board.said("listening id=1"))
+    subprocess.run([str(artifacts.ivshmemctl()), "-S", str(server.socket),
+                    "ring", "1"], check=True, timeout=30)
+    bed.wait("the answer", lambda: listen.said('"rung"'))
+    board.stop()
+    line = timeline.read([("board", trace),
+                          ("host", told(listen, tmp_path / "host.json"))])
+    answer, = line.doorbells()
+    assert answer.interrupt in line.participants[1].interrupts
+
+
+def test_command(bed: Testbed, tmp_path: Path) -> None:
+    """As users call it; with a picture where matplotlib is."""
+    demo.finish(bed, demo.start(bed, bed.server(), BOARDS, in_order=True,
+                                traces=tmp_path))
+    svg = ["--svg", "timeline.svg", "--between", "-1",
+           "1e6"] if timeline_svg.is_possible() else []
+    traces = [f"VM {slot}={slot}-{name}.trace"
+              for slot, name in enumerate(BOARDS)]
+    ended = command(tmp_path, *traces, *svg)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("VM 0, VM 1: ")
+    check(json.loads((tmp_path / "timeline.json").read_text())["traceEvents"])
+    if svg:
+        text = (tmp_path / "timeline.svg").read_text()
+        # Words are shapes there, and in comments.
+        for word in ("VM 0", "VM 1", "milliseconds", "doorbell rung"):
+            assert f"<!-- {word} -->" in text
+
+
+@pytest.mark.parametrize("with_matplotlib", [
+    False, pytest.param(True, marks=pytest.mark.skipif(
+        not timeline_svg.is_possible(), reason=timeline_svg.NO_PICTURE))])
+def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
+    """scripts/demo --timeline, which make demo TIMELINE=1 runs"""
+    drawn = tmp_path / "some/where"
+    # Without the user's and the system's packages it has none.
+    isolated = [] if with_matplotlib else ["-S", "-E"]
+    ended = subprocess.run(
+        [sys.executable, *isolated,
+         str(artifacts.CHECKOUT / "scripts/demo"), "--timeline", str(drawn)],
+        text=True, capture_output=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "All verified" in ended.stdout
+    assert f"{drawn}/timeline.json is for ui.perfetto.dev" in ended.stdout
+    check(json.loads((drawn / "timeline.json").read_text())["traceEvents"])
+    assert (drawn / "timeline.svg").exists() == with_matplotlib
+    assert ("is a picture of it" if with_matplotlib else
+            "There is no timeline.svg: a picture needs matplotlib: install"
+            ) in ended.stdout
+
+
+def command(directory: Path,
+            *arguments: str) -> subprocess.CompletedProcess[str]:
+    package = artifacts.CHECKOUT / "python"
+    paths = [str(package), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-m", "ivshmem.timeline", *arguments], text=True,
+        capture_output=True, timeout=60, cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+
+
+# --- traces as text
+
+
+OWN_ID = "own_id chardev 'ivshmem': own ID is {}"
+RING = "ring ID {} rings peer {}, vector 0"
+WRITE = "write offset 0xc value {:#x}"
+
+
+def trace(tmp_path: Path, name: str,
+          *lines: tuple[int, str]) -> tuple[str, Path]:
+    """Events at these microseconds, in QEMU's notation"""
+    file = tmp_path / f"{name}.trace"
+    file.write_text("".join(f"77@1700000000.{time:06}:ivshmem_flat_{text}\n"
+                            for time, text in lines))
+    return name, file
+
+
+def pair(tmp_path: Path, rings: Sequence[tuple[int, int]],
+         interrupts: Sequence[int]) -> Timeline:
+    """Machine a rings b, with these begins and ends, and b's interrupts."""
+    written = [event for begin, end in rings for event in (
+        (begin, WRITE.format(1 << 16)), (end, RING.format(0, 1)))]
+    return timeline.read([
+        trace(tmp_path, "a", (0, OWN_ID.format(0)), *written),
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), *(
+            (time, "interrupt vector 0") for time in interrupts),
+              (999_999, "read offset 0x8 value 0x1"))])
+
+
+def matched(line: Timeline) -> list[int | None]:
+    """The time of each doorbell's interrupt"""
+    begin = line.begin
+    return [each.interrupt.time - begin if each.interrupt else None
+            for each in line.doorbells()]
+
+
+@pytest.mark.parametrize("rings, interrupts, expected", [
+    # One after the other
+    ([(10, 12), (20, 22)], [15, 25], [15, 25]),
+    # Noted only after the interrupt was
+    ([(10, 50)], [30], [30]),
+    ([(10, 50), (60, 61)], [30, 70], [30, 70]),
+    # Two in one
+    ([(10, 12), (20, 22)], [30], [30, 30]),
+    # The second came too late for the first interrupt
+    ([(10, 12), (20, 22)], [24, 40], [24, 40]),
+    # Merged, though noted after the interrupt
+    ([(10, 12), (20, 50)], [30], [30, 30]),
+    # Lost at the end, and before one that was rung much later
+    ([(10, 12), (20, 22)], [15], [15, None]),
+    ([(10, 12), (500_000, 500_002)], [500_010], [None, 500_010]),
+    # Late, as the machine was paused; nothing was rung later
+    ([(10, 12)], [500_000], [500_000]),
+])
+def test_matching(tmp_path: Path, rings: list[tuple[int, int]],
+                  interrupts: list[int], expected: list[int | None]) -> None:
+    line = pair(tmp_path, rings, interrupts)
+    assert matched(line) == expected
+    assert [bool(each.lost) for each in line.doorbells()] == [
+        time is None for time in expected]
+    events(line, tmp_path, "s")
+
+
+def test_writes_that_were_not_traced(tmp_path: Path) -> None:
+    line = timeline.read([
+        trace(tmp_path, "a", (0, OWN_ID.format(0)), (100, RING.format(0, 1))),
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), (90, "interrupt vector 0"),
+              (200, "read offset 0x8 value 0x1"))])
+    assert matched(line) == [90]
+    events(line, tmp_path, "s")
+
+
+def test_ids_that_change_hands(tmp_path: Path) -> None:
+    """A doorbell belongs to who had the ID then."""
+    gone = "server_error shm0: server has gone"
+    line = timeline.read([
+        trace(tmp_path, "a", (0, OWN_ID.format(0)),
+              (10, RING.format(0, 1)), (2010, RING.format(0, 1))),
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), (12, "interrupt vector 0"),
+              (1000, gone), (3000, "connected chardev 'ivshmem'")),
+        trace(tmp_path, "c", (2000, OWN_ID.format(1)),
+              (2012, "interrupt vector 0"))])
+    assert matched(line) == [12, 2012]
+    assert [session.reason for session in line.participants[1].sessions] == [
+        "shm0: server has gone"]
+
+
+def test_notation_of_newer_qemus(tmp_path: Path) -> None:
+    file = tmp_path / "trace"
+    file.write_text(
+        "2026-11-26T03:33:16.614164Z ivshmem_flat_own_id chardev 'iv': own ID "
+        "is 4\n2026-11-26T03:33:17Z ivshmem_flat_interrupt vector 3\n")
+    participant, = timeline.read([("vm", file)]).participants
+    assert participant.sessions[0].begin == 1795663996614164
+    assert participant.interrupts[0].time == 1795663997000000
+    assert participant.interrupts[0].vector == 3
+
+
+def test_log_of_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text(
+        "1700000000.000100 host ivshmemd[7]: default: peer 0 joined at /s "
+        "(PID 1, UID 0, qemu)\n"
+        "1700000000.000200 host ivshmemd[7]: default: peer 1 joined at /s\n"
+        "1700000000.000300 host ivshmemd[7]: default: peer 0 (PID 1) left\n"
+        "1700000000.000400 host ivshmemd[7]: ended by signal 15\n")
+    line = timeline.read([("server", file)])
+    lives = line.servers[0].lives
+    assert [(life.id, life.end - life.begin, life.left) for life in lives] == [
+        (0, 200, True), (1, 100, False)]
+    assert timeline.summary(line).startswith("the server alone: ")
+    assert [event["name"] for event in events(line, tmp_path, "X")] == [
+        "peer 0", "peer 1"]
+
+
+def test_tracks(tmp_path: Path) -> None:
+    line = pair(tmp_path, [(10, 12)], [15])
+    slices = events(line, tmp_path, "X")
+    assert {(event["pid"], event["tid"]) for event in slices} == {
+        (1, SESSIONS), (1, DOORBELLS), (2, SESSIONS), (2, INTERRUPTS)}
+    assert names(slices, DOORBELLS) == ["peer 1, vector 0"]
+
+
+@pytest.mark.parametrize("content, message", [
+    ("", "has no event of ivshmem-flat, and nothing of a server: start QEMU"),
+    ("ivshmem_flat_interrupt vector 0\n", "has no times: start QEMU with "
+     "-trace 'ivshmem_flat_*' -msg timestamp=on -D FILE"),
+    ("1@1700000000.000000:ivshmem_flat_ring nonsense\n",
+     "'ivshmem_flat_ring nonsense' is not what this version of the device"),
+    ('{"event": "rung"}\n', "line 1: not what ivshmemctl prints with --json"),
+    ('{"time_us": 1, "event": "watching", "id": 0}\n{"tim\n', "line 2: not")])
+def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "file"
+    file.write_text(content)
+    ended = command(tmp_path, "file")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert message in ended.stderr
+    with pytest.raises(TestbedError):
+        timeline.read([("file", file)])
+
+
+@pytest.mark.parametrize("arguments, status, message", [
+    ([], 2, "arguments are required"),
+    (["=a.trace"], 2, "'=a.trace': give FILE, or NAME=FILE"),
+    (["a.trace", "--between", "1", "2"], 2, "--between needs --svg"),
+    (["a.trace", "--svg", "x", "--between", "2", "1"], 2,
+     "a beginning before its end"),
+    (["missing"], 1, "cannot read missing: No such file"),
+    (["a.trace", "-o", "/missing/x"], 1, "cannot write /missing/x")])
+def test_command_refused(tmp_path: Path, arguments: list[str], status: int,
+                         message: str) -> None:
+    trace(tmp_path, "a", (0, OWN_ID.format(0)))
+    ended = command(tmp_path, *arguments)
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert message in ended.stderr
