@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help deps server install qemu patches firmware linux zephyr demo demo-linux check check-qtest \
+.PHONY: help deps server install qemu patches firmware linux zephyr demo demo-linux demo-rpmsg check check-qtest \
 	check-guest check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
 	clean distclean
 
@@ -31,7 +31,7 @@ help: ## list the targets
 	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
 	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR=DIR goes before it"
 	@echo "  NO_INSTALL=1       name missing Debian packages, and stop, instead of installing them"
-	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, check-zephyr and check"
+	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, demo-rpmsg, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
 	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
 	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
@@ -80,6 +80,10 @@ demo: ## two boards share memory and ring each other's doorbells
 demo-linux: ## the same, between a board and Linux with the PCI device
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-firmware demo && scripts/build-linux && scripts/demo mps2-an385 linux
+
+demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BASE
+	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-linux && scripts/build-zephyr && scripts/demo-rpmsg
 
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest server $(if $(filter stock,$(QEMU)),,qtest) system zephyr

@@ -18,7 +18,7 @@ from ivshmem import artifacts
 
 VERSION_LINE = '#define IVSHMEM_FLAT_VERSION "{}"\n'
 HEADER = "include/hw/misc/ivshmem-flat.h"
-SECONDS = 300.0
+SECONDS = 900.0
 
 
 @pytest.fixture

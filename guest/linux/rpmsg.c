@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ivshmem-rpmsg: RPMsg messages between this Linux guest and a board, from the
+ * command line.  rpmsg-link.h says what it needs.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rpmsg-link.h"
+
+#define PING_COUNT 1000u
+#define BOARD_MEMORY 0x60000000u
+#define LOOK_MS 10
+
+static const char usage[] =
+    "Usage: ivshmem-rpmsg [OPTION...] COMMAND SERVICE\n"
+    "\n"
+    "RPMsg between a Linux guest with QEMU's ivshmem-doorbell and a board that\n"
+    "announces a service. Linux is the host.\n"
+    "\n"
+    "  ping SERVICE [COUNT]  send messages of 1 to 496 bytes to a service that\n"
+    "                        sends each back, and check them (default: 1000)\n"
+    "  echo SERVICE [COUNT]  send back what the service sends (default: for ever)\n"
+    "  console SERVICE       send each line of standard input to the service, and\n"
+    "                        show what it sends\n"
+    "\n"
+    "  -d, --device ADDRESS  the device's address on the PCI bus, as in\n"
+    "                        0000:00:01.0 (default: the first ivshmem)\n"
+    "  -m, --memory ADDRESS  where the board sees the shared memory (default:\n"
+    "                        0x60000000)\n"
+    "  -t, --timeout SECONDS how long to wait for the board, and for each answer\n"
+    "                        (default: 60)\n"
+    "  -h, --help            show this help\n"
+    "\n"
+    "A board that restarts is found again. The exit status is 1 if something\n"
+    "fails, 2 if the command is wrong.\n";
+
+static struct ivshmem_pci dev;
+static struct rpmsg_link link_to_board;
+static int timeout_ms = 60000;
+
+__attribute__((noreturn)) static void fail(const char *reason)
+{
+    fprintf(stderr, "ivshmem-rpmsg: %s\n", reason);
+    exit(1);
+}
+
+__attribute__((noreturn)) static void misused(void)
+{
+    fputs("Try 'ivshmem-rpmsg --help'.\n", stderr);
+    exit(2);
+}
+
+static uint64_t number(const char *what, const char *argument, uint64_t most)
+{
+    char *end;
+    uint64_t value;
+
+    errno = 0;
+    value = strtoull(argument, &end, 0);
+    if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
+        value > most) {
+        fprintf(stderr, "ivshmem-rpmsg: %s '%s' must be a number from 0 to %"
+                PRIu64 "\n", what, argument, most);
+        exit(2);
+    }
+    return value;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void open_link(const char *service, rpmsg_link_received *received,
+                      void *context)
+{
+    link_to_board.dev = &dev;
+    link_to_board.service = service;
+    link_to_board.received = received;
+    link_to_board.context = context;
+    if (rpmsg_link_open(&link_to_board, timeout_ms) < 0) {
+        fail(link_to_board.error);
+    }
+    printf("linked with '%s'\n", service);
+}
+
+/* Opens the link again if the board has restarted. Returns whether it has. */
+static bool has_restarted(void)
+{
+    if (!rpmsg_link_is_lost(&link_to_board)) {
+        return false;
+    }
+    printf("the board has restarted\n");
+    rpmsg_link_close(&link_to_board);
+    if (rpmsg_link_open(&link_to_board, timeout_ms) < 0) {
+        fail(link_to_board.error);
+    }
+    printf("linked with '%s'\n", link_to_board.service);
+    return true;
+}
+
+/*
+ * ping
+ */
+
+struct ping {
+    unsigned char sent[RPMSG_LINK_MESSAGE_MAX];
+    size_t length;
+    bool is_answered;
+};
+
+static void ping_answered(void *context, const void *data, size_t length)
+{
+    struct ping *ping = context;
+
+    if (length != ping->length || memcmp(data, ping->sent, length) != 0) {
+        fail("a message came back different");
+    }
+    ping->is_answered = true;
+}
+
+/* Sends a message until it comes back. Returns how long that took, in ns. */
+static int64_t ping_once(struct ping *ping, unsigned message)
+{
+    int64_t start = now_ns();
+
+    ping->length = 1 + message % RPMSG_LINK_MESSAGE_MAX;
+    for (size_t i = 0; i < ping->length; i++) {
+        ping->sent[i] = (unsigned char)(message + i);
+    }
+    ping->is_answered = false;
+    if (rpmsg_link_send(&link_to_board, ping->sent, ping->length,
+                        timeout_ms) < 0) {
+        fail(link_to_board.error);
+    }
+    while (!ping->is_answered) {
+        if (has_restarted()) {
+            return ping_once(ping, message);
+        }
+        if (now_ns() - start > (int64_t)timeout_ms * 1000000) {
+            fail("a message did not come back in time");
+        }
+        if (rpmsg_link_serve(&link_to_board, LOOK_MS) < 0) {
+            fail(link_to_board.error);
+        }
+    }
+    return now_ns() - start;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+
+    return first < second ? -1 : first > second;
+}
+
+static void ping(const char *service, unsigned count)
+{
+    struct ping ping;
+    int64_t *times = calloc(count + 1u, sizeof(*times));
+    int64_t start;
+    double seconds;
+
+    if (times == NULL) {
+        fail("no memory for so many times: choose a smaller COUNT");
+    }
+    open_link(service, ping_answered, &ping);
+    start = now_ns();
+    for (unsigned i = 0; i < count; i++) {
+        times[i] = ping_once(&ping, i);
+    }
+    seconds = (double)(now_ns() - start) / 1e9;
+    qsort(times, count, sizeof(*times), compare);
+    printf("%u of %u messages came back in %.1f s: %.0f messages a second, "
+           "there and back %.0f us (median), %.0f us (99 %%)\n", count, count,
+           seconds, count / seconds, (double)times[count / 2] / 1e3,
+           (double)times[count - 1 - count / 100] / 1e3);
+    free(times);
+}
+
+/*
+ * echo
+ */
+
+static void echo_message(void *context, const void *data, size_t length)
+{
+    unsigned char copy[RPMSG_LINK_MESSAGE_MAX];
+    unsigned *count = context;
+
+    length = length < sizeof(copy) ? length : sizeof(copy);
+    memcpy(copy, data, length);
+    if (rpmsg_link_send(&link_to_board, copy, length, timeout_ms) < 0) {
+        fail(link_to_board.error);
+    }
+    (*count)++;
+}
+
+static void echo(const char *service, unsigned most)
+{
+    unsigned count = 0;
+
+    open_link(service, echo_message, &count);
+    while (count < most) {
+        if (!has_restarted() &&
+            rpmsg_link_serve(&link_to_board, LOOK_MS) < 0) {
+            fail(link_to_board.error);
+        }
+    }
+    printf("sent back %u messages\n", count);
+}
+
+/*
+ * console
+ */
+
+static void write_out(void *context, const void *data, size_t length)
+{
+    (void)context;
+    if (fwrite(data, 1, length, stdout) != length || fflush(stdout) != 0) {
+        fail("cannot write to standard output");
+    }
+}
+
+/* Returns whether there may be more. */
+static bool send_typed(void)
+{
+    unsigned char typed[RPMSG_LINK_MESSAGE_MAX];
+    ssize_t length = read(STDIN_FILENO, typed, sizeof(typed));
+
+    if (length > 0 && rpmsg_link_send(&link_to_board, typed, (size_t)length,
+                                      timeout_ms) < 0) {
+        fail(link_to_board.error);
+    }
+    return length > 0;
+}
+
+static void console(const char *service)
+{
+    struct pollfd fds[] = {
+        { .fd = STDIN_FILENO, .events = POLLIN },
+        { .events = POLLIN },
+    };
+
+    open_link(service, write_out, NULL);
+    fds[1].fd = ivshmem_pci_fd(&dev, 0);
+    do {
+        poll(fds, 2, LOOK_MS);
+        has_restarted();
+        if (rpmsg_link_serve(&link_to_board, 0) < 0) {
+            fail(link_to_board.error);
+        }
+    } while (fds[0].revents == 0 || send_typed());
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "device", required_argument, NULL, 'd' },
+        { "memory", required_argument, NULL, 'm' },
+        { "timeout", required_argument, NULL, 't' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *address = NULL, *command, *service;
+    unsigned count = 0;
+    int option;
+
+    link_to_board.board_memory = BOARD_MEMORY;
+    while ((option = getopt_long(argc, argv, "+d:m:t:h", options,
+                                 NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            address = optarg;
+            break;
+        case 'm':
+            link_to_board.board_memory = number("ADDRESS", optarg, UINT32_MAX);
+            break;
+        case 't':
+            timeout_ms = (int)number("SECONDS", optarg, INT_MAX / 1000) * 1000;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            misused();
+        }
+    }
+    if (argc - optind < 2 || argc - optind > 3) {
+        fputs("ivshmem-rpmsg: COMMAND and SERVICE are needed\n", stderr);
+        misused();
+    }
+    command = argv[optind];
+    service = argv[optind + 1];
+    if (argc - optind == 3) {
+        count = (unsigned)number("COUNT", argv[optind + 2], UINT_MAX - 1);
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (ivshmem_pci_open(&dev, address) < 0 ||
+        ivshmem_pci_enable_interrupts(&dev) < 0) {
+        fail(dev.error);
+    }
+    if (strcmp(command, "ping") == 0) {
+        ping(service, count > 0 ? count : PING_COUNT);
+    } else if (strcmp(command, "echo") == 0) {
+        echo(service, count > 0 ? count : UINT_MAX);
+    } else if (strcmp(command, "console") == 0 && count == 0) {
+        console(service);
+    } else {
+        fprintf(stderr, "ivshmem-rpmsg: there is no command '%s'\n", command);
+        misused();
+    }
+    rpmsg_link_close(&link_to_board);
+    ivshmem_pci_close(&dev);
+    return 0;
+}
