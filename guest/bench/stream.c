@@ -131,6 +131,7 @@ int main(void)
     uint32_t words = ivshmem_flat_load32(&shared->words);
     uint16_t id;
 
+    find_device();
     count_doorbells();
     id = ivshmem_flat_own_id(&shm);
     if (words == 0 || words % CHUNK_WORDS != 0) {

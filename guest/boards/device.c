@@ -20,10 +20,15 @@ static void shm_vector(void)
     ivshmem_flat_isr(&shm, 0);
 }
 
-void find_device(void)
+void map_device(void)
 {
     ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY,
                      BOARD_SHM_BYTES);
+}
+
+void find_device(void)
+{
+    map_device();
     if (!ivshmem_flat_present(&shm)) {
         print("FAILED no ivshmem-flat at 0x%x: give QEMU one there\n",
               BOARD_SHM_REGISTERS);
@@ -33,7 +38,6 @@ void find_device(void)
 
 void count_doorbells(void)
 {
-    find_device();
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
     irq_enable(BOARD_SHM_IRQ, shm_vector);
 }

@@ -12,10 +12,13 @@ extern struct ivshmem_flat shm;
 /* Heard so far, modulo 2^32.  The interrupt handler changes it. */
 extern volatile uint32_t doorbells;
 
-/* Maps the device where board.h says.  If there is none, says so and halts. */
+/* Maps the device where board.h says. */
+void map_device(void);
+
+/* The same; if there is none, says so and halts. */
 void find_device(void);
 
-/* The same, and begins to count. */
+/* Begins to count the doorbells of the device, which is mapped. */
 void count_doorbells(void);
 
 #endif /* DEVICE_H */

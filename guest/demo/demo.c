@@ -45,6 +45,7 @@ void demo_give_up(void)
 
 int main(void)
 {
+    find_device();
     count_doorbells();
     demo_run(board_name,
              ivshmem_flat_at(&shm, 0, sizeof(struct demo_memory)));

@@ -149,6 +149,7 @@ int main(void)
 {
     uint32_t heard;
 
+    find_device();
     count_doorbells();
     memory = ivshmem_flat_at(&shm, 0, sizeof(*memory));
     self = find_self();

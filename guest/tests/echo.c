@@ -20,6 +20,7 @@ int main(void)
     uint32_t *words = (uint32_t *)BOARD_SHM_MEMORY;
     uint32_t answered = 0;
 
+    find_device();
     count_doorbells();
     print("echo: listening id=%u\n", ivshmem_flat_own_id(&shm));
 

@@ -63,6 +63,7 @@ int main(void)
     struct order *host = (struct order *)BOARD_SHM_MEMORY;
     uint32_t last = 0;
 
+    find_device();
     count_doorbells();
     print("ring-on-command: ready id=%u\n", ivshmem_flat_own_id(&shm));
 

@@ -44,7 +44,7 @@ class LinuxGuest(Machine):
     machine with one only atomic for that machine.
     """
 
-    FAILURE = re.compile(r"FAILED|^ivshmem: |Kernel panic")
+    FAILURE = re.compile(r"FAILED|^ivshmem(-rpmsg)?: |Kernel panic")
 
     def __init__(self, name: str, command: str, device: Sequence[str],
                  news: SimpleQueue[News], *,

@@ -139,6 +139,7 @@ def test_qemus_own_device_can_be_measured(
                         build / "reference/qemu-system-arm")
 
     ringing.cost_alone(theirs=True)
+    doorbell.theirs(sleep=True)
 
 
 @pytest.fixture
