@@ -346,6 +346,25 @@ def test_writes_that_were_not_traced(tmp_path: Path) -> None:
     events(line, tmp_path, "s")
 
 
+def test_lines_out_of_order(tmp_path: Path) -> None:
+    """As several threads of a QEMU write them"""
+    line = timeline.read([trace(
+        tmp_path, "a", (0, OWN_ID.format(0)), (12, RING.format(0, 1)),
+        (10, WRITE.format(1 << 16)))])
+    doorbell, = line.doorbells()
+    assert (doorbell.begin - line.begin, doorbell.end - line.begin) == (10, 12)
+
+
+def test_two_cpus_that_ring(tmp_path: Path) -> None:
+    line = timeline.read([trace(
+        tmp_path, "a", (0, OWN_ID.format(0)), (10, WRITE.format(1 << 16)),
+        (20, WRITE.format(2 << 16)), (40, RING.format(0, 2)),
+        (50, RING.format(0, 1)))])
+    assert [(event["ts"], event["dur"]) for event in events(
+        line, tmp_path, "X") if event["tid"] == DOORBELLS] == [
+            (10, 10), (20, 20)]
+
+
 def test_ids_that_change_hands(tmp_path: Path) -> None:
     """A doorbell belongs to who had the ID then."""
     gone = "server_error shm0: server has gone"
