@@ -6,6 +6,7 @@ unmodified sources, with the snippets ivshmem-flat and ivshmem-flat-copy and not
 """
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -127,17 +128,20 @@ def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
 @pytest.mark.parametrize("board", BOARDS)
 def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
     """Zephyr's write_shared_memory.sh would truncate the memory first."""
-    command, = re.findall(r"^ +\$ (printf .*)$", README, re.MULTILINE)
+    commands = re.findall(r"^ +FLAT/build/server/ivshmemctl (.*)$", README,
+                          re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["write", "ring"]
     sample = Doorbell(bed, board)
-    memory = memfd(sample.server)
-    size = memory.stat().st_size
+    size = memfd(sample.server).stat().st_size
 
-    subprocess.run(command.replace("/dev/shm/ivshmem", str(memory)),
-                   shell=True, check=True)
+    def run_commands() -> None:
+        for command in commands:
+            subprocess.run(
+                [artifacts.ivshmemctl(), "--server", sample.server.socket,
+                 *shlex.split(command)], check=True)
 
-    assert memory.stat().st_size == size
-    peer = bed.peer(sample.server)
-    sample.hears(lambda: peer.ring(0), "full message: hello world")
+    sample.hears(run_commands, "full message: hello world")
+    assert memfd(sample.server).stat().st_size == size
 
 
 def test_readme_has_a_manifest_for_west() -> None:
