@@ -123,6 +123,7 @@ def test_last_of_many_doorbells_is_seen(asleep: bool) -> None:
     assert ROWS <= storm.interrupts <= RINGS * ROWS
 
 
+@pytest.mark.speed
 @pytest.mark.skipif(artifacts.is_stock(artifacts.qemu_system("arm")),
                     reason="this QEMU was not built here")
 def test_qemus_own_device_can_be_measured(
