@@ -110,8 +110,9 @@ class Watch:
         self.text = b""
         self._terminal, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [str(artifacts.ivshmemctl()), "--control", str(lab.control),
-             "list", "--watch"],
+            # In a shell's background, tests and their children ignore SIGINT.
+            ["env", "--default-signal=INT", str(artifacts.ivshmemctl()),
+             "--control", str(lab.control), "list", "--watch"],
             stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True)
         os.close(theirs)

@@ -44,8 +44,8 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
       "mps2-an385 | echo: listening id=0"]),
     (f"{BEGIN}; board.expect('id=0'); board.expect('id=0', 0.5)",
      ["waited in vain for mps2-an385 to say 'id=0'"]),
-    (f"{BEGIN}; board.expect('id=0'); board.qmp.command('quit')",
-     ["mps2-an385 ended with status 0"]),
+    (f"{BEGIN}; board.expect('id=0'); board.qmp.command('quit'); "
+     "board.expect('more')", ["mps2-an385 ended with status 0"]),
     ("qemu_board('mps2-an385', 'your.elf')",
      ["there is no image your.elf: build it first"]),
     (f"{BEGIN[:-1]}, failure='listening'); board.expect('ready')",

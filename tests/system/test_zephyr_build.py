@@ -26,6 +26,8 @@ class Workspace:
         self.add_module("hal/cmsis")
         shutil.copytree(artifacts.CHECKOUT / "scripts", path / "ours/scripts")
         self.add_program("ours/scripts/install-packages", "")
+        self.add_program("ours/scripts/build-rpmsg",
+                         f"echo build-rpmsg >>{self.calls}")
         for tool in ("ninja", "arm-none-eabi-gcc"):
             self.add_program(f"tools/{tool}", "")
         # cmake -G Ninja -S SOURCE -B IMAGE ...
@@ -56,6 +58,9 @@ class Workspace:
             [self.path / "ours/scripts/build-zephyr"], env=environment,
             capture_output=True, text=True, timeout=60)
 
+    def has_built_rpmsg_for_linux(self) -> bool:
+        return "build-rpmsg" in self.calls.read_text().splitlines()
+
     def built(self, program: str) -> list[str]:
         """How cmake was called for it, once a board."""
         return [call for call in self.calls.read_text().splitlines()
@@ -85,6 +90,7 @@ def test_without_openamp(workspace: Workspace, there: str | None,
     assert len(workspace.built("icmsg_echo_remote")) == 2
     assert not workspace.built("rpmsg_echo_remote")
     assert not workspace.built("static_vrings_host")
+    assert not workspace.has_built_rpmsg_for_linux()
 
 
 def test_with_openamp(workspace: Workspace) -> None:
@@ -102,6 +108,7 @@ def test_with_openamp(workspace: Workspace) -> None:
         assert all("/lib/open-amp;" in call and "/hal/libmetal;" in call
                    for call in calls)
     assert not workspace.built("openamp_host")
+    assert workspace.has_built_rpmsg_for_linux()
 
 
 def test_openamp_sample(workspace: Workspace) -> None:
