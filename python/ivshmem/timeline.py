@@ -95,7 +95,8 @@ def _match_vector(doorbells: list[Doorbell],
             taken.append(waiting.popleft())
         if not taken and waiting and _earliest(waiting[0]) <= interrupt.time:
             taken.append(waiting.popleft())
-        if not taken and previous and len(previous.doorbells) > 1:
+        if (not taken and previous and len(previous.doorbells) > 1 and
+                interrupt.time - previous.time <= LATE_US):
             # The one before was on its way already when the last was rung.
             taken.append(previous.doorbells.pop())
         for doorbell in taken:
@@ -139,29 +140,28 @@ def _holder(timeline: Timeline, own_id: int, time: int) -> Participant | None:
 
 
 def summary(timeline: Timeline) -> str:
-    """What there is, in two lines."""
+    """What there is, in up to three lines."""
     doorbells = list(timeline.doorbells())
     heard = [each for each in doorbells if each.interrupt]
     interrupts = {each.interrupt for each in heard}
-    parts = [f"{len(doorbells)} doorbells",
-             f"{len(interrupts)} interrupts for {len(heard)} of them"]
     ignored = sum(1 for each in doorbells if each.ignored)
     lost = sum(1 for each in doorbells if each.lost)
-    elsewhere = len(doorbells) - len(heard) - ignored - lost
-    for number, what in ((lost, "lost"), (ignored, "ignored"),
-                         (elsewhere, "to peers that were not traced")):
-        if number:
-            parts.append(f"{number} {what}")
+    parts = [("doorbells", len(doorbells)), ("their interrupts",
+                                             len(interrupts))]
+    parts += [(what, number) for what, number in (
+        ("lost", lost), ("ignored", ignored),
+        ("to peers that were not traced",
+         len(doorbells) - len(heard) - ignored - lost)) if number]
     names = ", ".join(each.name for each in timeline.participants)
     seconds = (timeline.end - timeline.begin) / traces.MICROSECONDS
     lines = [f"{names or 'the server alone'}: {seconds:.3f} s",
-             ", ".join(parts)]
+             ", ".join(f"{what}: {number}" for what, number in parts)]
     delays = [each.interrupt.time - each.begin for each in heard
               if each.interrupt]
     if delays:
-        lines[1] += (f"; from write to interrupt "
-                     f"{statistics.median(delays):.0f} us in the median, "
-                     f"{max(delays)} us at most")
+        lines.append("from write to interrupt: median "
+                     f"{statistics.median(delays):.0f} us, at most "
+                     f"{max(delays)} us")
     return "\n".join(lines)
 
 

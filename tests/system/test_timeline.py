@@ -158,7 +158,8 @@ def test_ignored_and_lost(bed: Testbed, tmp_path: Path) -> None:
             in trouble)
     # The target answers the one that it hears, to its own vector 1: word 0,
     # which says whom, is the number of the command.
-    assert ("2 lost, 1 ignored, 1 to peers that were not traced"
+    assert ("\ndoorbells: 5, their interrupts: 1, lost: 2, ignored: 1, to "
+            "peers that were not traced: 1\nfrom write to interrupt: median "
             in timeline.summary(line))
 
 
@@ -316,6 +317,8 @@ def matched(line: Timeline) -> list[int | None]:
     # Noted only after the interrupt was
     ([(10, 50)], [30], [30]),
     ([(10, 50), (60, 61)], [30, 70], [30, 70]),
+    # Somebody who was not traced rang much later.
+    ([(10, 12), (20, 22)], [24, 500_000], [24, 24]),
     # Two in one
     ([(10, 12), (20, 22)], [30], [30, 30]),
     # The second came too late for the first interrupt
