@@ -167,6 +167,31 @@ def test_an_end_restarts_in_the_middle(bed: Testbed, kind: str, host: str,
     wait_count(bed, host_end, ALL_CAME_BACK)
 
 
+@kinds
+@pairs
+@pytest.mark.parametrize("who", [HOST, REMOTE])
+def test_an_end_restarts_while_the_other_is_held(
+        bed: Testbed, kind: str, host: str, remote: str, who: str) -> None:
+    """The one that goes on still has its session open when the new one comes, which
+    has to wait for it."""
+    server, host_end, remote_end = echo(bed, kind, host, remote)
+    held = remote_end if who == HOST else host_end
+
+    held.qmp.command("stop")
+    if who == HOST:
+        host_end = new = new_machine(bed, host_end, host, f"{kind}_echo_host",
+                                     server)
+    else:
+        remote_end = new = new_machine(bed, remote_end, remote,
+                                       f"{kind}_echo_remote", server)
+    before = host_end.count(ALL_CAME_BACK)
+    wait_count(bed, new, "^echo: [a-z]+ waits for the other end$")
+    new.check_idle()
+    held.qmp.command("cont")
+
+    wait_count(bed, host_end, ALL_CAME_BACK, before + 1)
+
+
 @pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])
 def test_openamp_sample(bed: Testbed, host: str, remote: str) -> None:
     """OpenAMP's dual_qemu_ivshmem, which has an RPMsg back end of its own, as the
