@@ -35,7 +35,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define IVSHMEM_NAMES_ENTRIES 16
 #define IVSHMEM_NAME_BYTES    32 /* with the zero at the end */
@@ -51,13 +50,26 @@ struct ivshmem_name {
     char name[IVSHMEM_NAME_BYTES];
 };
 
+/* Whether an entry has this name. */
+static inline bool ivshmem_names_is(const struct ivshmem_name *entry,
+                                    const char *name)
+{
+    size_t i = 0;
+
+    while (i < IVSHMEM_NAME_BYTES - 1 && name[i] != '\0' &&
+           entry->name[i] == name[i]) {
+        i++;
+    }
+    return entry->name[i] == name[i];
+}
+
 /* The entry with this name, or NULL if nobody has entered it. */
 static inline struct ivshmem_name *ivshmem_names_find(struct ivshmem_name *table,
                                                       const char *name)
 {
     for (size_t i = 0; i < IVSHMEM_NAMES_ENTRIES; i++) {
         if (__atomic_load_n(&table[i].id, __ATOMIC_ACQUIRE) != 0 &&
-            strncmp(table[i].name, name, IVSHMEM_NAME_BYTES) == 0) {
+            ivshmem_names_is(&table[i], name)) {
             return &table[i];
         }
     }
@@ -79,7 +91,9 @@ static inline struct ivshmem_name *ivshmem_names_enter(struct ivshmem_name *tabl
         if (__atomic_compare_exchange_n(&table[i].owner, &nobody, id + 1u, false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             entry = &table[i];
-            strncpy(entry->name, name, IVSHMEM_NAME_BYTES - 1);
+            for (size_t j = 0; j < IVSHMEM_NAME_BYTES - 1 && name[j]; j++) {
+                entry->name[j] = name[j];
+            }
         }
     }
     if (entry != NULL) {

@@ -13,6 +13,7 @@
 #define DT_DRV_COMPAT qemu_ivshmem_mbox
 
 #include <errno.h>
+#include <string.h>
 
 #include <ivshmem-names.h>
 #include <ivshmem/mbox.h>
