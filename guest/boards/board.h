@@ -97,4 +97,10 @@ void irq_enable(unsigned line, void (*handler)(void));
  */
 void sleep_while(const volatile uint32_t *count, uint32_t seen);
 
+/*
+ * Has a timer interrupt the CPU some 50 or 100 times each second from now on, so
+ * that sleep_while() returns.  lm3s6965evb and mps2-an385 only.
+ */
+void wake_often(void);
+
 #endif /* BOARD_H */

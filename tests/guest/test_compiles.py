@@ -23,7 +23,7 @@ OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
 
 
 @pytest.mark.parametrize("header", [
-    "ivshmem-flat.h", "demo/protocol.h", "demo/member.h"])
+    "ivshmem-flat.h", "ivshmem-names.h", "demo/protocol.h", "demo/member.h"])
 @pytest.mark.parametrize("compiler", [
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m0 {BARE}",
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m33 {BARE}",
@@ -36,6 +36,20 @@ OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
 ])
 def test_header_alone(header: str, compiler: str) -> None:
     compile_strictly(GUEST / header, compiler)
+
+
+@pytest.mark.parametrize("compiler", [
+    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m3 {BARE}",
+    f"arm-none-eabi-g++ -std=c++11 -mcpu=cortex-m3 {BARE}",
+    "gcc -std=c99", "clang -std=c11", "clang++ -std=c++20",
+    f"riscv64-unknown-elf-gcc -std=c99 -march=rv32imac -mabi=ilp32 {BARE}",
+])
+def test_rpmsg_header(compiler: str, tmp_path: Path) -> None:
+    """For little-endian CPUs, and the compilers that ivshmem-names.h needs."""
+    source = tmp_path / "source.c"
+    source.write_text('#include "ivshmem-rpmsg.h"\n')
+
+    compile_strictly(source, compiler)
 
 
 @pytest.mark.parametrize("compiler", [
@@ -63,7 +77,7 @@ def compile_strictly(file: Path, compiler: str) -> None:
     if command[0] in OTHERS and not shutil.which(command[0]):
         pytest.skip(f"no {command[0]}: `make firmware TARGETS=\"arm riscv32 "
                     "sparc\"` brings it")
-    language = "c++" if command[0].endswith("g++") else "c"
+    language = "c++" if command[0].endswith("++") else "c"
 
     done = subprocess.run(
         [*command, *STRICT, f"-I{GUEST}", "-x", language, file],
