@@ -6,7 +6,6 @@
 
 #define _GNU_SOURCE /* getopt_long() */
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "escape.h"
 #include "ivshmem-pci.h"
 
 #define ANSWER_MILLISECONDS 10000
@@ -96,15 +96,6 @@ static void *range(uint64_t offset, uint64_t bytes)
         exit(1);
     }
     return start;
-}
-
-static void print_escaped(const unsigned char *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        int c = bytes[i];
-
-        printf(isprint(c) || c == '\n' ? "%c" : "\\x%02x", c);
-    }
 }
 
 static void read_memory(const char *offset, const char *bytes)

@@ -110,8 +110,11 @@ static int message_arrived(struct rpmsg_endpoint *endpoint, void *data,
     struct rpmsg_link *link = endpoint->priv;
 
     (void)source, (void)context;
-    /* Zephyr's ipc_service answers the binding with an empty message. */
-    if (length > 0) {
+    /*
+     * Zephyr's ipc_service answers the binding with an empty message.  The
+     * length is what the board wrote: a longer one is nonsense.
+     */
+    if (length > 0 && length <= RPMSG_LINK_MESSAGE_MAX) {
         link->received(link->context, data, length);
     }
     return RPMSG_SUCCESS;
@@ -146,11 +149,20 @@ static void look_at_rings(struct rpmsg_link *link)
     virtqueue_notification(link->vrings[1].vq);
 }
 
+static int wait_for_doorbell(struct rpmsg_link *link, int timeout)
+{
+    if (ivshmem_pci_wait(link->dev, timeout) < 0 && errno != ETIMEDOUT) {
+        return fail(link, "%s", link->dev->error);
+    }
+    return 0;
+}
+
 int rpmsg_link_serve(struct rpmsg_link *link, int timeout)
 {
-    if (ivshmem_pci_wait(link->dev, timeout) < 0) {
-        return errno == ETIMEDOUT ? 0 : fail(link, "%s", link->dev->error);
+    if (wait_for_doorbell(link, timeout) < 0) {
+        return -1;
     }
+    /* Even if none came: rpmsg_link_send() may have taken it. */
     look_at_rings(link);
     return 0;
 }
@@ -303,7 +315,7 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
             return fail(link, "the board has freed no buffer within %d ms",
                         timeout);
         }
-        if (rpmsg_link_serve(link, LOOK_MS) < 0) {
+        if (wait_for_doorbell(link, LOOK_MS) < 0) {
             return -1;
         }
     }
@@ -313,6 +325,8 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
 
 void rpmsg_link_close(struct rpmsg_link *link)
 {
+    /* Or it would wait for a buffer, to tell the board that the host goes. */
+    link->rvdev.rdev.support_ns = false;
     rpmsg_deinit_vdev(&link->rvdev);
     for (int i = 0; i < 2; i++) {
         virtqueue_free(link->vrings[i].vq);

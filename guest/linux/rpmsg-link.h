@@ -55,7 +55,7 @@ int rpmsg_link_open(struct rpmsg_link *link, int timeout);
 
 /*
  * Sends 1 to RPMSG_LINK_MESSAGE_MAX bytes.  Waits for a free buffer, for timeout
- * milliseconds at most; received() may be called meanwhile.  Returns 0 or -1.
+ * milliseconds at most.  Returns 0 or -1.  received() may call it.
  */
 int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
                     int timeout);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "escape.h"
 #include "rpmsg-link.h"
 
 #define PING_COUNT 1000u
@@ -229,7 +230,12 @@ static void echo(const char *service, unsigned most)
 static void write_out(void *context, const void *data, size_t length)
 {
     (void)context;
-    if (fwrite(data, 1, length, stdout) != length || fflush(stdout) != 0) {
+    if (isatty(STDOUT_FILENO)) {
+        print_escaped(data, length);
+    } else {
+        fwrite(data, 1, length, stdout);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         fail("cannot write to standard output");
     }
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of somebody else's on a terminal. */
+
+#ifndef ESCAPE_H
+#define ESCAPE_H
+
+#include <ctype.h>
+#include <stdio.h>
+
+/* Prints bytes to stdout, those that a terminal might obey as \xNN. */
+static inline void print_escaped(const unsigned char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        int c = bytes[i];
+
+        printf(isprint(c) || c == '\n' ? "%c" : "\\x%02x", c);
+    }
+}
+
+#endif /* ESCAPE_H */
