@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ivshmem import artifacts
-from ivshmem.board import BOARDS, OTHER_BOARDS, usual_device
+from ivshmem.board import BOARDS, OTHER_BOARDS, Board, usual_device
 
 TARGETS = {name: board.target for name, board in OTHER_BOARDS.items()}
 MISSING = [target for target in TARGETS.values()
@@ -44,3 +44,12 @@ def returning_device(board: str, server_socket: Path) -> list[str]:
     options = usual_device(board, server_socket)
     options[1] += ",reconnect-ms=100" if is_new else ",reconnect=1"
     return options
+
+
+def expect_returns(board: Board, returns: int) -> None:
+    """The server will go and return so often, and may be gone at the end."""
+    board.expect_error("warning: .*server has gone", returns + 1, returns)
+    board.expect_error("info: .*server is back", returns, returns)
+    # A server that takes long to end can be connected to once more.
+    board.expect_error("warning: .*server closed the connection during",
+                       most=10 * returns, least=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boards import returning_device
+from boards import expect_returns, returning_device
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, Board
 from ivshmem.process import Process
@@ -24,8 +24,7 @@ def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
     board = bed.board(name, "rejoin",
                       device=returning_device(name, server.socket))
     if returns:
-        board.expect_error("warning: .*server has gone", returns + 1, returns)
-        board.expect_error("info: .*server is back", returns, returns)
+        expect_returns(board, returns)
     # Who has not returned yet cannot be rung, which does no harm.
     board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
                        most=100, least=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from boards import returning_device
+from boards import expect_returns, returning_device
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, Board
 from ivshmem.process import TestbedError
@@ -160,8 +160,7 @@ def test_server_returns_with_new_memory(bed: Testbed, name: str) -> None:
     server = bed.server()
     board = with_early_rings(bed.board(
         name, "rpmsg-echo", device=returning_device(name, server.socket)))
-    board.expect_error("warning: .*server has gone", 2, 1)
-    board.expect_error("info: .*server is back")
+    expect_returns(board, 1)
     host = RpmsgHost(bed, bed.peer(server))
     host.connect()
     assert host.answers(b"before")
@@ -192,10 +191,12 @@ def test_message_to_another_endpoint(bed: Testbed, name: str) -> None:
     """Is nobody's: its buffer returns, no answer comes, and, as the host wants it,
     nobody rings for that."""
     _, _, host = linked(bed, name)
-    host.rings()
-    for number in range(2 * BUFFERS):
-        host.send(message(number), destination=0x500)
-    bed.wait("all buffers to return", lambda: host.in_use() == 0)
+    for _ in range(2):
+        # At first there may be one for the announcement.
+        host.rings()
+        for number in range(BUFFERS):
+            host.send(message(number), destination=0x500)
+        bed.wait("all buffers to return", lambda: host.in_use() == 0)
     assert host.rings() == 0
     assert host.answers(message(1))
 
