@@ -15,11 +15,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from .lab import Lab
 from .manager import Manager
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS") or 2)
 SEED = int(os.environ.get("SERVER_FUZZ_SEED") or random.randrange(1 << 30))
+
+pytestmark = [pytest.mark.bed_seconds(SECONDS + 60),
+              pytest.mark.timeout(SECONDS + 120)]
 
 # No memory may become larger, as a wrong size may be a good one: just more than
 # the file, full of holes, in which the server keeps its clients.
