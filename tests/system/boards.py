@@ -50,6 +50,8 @@ def expect_returns(board: Board, returns: int) -> None:
     """The server will go and return so often, and may be gone at the end."""
     board.expect_error("warning: .*server has gone", returns + 1, returns)
     board.expect_error("info: .*server is back", returns, returns)
-    # A server that takes long to end can be connected to once more.
+    # Servers that take long to start, or to end, are tried meanwhile.
+    board.expect_error("Unable to connect character device", most=1000,
+                       least=0)
     board.expect_error("warning: .*server closed the connection during",
                        most=10 * returns, least=0)
