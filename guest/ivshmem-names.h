@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * A table of names in the memory that guests of an ivshmem server share: who is
- * which peer ID, and whether both ends of a link are ready for a new session.
+ * A table of names in the memory that guests of an ivshmem server share: which
+ * guest has which peer ID, and whether both ends of a link are ready for a new session.
  *
  * IDs count from 0 in the order in which guests connect, and a guest that is
  * started anew gets another one. A name stays. The same code serves bare metal,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ping: ring a peer and wait until it rings back, on the same vector. Who rings cannot
- * be told from a doorbell: any that comes while an answer is due is taken for it.
+ * ping: ring a peer and wait until it rings back, on the same vector. A doorbell does
+ * not tell its sender: any that arrives while an answer is due counts as the answer.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #define DEFAULT_COUNT 1000
 #define ANSWER_SECONDS 1.0
 
-/* So many doorbells in a row without an answer, and nobody answers. */
+/* After this many doorbells in a row without an answer, give up. */
 #define MOST_MISSES 3
 
 typedef struct Ping {

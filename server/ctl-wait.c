@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * wait: until so many peers are there, which the server tells, or until a word of the
- * shared memory has a value, at which one has to look again and again.
+ * wait: until a number of peers are connected, which the server reports, or until a word
+ * of the shared memory has a value, which has to be polled.
  */
 #include <string.h>
 

@@ -176,7 +176,7 @@ static void ping(const char *service, unsigned count)
     double seconds;
 
     if (times == NULL) {
-        fail("no memory for so many times: choose a smaller COUNT");
+        fail("no memory for the times: choose a smaller COUNT");
     }
     open_link(service, ping_answered, &ping);
     start = now_ns();
