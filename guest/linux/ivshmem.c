@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "escape.h"
 #include "ivshmem-pci.h"
 
@@ -61,21 +62,9 @@ __attribute__((noreturn)) static void misused(void)
     exit(2);
 }
 
-/* The argument as a number in C's notation, most at most. */
 static uint64_t number(const char *what, const char *argument, uint64_t most)
 {
-    char *end;
-    uint64_t value;
-
-    errno = 0;
-    value = strtoull(argument, &end, 0);
-    if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
-        value > most) {
-        fprintf(stderr, "ivshmem: %s '%s' must be a number from 0 to %" PRIu64
-                "\n", what, argument, most);
-        exit(2);
-    }
-    return value;
+    return parse_number("ivshmem", what, argument, most);
 }
 
 static void info(void)

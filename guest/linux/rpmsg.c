@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "escape.h"
 #include "rpmsg-link.h"
 
@@ -63,18 +64,7 @@ __attribute__((noreturn)) static void misused(void)
 
 static uint64_t number(const char *what, const char *argument, uint64_t most)
 {
-    char *end;
-    uint64_t value;
-
-    errno = 0;
-    value = strtoull(argument, &end, 0);
-    if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
-        value > most) {
-        fprintf(stderr, "ivshmem-rpmsg: %s '%s' must be a number from 0 to %"
-                PRIu64 "\n", what, argument, most);
-        exit(2);
-    }
-    return value;
+    return parse_number("ivshmem-rpmsg", what, argument, most);
 }
 
 static int64_t now_ns(void)

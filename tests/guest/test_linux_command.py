@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from test_linux_library import GUEST, SECONDS, SOURCES, STRICT, Root
+from test_linux_library import GUEST, SECONDS, Root, build
 
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("command") / "ivshmem"
-    subprocess.run(
-        ["gcc", "-std=c11", *STRICT, "-g", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=all", '-DIVSHMEM_PCI_ROOT="."', f"-I{GUEST}",
-         f"-I{GUEST / 'linux'}", *SOURCES, GUEST / "linux/ivshmem.c", "-o",
-         built], check=True, timeout=SECONDS)
-    return built
+    return build(tmp_path_factory.mktemp("command") / "ivshmem",
+                 GUEST / "linux/ivshmem.c")
 
 
 @pytest.fixture

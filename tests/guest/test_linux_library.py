@@ -26,15 +26,20 @@ SOURCES = [GUEST / "linux/ivshmem-pci.c",
 Call = Callable[..., list[str]]
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("pci") / "pci"
+def build(built: Path, *more: Path | str) -> Path:
+    """A program on the library, whose files are below the folder it runs in."""
     subprocess.run(
         ["gcc", "-std=c11", *STRICT, "-g", "-fsanitize=address,undefined",
          "-fno-sanitize-recover=all", '-DIVSHMEM_PCI_ROOT="."', f"-I{GUEST}",
-         f"-I{GUEST / 'linux'}", *SOURCES, HERE / "pci.c", "-o", built,
-         "-Wl,--wrap=ioctl"], check=True, timeout=SECONDS)
+         f"-I{GUEST / 'linux'}", *SOURCES, *more, "-o", built], check=True,
+        timeout=SECONDS)
     return built
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("pci") / "pci", HERE / "pci.c",
+                 "-Wl,--wrap=ioctl")
 
 
 class Root:

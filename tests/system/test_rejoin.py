@@ -20,12 +20,12 @@ either_first = pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
 
 
 def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
-    """A board, to which the server will return so many times."""
+    """A board, and how many times the server will return to it."""
     board = bed.board(name, "rejoin",
                       device=returning_device(name, server.socket))
     if returns:
         expect_returns(board, returns)
-    # Who has not returned yet cannot be rung, which does no harm.
+    # A peer that has not returned yet cannot be rung, which does no harm.
     board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
                        most=100, least=0)
     return board

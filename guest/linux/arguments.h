@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arguments of the commands here. */
+
+#ifndef ARGUMENTS_H
+#define ARGUMENTS_H
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * Returns an argument, a number in C's notation.  If it is none or exceeds most,
+ * ends the program with status 2 and says so.
+ */
+static inline uint64_t parse_number(const char *program, const char *what,
+                                    const char *argument, uint64_t most)
+{
+    char *end;
+    uint64_t value;
+
+    errno = 0;
+    value = strtoull(argument, &end, 0);
+    if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
+        value > most) {
+        fprintf(stderr, "%s: %s '%s' must be a number from 0 to %" PRIu64
+                "\n", program, what, argument, most);
+        exit(2);
+    }
+    return value;
+}
+
+#endif /* ARGUMENTS_H */
