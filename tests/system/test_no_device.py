@@ -18,7 +18,7 @@ def test_missing_device_is_noticed(bed: Testbed, program: str) -> None:
 
     bed.wait_for_failure(board, "FAILED no ivshmem-flat at "
                          f"{CORTEX_M.registers:#x}")
-    if board.errors:
-        # QEMU 7.2 notes each access that nothing answers
-        board.expect_error(f"^Invalid (read|write) at addr "
-                           f"0x{CORTEX_M.registers + 4:X}, size 4,.*", most=3)
+    # QEMU 7.2 notes each access that nothing answers
+    board.expect_error(f"^Invalid (read|write) at addr "
+                       f"0x{CORTEX_M.registers + 4:X}, size 4,.*",
+                       least=0, most=3)
