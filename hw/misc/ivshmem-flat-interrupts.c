@@ -27,6 +27,7 @@ static void pulse_what_is_due(IvshmemFlatInterrupts *s)
 {
     for (unsigned i = 0; s->running && i < s->line_count; i++) {
         if (qatomic_xchg(&s->lines[i].due, false)) {
+            s->pulses++;
             trace_ivshmem_flat_interrupt(i);
             qemu_irq_pulse(s->lines[i].irq);
         }

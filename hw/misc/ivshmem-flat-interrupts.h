@@ -43,6 +43,7 @@ typedef struct IvshmemFlatInterrupts {
     AioContext *context;            /* of the one or the other */
     bool running;
     bool pulse_asked_for;           /* any thread: atomic */
+    uint64_t pulses;                /* of all lines */
     VMChangeStateEntry *vm_change;
 } IvshmemFlatInterrupts;
 

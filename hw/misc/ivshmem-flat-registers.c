@@ -18,6 +18,12 @@ REG32(DOORBELL, 0xc)
     FIELD(DOORBELL, VECTOR, 0, 16)
     FIELD(DOORBELL, PEER, 16, 16)
 
+static void rung(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
+{
+    r->doorbells++;
+    trace_ivshmem_flat_ring(r->client->id, peer, vector);
+}
+
 static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
 {
     int eventfd, ret;
@@ -31,7 +37,7 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
 
     ivshmem_flat_client_catch_up(r->client);
     if (peer == r->client->id && vector < r->client->own_vectors) {
-        trace_ivshmem_flat_ring(r->client->id, peer, vector);
+        rung(r, peer, vector);
         ivshmem_flat_interrupts_raise(r->interrupts, vector);
         return;
     }
@@ -49,7 +55,7 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
     if (ret < 0) {
         trace_ivshmem_flat_ring_ignored(peer, vector, strerror(-ret));
     } else {
-        trace_ivshmem_flat_ring(r->client->id, peer, vector);
+        rung(r, peer, vector);
     }
 }
 

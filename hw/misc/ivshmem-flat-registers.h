@@ -19,6 +19,7 @@ typedef struct IvshmemFlatRegisters {
     MemoryRegion mmr;
     uint32_t intrmask;
     uint32_t intrstatus;
+    uint64_t doorbells;             /* that reached a peer, or the guest */
     IvshmemFlatClient *client;
     IvshmemFlatInterrupts *interrupts;
 } IvshmemFlatRegisters;

@@ -310,6 +310,20 @@ static void ivshmem_flat_get_sessions(Object *obj, Visitor *v, const char *name,
     visit_type_uint64(v, name, &IVSHMEM_FLAT(obj)->client.sessions, errp);
 }
 
+static void ivshmem_flat_get_doorbells(Object *obj, Visitor *v,
+                                       const char *name, void *opaque,
+                                       Error **errp)
+{
+    visit_type_uint64(v, name, &IVSHMEM_FLAT(obj)->registers.doorbells, errp);
+}
+
+static void ivshmem_flat_get_interrupts(Object *obj, Visitor *v,
+                                        const char *name, void *opaque,
+                                        Error **errp)
+{
+    visit_type_uint64(v, name, &IVSHMEM_FLAT(obj)->interrupts.pulses, errp);
+}
+
 static char *ivshmem_flat_get_version(Object *obj, Error **errp)
 {
     return g_strdup(IVSHMEM_FLAT_VERSION);
@@ -352,6 +366,8 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
         { "connected", "Whether the server is there (read-only)" },
         { "peers", "Number of other VMs connected (read-only)" },
         { "sessions", "Number of sessions with the server so far (read-only)" },
+        { "doorbells", "Number of doorbells that the guest rang (read-only)" },
+        { "interrupts", "Number of interrupts that the guest got (read-only)" },
         { "version", "Of the device: " IVSHMEM_FLAT_VERSION " (read-only)" },
     };
 
@@ -396,6 +412,10 @@ static void ivshmem_flat_class_init(ObjectClass *oc, const void *data)
                               NULL, NULL, NULL);
     object_class_property_add(oc, "sessions", "uint64",
                               ivshmem_flat_get_sessions, NULL, NULL, NULL);
+    object_class_property_add(oc, "doorbells", "uint64",
+                              ivshmem_flat_get_doorbells, NULL, NULL, NULL);
+    object_class_property_add(oc, "interrupts", "uint64",
+                              ivshmem_flat_get_interrupts, NULL, NULL, NULL);
     object_class_property_add_str(oc, "version", ivshmem_flat_get_version,
                                   NULL);
     ivshmem_flat_describe_properties(oc);

@@ -120,6 +120,29 @@ static void test_properties(void)
     g_assert_true(connected(vm));
 }
 
+/* What had no effect does not count; rung twice, interrupted once may be */
+static void test_counts(void)
+{
+    g_autoptr(Server) s = server_start(SHM_SIZE, 1);
+    g_autoptr(TestPeer) p = peer_join(s);
+    g_autoptr(QTestState) vm = vm_start(s, "mps2-an385");
+
+    g_assert_cmpuint(qom_get_number(vm, "doorbells"), ==, 0);
+    g_assert_cmpuint(qom_get_number(vm, "interrupts"), ==, 0);
+    ring(vm, 7, 0);
+    ring(vm, peer_id(p), 1);
+    g_assert_cmpuint(qom_get_number(vm, "doorbells"), ==, 0);
+    ring(vm, peer_id(p), 0);
+    ring(vm, peer_id(p), 0);
+    g_assert_cmpuint(qom_get_number(vm, "doorbells"), ==, 2);
+    g_assert_cmpuint(qom_get_number(vm, "interrupts"), ==, 0);
+    ring(vm, own_id(vm), 0);
+    g_assert_cmpuint(qom_get_number(vm, "doorbells"), ==, 3);
+    g_assert_cmpuint(qom_get_number(vm, "interrupts"), ==, 1);
+    peer_ring(p, own_id(vm), 0);
+    WAIT_FOR(qom_get_number(vm, "interrupts") == 2);
+}
+
 static void test_properties_are_read_only(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -319,6 +342,7 @@ static const BoardTest on_each_board[] = {
 static const Test on_one_board[] = {
     { "machines/two-devices", test_two_devices },
     { "properties/values", test_properties },
+    { "properties/counts", test_counts },
     { "properties/read-only", test_properties_are_read_only },
     { "trace", test_trace },
     { "migration-is-refused", test_migration_is_refused },

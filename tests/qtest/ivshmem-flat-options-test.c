@@ -366,7 +366,8 @@ static void test_help(void)
     static const char *const properties[] = {
         "chardev", "shmem-size", "x-bus-qompath", "x-irq-qompath",
         "x-bus-address-mmr", "x-bus-address-shmem", "own-id", "connected",
-        "peers", "sessions", "version", "vectors", "iothread",
+        "peers", "sessions", "doorbells", "interrupts", "version", "vectors",
+        "iothread",
     };
     g_autofree char *help = NULL;
 
