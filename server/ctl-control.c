@@ -3,67 +3,41 @@
  * list and reload: ask a running ivshmemd over its control socket. Each request and
  * each answer is a line of JSON. Every wait has a limit.
  */
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include "ctl.h"
+#include "deadline.h"
 #include "error.h"
-#include "fd.h"
+#include "lines.h"
 #include "size.h"
 
 #define PATIENCE_MS 10000
 #define WATCH_PERIOD_MS 1000
 
-/* -1 if there is no server */
-static int connect_to(const char *path, GError **error)
+static GIOChannel *connect_to(const char *path, GError **error)
 {
-    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    GIOChannel *lines = lines_connect(path, error);
 
-    if (g_strlcpy(un.sun_path, path, sizeof(un.sun_path)) >= sizeof(un.sun_path)) {
-        fail(error, "%s: the path is too long for a socket", path);
-        return -1;
+    if (!lines && error) {
+        g_autofree char *why = g_steal_pointer(&(*error)->message);
+
+        (*error)->message = g_strdup_printf("%s. Is ivshmemd running, with --control %s?",
+                                            why, path);
     }
-    if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-        fail(error, "%s: %s. Is ivshmemd running, with --control %s?", path,
-             g_strerror(errno), path);
-        return -1;
-    }
-    return fd_steal(&fd);
+    return lines;
 }
 
 /*
  * The answer, a line, to be freed; NULL if the server hung up first, or said nothing
  * for too long, which is an error.
  */
-static char *ask(int fd, const char *command, GError **error)
+static char *ask(GIOChannel *lines, const char *command, GError **error)
 {
     g_autofree char *request = g_strdup_printf("{\"command\": \"%s\"}\n", command);
-    g_autoptr(GString) answer = g_string_new(NULL);
-    char bytes[65536];
 
-    if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0) {
-        return NULL;
-    }
-    while (!answer->len || answer->str[answer->len - 1] != '\n') {
-        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-        ssize_t got;
-
-        if (poll(&poll_fd, 1, PATIENCE_MS) <= 0) {
-            fail(error, "the server did not answer within %d s", PATIENCE_MS / 1000);
-            return NULL;
-        }
-        got = read(fd, bytes, sizeof(bytes));
-        if (got <= 0) {
-            return NULL;
-        }
-        g_string_append_len(answer, bytes, got);
-    }
-    return g_strdup(answer->str);
+    return lines_send(lines, request) ?
+           lines_read(lines, deadline_in_ms(PATIENCE_MS), error) : NULL;
 }
 
 /* What the server returned, in @parser; NULL if it refused or made no sense. */
@@ -128,42 +102,64 @@ static void print_channel(JsonObject *channel)
     }
 }
 
-static int list(const char *path, bool json, bool redraw, GError **error)
+/* What the server answered to "list", in @parser. NULL: *@result says why */
+static JsonNode *ask_for_list(const char *path, JsonParser *parser, int *result,
+                              GError **error)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_autofree char *answer = NULL;
-    AUTO_FD fd = connect_to(path, error);
-    JsonArray *channels;
+    g_autoptr(GIOChannel) lines = connect_to(path, error);
+    g_autofree char *answer = lines ? ask(lines, "list", error) : NULL;
     JsonNode *value;
-    guint i;
 
-    if (fd < 0) {
-        return EXIT_NO_SERVER;
-    }
-    answer = ask(fd, "list", error);
     if (!answer) {
-        if (!*error) {
+        if (lines && !*error) {
             fail(error, "%s: the server hung up", path);
         }
-        return EXIT_NO_SERVER;
+        *result = EXIT_NO_SERVER;
+        return NULL;
     }
     value = returned(parser, answer, error);
+    *result = value ? EXIT_DONE : EXIT_REFUSED;
+    return value;
+}
+
+JsonArray *ctl_channels(const char *path, JsonParser *parser, int *result, GError **error)
+{
+    JsonNode *value = ask_for_list(path, parser, result, error);
+
+    return value ? json_object_get_array_member(json_node_get_object(value), "channels") :
+           NULL;
+}
+
+static int print_json(const char *path, GError **error)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autofree char *text = NULL;
+    int result;
+    JsonNode *value = ask_for_list(path, parser, &result, error);
+
     if (!value) {
-        return EXIT_REFUSED;
+        return result;
+    }
+    text = json_to_string(value, TRUE);
+    printf("%s\n", text);
+    return ctl_flush(error);
+}
+
+static int print_channels(const char *path, bool redraw, GError **error)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    int result;
+    JsonArray *channels = ctl_channels(path, parser, &result, error);
+    guint i;
+
+    if (!channels) {
+        return result;
     }
     if (redraw) {
         printf("\033[H\033[2J");
     }
-    if (json) {
-        g_autofree char *text = json_to_string(value, TRUE);
-
-        printf("%s\n", text);
-    } else {
-        channels = json_object_get_array_member(json_node_get_object(value),
-                                                "channels");
-        for (i = 0; i < json_array_get_length(channels); i++) {
-            print_channel(json_array_get_object_element(channels, i));
-        }
+    for (i = 0; i < json_array_get_length(channels); i++) {
+        print_channel(json_array_get_object_element(channels, i));
     }
     return ctl_flush(error);
 }
@@ -172,7 +168,7 @@ static int watch(const char *path, GError **error)
 {
     int result;
 
-    while ((result = list(path, false, isatty(STDOUT_FILENO), error)) == EXIT_DONE) {
+    while ((result = print_channels(path, isatty(STDOUT_FILENO), error)) == EXIT_DONE) {
         g_usleep(WATCH_PERIOD_MS * 1000);
     }
     return result;
@@ -183,22 +179,18 @@ int ctl_list(const Ctl *ctl, GError **error)
     if (ctl->watch) {
         return watch(ctl->control, error);
     }
-    return list(ctl->control, ctl->json, false, error);
+    return ctl->json ? print_json(ctl->control, error) :
+           print_channels(ctl->control, false, error);
 }
 
 /* How often the server was reloaded, and how many clients it has; -1: no answer */
 static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_autofree char *answer = NULL;
-    AUTO_FD fd = connect_to(path, error);
-    JsonNode *value;
+    g_autoptr(GIOChannel) lines = connect_to(path, error);
+    g_autofree char *answer = lines ? ask(lines, "status", error) : NULL;
+    JsonNode *value = answer ? returned(parser, answer, error) : NULL;
 
-    if (fd < 0) {
-        return -1;
-    }
-    answer = ask(fd, "status", error);
-    value = answer ? returned(parser, answer, error) : NULL;
     if (!value) {
         return -1;
     }
@@ -214,12 +206,12 @@ int ctl_reload(const Ctl *ctl, GError **error)
     g_autoptr(JsonParser) parser = json_parser_new();
     g_autofree char *answer = NULL;
     gint64 clients, before = status(path, &clients, error);
-    AUTO_FD fd = before < 0 ? -1 : connect_to(path, error);
+    g_autoptr(GIOChannel) lines = before < 0 ? NULL : connect_to(path, error);
 
-    if (fd < 0) {
+    if (!lines) {
         return EXIT_NO_SERVER;
     }
-    answer = ask(fd, "reload", error);
+    answer = ask(lines, "reload", error);
     if (answer) {
         returned(parser, answer, error);
         return EXIT_REFUSED;

@@ -32,6 +32,8 @@ enum {
     OPT_WORD = 1 << 11,
     OPT_BIG_ENDIAN = 1 << 12,
     OPT_FILE = 1 << 13,
+    OPT_QMP = 1 << 14,
+    OPT_WHERE = OPT_CONTROL | OPT_SERVER,
     OPT_WAITS = OPT_SERVER | OPT_TIMEOUT,
     OPT_READ_AS = OPT_JSON | OPT_HEX | OPT_TEXT | OPT_WORD | OPT_FILE,
     OPT_WRITE_AS = OPT_HEX | OPT_WORD | OPT_FILE,
@@ -41,6 +43,7 @@ enum {
 static const char *const option_names[] = {
     "--control", "--server", "--timeout", "--json", "--watch", "--count", "--interval",
     "--answer", "--reply-at", "--hex", "--text", "--word", "--big-endian", "--file",
+    "--qmp",
 };
 
 typedef struct Command {
@@ -56,6 +59,8 @@ static const Command commands[] = {
     { "list", "", 0, 0, OPT_CONTROL | OPT_JSON | OPT_WATCH, OPT_JSON | OPT_WATCH,
       ctl_list },
     { "reload", "", 0, 0, OPT_CONTROL, 0, ctl_reload },
+    { "top", "", 0, 0, OPT_WHERE | OPT_QMP | OPT_JSON | OPT_COUNT | OPT_INTERVAL,
+      OPT_WHERE, ctl_top },
     { "info", "", 0, 0, OPT_SERVER | OPT_JSON, 0, ctl_info },
     { "peers", "", 0, 0, OPT_WAITS | OPT_JSON | OPT_WATCH, 0, ctl_peers },
     { "listen", " [VECTOR]", 0, 1, OPT_WAITS | OPT_JSON | OPT_COUNT | OPT_ANSWER, 0,
@@ -79,6 +84,8 @@ static const char summary[] =
     "Commands for the control socket of an ivshmemd:\n"
     "  list                      Show all channels and their peers\n"
     "  reload                    Execute the server anew; clients stay connected\n"
+    "  top                       Show how often each peer rings and is interrupted; with\n"
+    "                            --server instead, join any server for that\n"
     "\n"
     "Commands that join a server; each joining uses up an ID:\n"
     "  info                      Show memory, own ID and peers\n"
@@ -102,7 +109,7 @@ static unsigned given_options(const Ctl *ctl)
     const bool given[] = {
         ctl->control, ctl->server, ctl->timeout >= 0, ctl->json, ctl->watch,
         ctl->count >= 0, ctl->interval >= 0, ctl->answer >= 0, ctl->reply_at, ctl->hex,
-        ctl->text, ctl->word, ctl->big_endian, ctl->file,
+        ctl->text, ctl->word, ctl->big_endian, ctl->file, ctl->qmp,
     };
     unsigned i, options = 0;
 
@@ -219,14 +226,17 @@ static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError *
           "listen, peers --watch: end then; wait (default: 10), and ping for each answer "
           "(default: 1): give up then", "SECONDS" },
         { "json", 0, 0, G_OPTION_ARG_NONE, &ctl->json,
-          "list, info, peers, listen, ping, read: as JSON", NULL },
+          "list, top, info, peers, listen, ping, read: as JSON", NULL },
         { "watch", 0, 0, G_OPTION_ARG_NONE, &ctl->watch,
           "list: again every second; peers: who joins and leaves", NULL },
         { "count", 'c', 0, G_OPTION_ARG_CALLBACK, parse_number,
-          "listen: end after N doorbells; ping: ring N times (default: 1000)", "N" },
+          "listen: end after N doorbells; ping: ring N times (default: 1000); top: show "
+          "it N times", "N" },
         { "interval", 'i', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
-          "ping: so long from an answer to the next ring, and a line for each",
-          "SECONDS" },
+          "ping: so long from an answer to the next ring, and a line for each; top: how "
+          "often to show it (default: 1)", "SECONDS" },
+        { "qmp", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &ctl->qmp,
+          "top: the QMP socket of a VM, to be asked for its counts; repeatable", "PATH" },
         { "answer", 0, 0, G_OPTION_ARG_CALLBACK, parse_number,
           "listen: ring this peer back each time", "PEER" },
         { "reply-at", 0, 0, G_OPTION_ARG_STRING, &ctl->reply_at,
@@ -285,7 +295,7 @@ static int run(Ctl *ctl, char **words, GError **error)
     if (!ctl->control) {
         ctl->control = g_strdup(DEFAULT_CONTROL);
     }
-    if (!ctl->server) {
+    if (!ctl->server && !(command->options & OPT_CONTROL)) {
         ctl->server = g_strdup(DEFAULT_SOCKET);
     }
     raise_fd_limit();
@@ -315,6 +325,7 @@ int main(int argc, char **argv)
     }
     g_free(ctl.control);
     g_free(ctl.server);
+    g_strfreev(ctl.qmp);
     g_free(ctl.file);
     g_free(ctl.reply_at);
     return result;

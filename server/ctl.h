@@ -23,7 +23,8 @@ enum {
 /* The command line. Numbers that were not given are negative. */
 typedef struct Ctl {
     char *control;
-    char *server;
+    char *server;           /* NULL: top asks the control socket */
+    char **qmp;             /* NULL, or ends with NULL */
     char *file;
     char *reply_at;
     gboolean json;
@@ -42,6 +43,7 @@ typedef struct Ctl {
 /* Each returns one of EXIT_*, with an error set unless it is EXIT_DONE. */
 int ctl_list(const Ctl *ctl, GError **error);
 int ctl_reload(const Ctl *ctl, GError **error);
+int ctl_top(const Ctl *ctl, GError **error);
 int ctl_info(const Ctl *ctl, GError **error);
 int ctl_peers(const Ctl *ctl, GError **error);
 int ctl_listen(const Ctl *ctl, GError **error);
@@ -51,6 +53,12 @@ int ctl_read(const Ctl *ctl, GError **error);
 int ctl_dump(const Ctl *ctl, GError **error);
 int ctl_write(const Ctl *ctl, GError **error);
 int ctl_wait(const Ctl *ctl, GError **error);
+
+/*
+ * The channels of the ivshmemd at @path, in ctl-control.c; they belong to @parser. NULL,
+ * with *@result: it did not answer, or refused.
+ */
+JsonArray *ctl_channels(const char *path, JsonParser *parser, int *result, GError **error);
 
 /* --- for the commands themselves, in ctl-common.c */
 

@@ -53,7 +53,7 @@ def options() -> list[str]:
 
 
 def test_commands() -> None:
-    assert len(commands()) == 11
+    assert len(commands()) == 12
     assert completed("") == commands()
     assert completed("--server", "=", "/x", "") == commands()
     assert completed("-S", "list", "") == commands()
