@@ -3,18 +3,12 @@
  * Sends a stream of words to another VM through a ring buffer, and has it
  * check each of them.  The VM with ID 0 receives, the one with ID 1 sends.
  *
- * Shared memory, little-endian 32-bit words, each with one writer:
+ * Shared memory:
  *
- *     0x000   words     how many to send, from the host before the VMs start:
- *                       a multiple of CHUNK_WORDS
- *     0x040   listens   1: the receiver takes words and doorbells
- *     0x080   written   words that the sender has put into the buffer so far
- *     0x084   waits     1: ring the sender when there is room
- *     0x0C0   read      words that the receiver has checked so far
- *     0x0C4   waits     1: ring the receiver when there are words
- *     0x1000  buffer    word n of the stream is in place n % BUFFER_WORDS
- *
- * Who has nothing to do says so, looks once more, and sleeps.
+ *     0x000   how many words to send, from the host before the VMs start: a
+ *             multiple of CHUNK_WORDS
+ *     0x040   1: the receiver takes words and doorbells
+ *     0x1000  the ring buffer
  *
  * The sender says "stream: sent bytes=BYTES ticks=TICKS", the ticks being those
  * of board_ticks() from the first word written until the last was checked.  The
@@ -24,93 +18,75 @@
 #include "board.h"
 #include "console.h"
 #include "device.h"
+#include "ivshmem-fifo.h"
 #include "stream.h"
 
-#define BUFFER_WORDS (64u * 1024)
+#define BUFFER_BYTES (256u * 1024)
 #define CHUNK_WORDS 4096u /* at a time, before telling the other side */
-
-#define LINE __attribute__((aligned(64)))
+#define CHUNK_BYTES (4 * CHUNK_WORDS)
 
 struct shared {
     uint32_t words;
-    LINE uint32_t listens;
-    LINE uint32_t written;
-    uint32_t sender_waits;
-    LINE uint32_t read;
-    uint32_t receiver_waits;
-    __attribute__((aligned(0x1000))) uint32_t buffer[BUFFER_WORDS];
+    __attribute__((aligned(64))) uint32_t listens;
+    __attribute__((aligned(0x1000))) uint8_t fifo[IVSHMEM_FIFO_BYTES(BUFFER_BYTES)];
 };
 
 static struct shared *const shared = (struct shared *)BOARD_SHM_MEMORY;
+static struct ivshmem_fifo fifo;
 
-/* Tells the other VM how far this one is. */
-static void tell(uint32_t *progress, uint32_t value,
-                 const uint32_t *other_waits, uint16_t other)
+static void wait_for(uint32_t bytes)
 {
-    ivshmem_flat_store32(progress, value);
-    ivshmem_flat_barrier();
-    if (ivshmem_flat_load32(other_waits)) {
+    uint32_t heard = doorbells;
+
+    while (ivshmem_fifo_must_wait(&fifo, bytes)) {
+        sleep_while(&doorbells, heard);
+        heard = doorbells;
+    }
+}
+
+static void advance(uint16_t other)
+{
+    ivshmem_fifo_advance(&fifo, CHUNK_BYTES);
+    if (ivshmem_fifo_must_ring(&fifo)) {
         ivshmem_flat_ring(&shm, other, 0);
     }
 }
 
-/* Sleeps until the other VM has told of more than what was seen. */
-static uint32_t wait_for_more(const uint32_t *progress, uint32_t seen,
-                              uint32_t *waits)
-{
-    if (ivshmem_flat_load32(progress) == seen) {
-        ivshmem_flat_store32(waits, 1);
-        for (;;) {
-            uint32_t rung = doorbells;
-
-            ivshmem_flat_barrier();
-            if (ivshmem_flat_load32(progress) != seen) {
-                break;
-            }
-            sleep_while(&doorbells, rung);
-        }
-        ivshmem_flat_store32(waits, 0);
-    }
-    return ivshmem_flat_load32(progress);
-}
-
 static void send(uint32_t words)
 {
-    uint32_t written = 0, read = 0, start;
+    uint32_t written = 0, start;
 
+    ivshmem_fifo_open(&fifo, shared->fifo, BUFFER_BYTES, IVSHMEM_FIFO_WRITER);
     while (!ivshmem_flat_load32(&shared->listens)) {
     }
     start = board_ticks();
     while (written < words) {
-        uint32_t *to = &shared->buffer[written % BUFFER_WORDS];
+        uint32_t bytes, *to;
 
-        while (written + CHUNK_WORDS - read > BUFFER_WORDS) {
-            read = wait_for_more(&shared->read, read, &shared->sender_waits);
-        }
+        wait_for(CHUNK_BYTES);
+        to = (uint32_t *)ivshmem_fifo_at(&fifo, &bytes);
         for (uint32_t end = written + CHUNK_WORDS; written < end; written++) {
             *to++ = ivshmem_flat_le32(stream_word(written));
         }
-        tell(&shared->written, written, &shared->receiver_waits, 0);
+        advance(0);
     }
-    while (read < words) {
-        read = wait_for_more(&shared->read, read, &shared->sender_waits);
-    }
+    wait_for(BUFFER_BYTES); /* until all is read */
     print("stream: sent bytes=%u ticks=%u\n", (unsigned)words * 4,
           (unsigned)(board_ticks() - start));
 }
 
 static void receive(uint32_t words)
 {
-    uint32_t written = 0, read = 0;
+    uint32_t read = 0;
 
+    ivshmem_fifo_open(&fifo, shared->fifo, BUFFER_BYTES, IVSHMEM_FIFO_READER);
     ivshmem_flat_store32(&shared->listens, 1);
     while (read < words) {
-        const uint32_t *from = &shared->buffer[read % BUFFER_WORDS];
+        const uint32_t *from;
+        uint32_t bytes;
 
-        if (written == read) {
-            written = wait_for_more(&shared->written, read,
-                                    &shared->receiver_waits);
-        }
+        wait_for(CHUNK_BYTES);
+        from = (const uint32_t *)ivshmem_fifo_at(&fifo, &bytes);
         for (uint32_t end = read + CHUNK_WORDS; read < end; read++) {
             uint32_t word = ivshmem_flat_le32(*from++);
 
@@ -121,7 +97,7 @@ static void receive(uint32_t words)
                 return;
             }
         }
-        tell(&shared->read, read, &shared->sender_waits, 1);
+        advance(1);
     }
     print("stream: received bytes=%u\n", (unsigned)words * 4);
 }

@@ -23,7 +23,7 @@ OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
 
 
 @pytest.mark.parametrize("header", [
-    "ivshmem-flat.h", "ivshmem-names.h", "demo/protocol.h", "demo/member.h"])
+    "ivshmem-fifo.h", "ivshmem-flat.h", "ivshmem-names.h", "demo/protocol.h", "demo/member.h"])
 @pytest.mark.parametrize("compiler", [
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m0 {BARE}",
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m33 {BARE}",

@@ -21,7 +21,7 @@ COMPILERS = [f"{compiler} -std={standard} -x {language}"
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
 
 
-@pytest.mark.parametrize("program", ["driver.c", "order.c"])
+@pytest.mark.parametrize("program", ["driver.c", "fifo.c", "order.c"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_unit(compiler: str, program: str, tmp_path: Path) -> None:
     built = tmp_path / "test"
