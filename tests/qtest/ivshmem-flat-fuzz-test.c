@@ -38,7 +38,7 @@
 
 #define ROUNDS          1000000
 #define HANDSHAKES      300
-#define DEFAULT_SECONDS 30
+#define DEFAULT_SECONDS 15
 
 /*
  * Random numbers
