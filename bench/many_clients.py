@@ -182,7 +182,7 @@ def _most() -> Mapping[str, float]:
 
 MEASUREMENTS = [
     Measurement(
-        "server", "until so many clients know each other; until a newcomer "
+        "server", "until N clients know each other; until a newcomer "
         "knows them", "ms",
         [*(_subject(server, number) for number in FEW
            for server in (OURS, THEIRS)),

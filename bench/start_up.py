@@ -55,7 +55,7 @@ def _times(name: str, bed: Testbed, device: Sequence[str],
 
 
 def memory_for_each() -> float:
-    """What each peer, if so many join, takes of the QEMU's memory that is no
+    """What each peer takes, if this many join, of the QEMU's memory that is no
     other process's: in bytes."""
     with room_for(MANY_PEERS), Testbed(PATIENCE_SECONDS) as bed:
         server = bed.enter(FakeServer())

@@ -133,7 +133,7 @@ static inline uint8_t *ivshmem_fifo_at(const struct ivshmem_fifo *fifo, uint32_t
     return fifo->buffer + offset;
 }
 
-/* Tells the other side that so many bytes, of those available, were written or read. */
+/* Tells the other side that this many of the available bytes were written or read. */
 static inline void ivshmem_fifo_advance(struct ivshmem_fifo *fifo, uint32_t bytes)
 {
     fifo->position += bytes;
@@ -156,7 +156,7 @@ static inline bool ivshmem_fifo_put(struct ivshmem_fifo *fifo, const void *data,
     return true;
 }
 
-/* Reads so many bytes, or, if there are fewer, none and returns false. */
+/* Reads exactly this many bytes, or, if there are fewer, none and returns false. */
 static inline bool ivshmem_fifo_get(struct ivshmem_fifo *fifo, void *data, uint32_t bytes)
 {
     uint8_t *to = (uint8_t *)data;

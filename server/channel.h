@@ -29,7 +29,7 @@ typedef struct Channel {
 /* How clients of one socket are treated */
 typedef struct Door {
     char *path;
-    int id;                 /* of whoever connects here; -1: any */
+    int id;                 /* of the client that connects here; -1: any */
     unsigned vectors;       /* 0 to LEDGER_VECTORS */
 } Door;
 

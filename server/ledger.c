@@ -253,7 +253,7 @@ bool ledger_is_hearer(const Ledger *ledger, unsigned index, unsigned slot)
     const Departure *departure = &ledger->file->departure[index];
     uint64_t bits = ledger->file->hearer[index][slot / HEARER_BITS];
 
-    /* Whoever came later has the slot of somebody who was to hear */
+    /* A later client has the slot of one that was to hear */
     return bits >> slot % HEARER_BITS & 1 &&
            ledger->file->entry[slot].joined < departure->left;
 }

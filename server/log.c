@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One line an event. A line that the reader has no room for is dropped and counted
- * rather than waited for: whoever stops reading our log must not stop the VMs. A
+ * rather than waited for: a reader that stops reading our log must not stop the VMs. A
  * pipe or terminal that poll() calls writable takes PIPE_BUF bytes without blocking;
  * a socket is asked not to block.
  */

@@ -48,7 +48,7 @@ typedef struct Main {
     GMainLoop *loop;
 } Main;
 
-/* Whoever opens a file must not get 0, 1 or 2 for it. */
+/* No file opened later may get 0, 1 or 2. */
 static void open_standard_fds(void)
 {
     int fd;

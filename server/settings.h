@@ -13,7 +13,7 @@
 /* A socket of a channel */
 typedef struct SocketSettings {
     char *path;
-    int id;                 /* 0 to 65535: of whoever connects here; -1: any */
+    int id;                 /* 0 to 65535: of the client that connects here; -1: any */
     int vectors;            /* 0 to 64; -1: as the channel */
     int mode;               /* 0 to 0777; -1: as the umask has it */
     char *group;            /* NULL: not changed */
@@ -49,7 +49,7 @@ bool settings_set_object(ChannelSettings *channel, const char *text, GError **er
 bool settings_set_directory(ChannelSettings *channel, const char *text,
                             GError **error);
 
-/* How many vectors whoever connects at @socket gets */
+/* How many vectors a client gets that connects at @socket */
 unsigned settings_vectors(const ChannelSettings *channel, const SocketSettings *socket);
 
 /* Fails where parts that are fine alone do not go together. */

@@ -9,7 +9,7 @@ import pytest
 
 from ivshmem import Testbed
 
-# Whoever ends pytest with SIGTERM gets the same tidy end as with Ctrl-C.
+# SIGTERM ends pytest as tidily as Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

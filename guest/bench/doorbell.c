@@ -37,7 +37,7 @@ struct orders {
 #define CALL_AGAIN_TICKS (BOARD_TICKS_HZ / 50)
 #define WARM_UP_TICKS (BOARD_TICKS_HZ / 20)
 
-/* Waits for doorbells after so many, and returns how many there are. */
+/* Waits for more doorbells than these, and returns how many there are. */
 static uint32_t wait_for_doorbell(uint32_t seen, uint32_t sleeps)
 {
     while (doorbells == seen) {
@@ -88,7 +88,7 @@ struct result {
     uint32_t fastest; /* of TRIPS in a row: ticks */
 };
 
-/* Makes trips for at least so many ticks. */
+/* Makes trips for at least this many ticks. */
 static struct result call(uint16_t answerer, uint32_t sleeps, uint32_t least)
 {
     struct result result = { .fastest = UINT32_MAX };

@@ -181,7 +181,7 @@ class FakeServer:
         self.say_bytes(_encode(number), *fds)
 
     def say_often(self, number: int, times: int) -> None:
-        """So many messages in one piece, sooner sent than read."""
+        """This many messages in one piece, sooner sent than read."""
         self.say_bytes(_encode(number) * times)
 
     def say_half(self, number: int, *fds: int) -> None:

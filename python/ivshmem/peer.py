@@ -136,7 +136,7 @@ class Peer:
                                                    8 - len(data), 1)
             except TimeoutError:
                 raise TestbedError(
-                    f"waited in vain for {what}") from None
+                    f"timed out waiting for {what}") from None
             fds += new
             if not piece:
                 raise TestbedError(f"the server hung up instead of sending "

@@ -22,7 +22,7 @@ def open_files(pid: int) -> Counter[str]:
 
 
 def leave_room_for_files(pid: int, room: int) -> None:
-    """Sets the limit of a process such that it can open so many more."""
+    """Sets the limit of a process so that it can open this many more."""
     used = {int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     limit = 0
     while room or limit in used:

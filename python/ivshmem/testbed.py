@@ -185,7 +185,7 @@ class Testbed:
                 raise TestbedError(f"waiting for {what}: {trouble}")
             if left <= 0:
                 allowed = (self._timeout if end == self._deadline else seconds)
-                raise TestbedError(f"waited in vain for {what}: the "
+                raise TestbedError(f"timed out waiting for {what}: the "
                                    f"{allowed:g} s allowed are over")
 
     def wait_for_failure(self, process: Process, pattern: str,

@@ -11,7 +11,7 @@
 static struct ivshmem_fifo_side memory[2 + 1];
 static struct ivshmem_fifo writer, reader;
 
-/* A FIFO through which so many bytes have gone already */
+/* A FIFO that this many bytes have gone through already */
 static void begin(uint32_t position)
 {
     memset(memory, 0, sizeof(memory));

@@ -147,7 +147,7 @@ class Lab:
         return client
 
     def clients(self, number: int, vectors: int = 1) -> list[Client]:
-        """So many, who know each other."""
+        """This many, which know each other."""
         clients = [self.client() for _ in range(number)]
         everybody = {client.id: vectors for client in clients}
         for client in clients:

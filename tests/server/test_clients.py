@@ -16,7 +16,7 @@ from ivshmem.procfs import cpu_share, leave_room_for_files, open_files
 from .client import MEMORY, VERSION, Client
 from .lab import Lab
 
-# So many vectors that a client has to read before it is told of a fifth peer
+# Enough vectors that a client has to read before it is told of a fifth peer
 VECTORS = 64
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",

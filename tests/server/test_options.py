@@ -263,7 +263,7 @@ def test_journal_levels(lab: Lab) -> None:
 
 
 def test_log_that_nobody_reads(lab: Lab) -> None:
-    """Whoever stops to read the log does not stop the server."""
+    """A reader that stops reading the log does not stop the server."""
     log = lab.path("log")
     os.mkfifo(log)
     fd = os.open(log, os.O_RDWR | os.O_NONBLOCK)

@@ -341,7 +341,7 @@ def activate(lab: Lab, manager: Manager, path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("named", [True, False])
 def test_socket_activation(lab: Lab, named: bool) -> None:
-    """Whoever connected before the server started is served."""
+    """Clients that connected before the server started are served."""
     manager = Manager(lab, activated=not named)
     activate(lab, manager, lab.socket, "ivshmemd@lab.socket")
     early = lab.connect()

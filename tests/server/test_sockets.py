@@ -12,7 +12,7 @@ from .lab import Lab
 
 
 def test_identity(lab: Lab) -> None:
-    """Whoever connects there is that peer, again and again."""
+    """Each client that connects there is that peer."""
     gateway = lab.path("gateway")
     lab.ivshmemd("--socket", f"{gateway},id=7", "-S", str(lab.socket))
     other = lab.client()

@@ -64,7 +64,7 @@ def unharmed(bed: Testbed, server: FakeServer, *,
              peers: int = 1) -> Iterator["Vm"]:
     """What the server does in this block, after a good handshake, does no harm
     to the VM. QEMU warns with this pattern, if any; afterwards it has `files`
-    more (or less) open than before, and knows of so many peers."""
+    more (or less) open than before, and knows of this many peers."""
     vm = Vm(bed, server)
     vm.shake_hands()
     before = vm.open_files()
@@ -168,7 +168,7 @@ class Vm:
 
     def check_files(self, before: Counter[str],
                     more: Mapping[str, int] = {}) -> None:
-        """QEMU has these open, and so many more, sooner or later."""
+        """QEMU has these open, and this many more, sooner or later."""
         expected = Counter(before)
         expected.update(more)
         now = self.settle(self.open_files, lambda now: now == expected)

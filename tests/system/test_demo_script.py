@@ -84,7 +84,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:
 def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.01)
 
 
@@ -175,7 +175,7 @@ def test_time_limit(demo: Demo, stuck: str) -> None:
     status, _, errors = demo.finish()
 
     assert status == 1
-    assert ("waited in vain for lm3s6965evb to take slot 0: the 0.5 s allowed "
+    assert ("timed out waiting for lm3s6965evb to take slot 0: the 0.5 s allowed "
             "are over") in errors
     assert demo.left_over() == []
 

@@ -35,7 +35,7 @@ def answered(server: IvshmemServer) -> int:
 
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_a_thousand_doorbells_each_way(bed: Testbed, board: str) -> None:
-    """With one in flight: a lost one would be waited for in vain."""
+    """One at a time: if one is lost, the test times out."""
     server = bed.server()
     peer = bed.peer(server)
     running = start(bed, server, board, answer=peer.id << 16)

@@ -452,7 +452,7 @@ def test_blocks_who_is_ringing_a_peer(bed: Testbed,
 
 
 def test_takes_rings_away(bed: Testbed, server: FakeServer) -> None:
-    """QEMU has seen that its eventfd was rung, and then reads it in vain."""
+    """QEMU has seen that its eventfd was rung, and then finds nothing to read."""
     doorbell = server.own_doorbell
     enough = Event()
 

@@ -83,7 +83,7 @@ def test_raised_limit_makes_room(bed: Testbed, server: FakeServer) -> None:
 
 def test_peers_that_leave_make_room(bed: Testbed,
                                     server: FakeServer) -> None:
-    """A crowd comes, for which there is not enough room, and leaves. Whoever
+    """More peers come than there is room for, and leave. One that
     leaves is kept for a second, as the server might hang up."""
     with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
                   peers=2) as vm:

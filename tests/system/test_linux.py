@@ -53,7 +53,7 @@ def wait_off(bed: Testbed, linux: LinuxGuest) -> None:
     (BOARDS[0], LINUX), (LINUX, BOARDS[1])])
 def test_linux_and_a_board_verify_each_other(bed: Testbed, first: str,
                                              second: str) -> None:
-    """Text and a block of 1 MiB, both ways, whoever is there first."""
+    """Text and a block of 1 MiB, both ways, whichever is there first."""
     server = bed.server()
 
     members = demo.start(bed, server, [first, second], in_order=True)
@@ -63,7 +63,7 @@ def test_linux_and_a_board_verify_each_other(bed: Testbed, first: str,
 
 
 def test_a_thousand_doorbells_each_way(bed: Testbed) -> None:
-    """With one in flight: a lost one would be waited for in vain."""
+    """One at a time: if one is lost, the test times out."""
     server = bed.server()
     board = start_board(bed, server, BOARDS[1], "echo")
     server.memory.set_words(0, 1 << 16)

@@ -70,7 +70,7 @@ def reconfigure(directory: Path, names: Iterable[str]) -> str:
             text += f"\n#define {name} 1\n"
     directory.mkdir()
     (directory / "config-host.h").write_text(text)
-    # Is not installed, and no matter to whoever does not look inside.
+    # Is not installed, and does not matter unless one looks inside.
     (directory / "liburing.h").write_text("struct io_uring { char any[99]; };")
     return f"-iquote {directory} -I{directory}"
 

@@ -40,10 +40,10 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
 
 @pytest.mark.parametrize("body, reasons", [
     (f"{BEGIN}; board.expect('^ready$', 0.5)",
-     ["waited in vain for mps2-an385 to say '\\^ready\\$': the 0.5 s",
+     ["timed out waiting for mps2-an385 to say '\\^ready\\$': the 0.5 s",
       "mps2-an385 | echo: listening id=0"]),
     (f"{BEGIN}; board.expect('id=0'); board.expect('id=0', 0.5)",
-     ["waited in vain for mps2-an385 to say 'id=0'"]),
+     ["timed out waiting for mps2-an385 to say 'id=0'"]),
     (f"{BEGIN}; board.expect('id=0'); board.qmp.command('quit'); "
      "board.expect('more')", ["mps2-an385 ended with status 0"]),
     ("qemu_board('mps2-an385', 'your.elf')",

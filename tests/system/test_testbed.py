@@ -166,7 +166,7 @@ def test_another_failure_than_expected() -> None:
 
 
 def test_failure_that_does_not_come() -> None:
-    with pytest.raises(TestbedError, match="^waited in vain for script to "
+    with pytest.raises(TestbedError, match="^timed out waiting for script to "
                        "fail: the 0.1 s allowed are over$"):
         with Testbed() as bed:
             bed.wait_for_failure(script(bed, READY), "status 5", seconds=0.1)
