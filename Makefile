@@ -5,7 +5,7 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help deps server install qemu patches firmware linux zephyr demo demo-linux demo-rpmsg check check-qtest \
+.PHONY: help deps server install qemu docs patches firmware linux zephyr demo demo-linux demo-rpmsg check check-qtest \
 	check-guest check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
 	clean distclean
 
@@ -58,6 +58,12 @@ install: server ## install server, ivshmemctl, man pages, completion, systemd un
 
 qemu: ## build QEMU with the device in it: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null
+
+docs: ## build the manual as HTML and as a man page: build/docs/
+	@scripts/install-packages docs
+	@sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	@sphinx-build -q -W --keep-going -b man -d build/docs/doctrees docs build/docs/man
+	@echo "build/docs/html/index.html"
 
 patches: ## make the device a patch series for the source of a QEMU: build/patches/
 	@scripts/make-patches

@@ -29,7 +29,8 @@ TOP = Path(__file__).resolve().parents[2]
 # What is mentioned and lies elsewhere, by the reason
 ELSEWHERE = {
     'what make puts into build/': (
-        'build/bench', 'build/bench/*', 'build/linux', 'build/linux/*',
+        'build/bench', 'build/bench/*', 'build/docs', 'build/docs/*',
+        'build/linux', 'build/linux/*',
         'build/patches', 'build/patches/*', 'build/server', 'build/server/*',
         'build/server-sanitized', 'build/timeline',
         'build/zephyr',

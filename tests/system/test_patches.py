@@ -231,7 +231,9 @@ def test_manual_is_of_qemu(series: Series) -> None:
     page = series.apply()["docs/system/devices/ivshmem-flat.rst"]
 
     assert "Quick start" in page and "Restrictions" in page
-    assert "QEMU=stock" not in page and "repository only" not in page
+    assert "make " not in page and "guest/" not in page
+    assert "ivshmem-server -F -S" in page
+    assert "docs/index.rst" not in series.apply()
 
 
 def test_has_maintainers(series: Series) -> None:
