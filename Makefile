@@ -6,7 +6,7 @@
 .NOTPARALLEL:
 
 .PHONY: help deps server install qemu docs patches firmware linux zephyr demo demo-linux demo-rpmsg check check-qtest \
-	check-guest check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
+	check-guest check-docs check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
 	clean distclean
 
 # Of Debian, for check-all
@@ -91,8 +91,8 @@ demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BAS
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-linux && scripts/build-zephyr && scripts/demo-rpmsg
 
-check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -server, -qtest, -system, -zephyr
-	@scripts/run-tests style guest server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
+check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
+	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
 check-style: ## check style, types, spelling, licences, and that what texts mention exists
 	@scripts/install-packages style tests
@@ -101,6 +101,9 @@ check-style: ## check style, types, spelling, licences, and that what texts ment
 check-guest: ## test the firmware's header on the host, and what compilers make of it
 	@scripts/install-packages guest tests
 	@/usr/bin/python3 -m pytest --quiet tests/guest
+
+check-docs: server firmware ## run the commands and programs of README and manual
+	@scripts/run-tests docs
 
 check-qtest: ## test the device within QEMU's own test framework
 	@scripts/run-tests qtest
@@ -125,7 +128,7 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and ser
 	@scripts/run-tests --sanitized server qtest system
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
-	@scripts/run-tests --all "$(RELEASES)" style guest server qtest system zephyr
+	@scripts/run-tests --all "$(RELEASES)" style guest docs server qtest system zephyr
 
 bench: server firmware linux ## measure the device beside what else there is: bench/README.md
 	@scripts/install-packages bench

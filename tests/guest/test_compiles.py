@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The headers that people take into their own programs compile anywhere, and
-so does the README's program."""
+"""The headers that people take into their own programs compile anywhere."""
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,19 +55,6 @@ def test_rpmsg_header(compiler: str, tmp_path: Path) -> None:
     "gcc -std=gnu99"])
 def test_linux_header(compiler: str) -> None:
     compile_strictly(GUEST / "linux/ivshmem-pci.h", compiler)
-
-
-@pytest.mark.parametrize("compiler", [
-    f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m3 {BARE}",
-    f"arm-none-eabi-g++ -std=c++11 -mcpu=cortex-m3 {BARE}"])
-def test_program_of_the_readme(compiler: str, tmp_path: Path) -> None:
-    readme = (artifacts.CHECKOUT / "README.md").read_text()
-    [sample] = re.findall(r"^```c\n(.*?)^```$", readme,
-                          re.MULTILINE | re.DOTALL)
-    source = tmp_path / "sample.c"
-    source.write_text(f"void NVIC_EnableIRQ(int line);\n{sample}")
-
-    compile_strictly(source, compiler)
 
 
 def compile_strictly(file: Path, compiler: str) -> None:

@@ -47,7 +47,8 @@ ELSEWHERE = {
     'Zephyr': ('base.yaml', 'drivers/virtualization/ivshmem/*',
                'gen_isr_tables.py', 'zephyr/dt-bindings/*/*',
                'zephyr/zephyr.elf'),
-    "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf'),
+    "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf',
+                                 'project.c', 'test_it.py'),
 }
 
 WORD = re.compile(r'[\w./*+-]+')

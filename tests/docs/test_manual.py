@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual builds, and each block of the pages is tried by some test."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from . import test_commands, test_programs  # noqa: F401
+from .pages import DEVICE, PAGES, PYTHON, README, TOP, blocks, taken
+from .reader import SECONDS
+
+START = "docs/getting-started.rst"
+LINUX = "docs/linux.rst"
+TIMELINE = "docs/timeline.rst"
+ZEPHYR = "docs/zephyr.rst"
+
+# What no test here runs: the page, how the block begins, and which test does
+# so, or why none can
+ELSEWHERE = [
+    (README, "git clone URL", "tests/system/test_demo_script.py"),
+    (README, "  0.02 s        ivshmemd", "tests/system/test_demo_script.py"),
+    (START, "make demo", "tests/system/test_demo_script.py"),
+    (START, "make qemu firmware TARGETS", "tests/system/test_demo.py"),
+    ("docs/firmware.rst", "$ build/qemu-10.0/qemu-system-arm -M lm3s6965evb",
+     "tests/system/test_rejoin.py"),
+    ("docs/firmware.rst", "pip install ./python",
+     "tests/system/test_pytest_plugin.py"),
+    (LINUX, "# make -C guest/linux", "tests/system/test_linux.py"),
+    (LINUX, "cc -o your-program", "tests/guest/test_linux_library.py"),
+    (LINUX, "# ivshmem-rpmsg ping", "tests/system/test_rpmsg.py"),
+    (LINUX, "make demo-rpmsg", "tests/system/test_rpmsg.py"),
+    (ZEPHYR, "export QEMU_BIN_PATH", "tests/system/test_zephyr.py"),
+    (ZEPHYR, "ivshmem0: ivshmem@400ff000", "tests/system/test_zephyr.py"),
+    (TIMELINE, "$ ivshmemctl peers --watch", "tests/system/test_timeline.py"),
+]
+
+
+def test_every_block_is_tried() -> None:
+    found = [block for page in PAGES for block in blocks(page)]
+    elsewhere = {block for page, start, _ in ELSEWHERE for block in found
+                 if block.page == page and block.text.startswith(start)}
+
+    missing = [str(block) for block in found
+               if block not in taken | elsewhere]
+    assert not missing, ("no test runs these: take() them in tests/docs, or "
+                         "name in ELSEWHERE the test that does\n" +
+                         "\n".join(missing))
+    assert not taken & elsewhere
+
+
+@pytest.mark.parametrize("page, start, where", ELSEWHERE)
+def test_elsewhere_is_right(page: str, start: str, where: str) -> None:
+    assert any(block.text.startswith(start) for block in blocks(page)), (
+        f"{page} no longer has this block: remove it from ELSEWHERE")
+    assert (TOP / where).exists()
+
+
+def test_no_code_goes_unseen() -> None:
+    """In the README what is indented is code, too, and so is what follows
+    two colons in a page of the manual. pages.py sees neither."""
+    for page in PAGES:
+        text = (TOP / page).read_text()
+        if page == README:
+            text = re.sub("^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+            assert not re.search("\n\n    ", text), page
+        elif page != PYTHON:
+            assert not re.search(r"::\n\n +\S", re.sub(
+                r"\.\. code-block:: .*", "", text)), page
+
+
+@pytest.mark.parametrize("builder, made", [
+    ("html", "index.html"), ("man", "ivshmem-flat.7")])
+def test_sphinx_has_no_warning(tmp_path: Path, builder: str, made: str) -> None:
+    done = subprocess.run(
+        ["sphinx-build", "-q", "-W", "--keep-going", "-b", builder, "-d",
+         tmp_path / "doctrees", TOP / "docs", tmp_path / "out"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        timeout=SECONDS)
+
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "out" / made).exists()
+
+
+def test_page_of_the_device_is_for_qemu() -> None:
+    """It becomes a part of QEMU's manual, as it is."""
+    page = (TOP / DEVICE).read_text()
+
+    assert "make " not in page and "guest/" not in page
