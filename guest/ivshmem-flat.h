@@ -74,11 +74,10 @@
 #include <stdint.h>
 
 /*
- * Version of this header, 100 * major + minor: 9 is 0.9.  A program that was
- * written for one major version compiles with each of its minor versions, from
- * 1.0 on.
+ * Version of this header, 100 * major + minor: 100 is 1.0.  A program that was
+ * written for one major version compiles with all its later minor versions.
  */
-#define IVSHMEM_FLAT_DRIVER_VERSION 9
+#define IVSHMEM_FLAT_DRIVER_VERSION 100
 
 /*
  * IVSHMEM_FLAT_FENCE() - a full barrier for CPU and compiler, between accesses

@@ -8,7 +8,7 @@
 #include "ivshmem-flat.h"
 #include "check.h"
 
-#if IVSHMEM_FLAT_DRIVER_VERSION < 9
+#if IVSHMEM_FLAT_DRIVER_VERSION < 100
 #error "older than its test"
 #endif
 

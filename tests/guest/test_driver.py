@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The driver, compiled and run on the host in each language that it is for."""
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -32,18 +31,3 @@ def test_unit(compiler: str, program: str, tmp_path: Path) -> None:
                          timeout=SECONDS)
 
     assert (run.stdout, run.returncode) == ("", 0)
-
-
-def found(pattern: str, file: str) -> str:
-    match = re.search(pattern, (TOP / file).read_text(), re.MULTILINE)
-    assert match, f"{file} has no {pattern}"
-    return match[1]
-
-
-def test_version_is_that_of_the_device() -> None:
-    number = int(found(r"^#define IVSHMEM_FLAT_DRIVER_VERSION (\d+)$",
-                       "guest/ivshmem-flat.h"))
-
-    assert f"{number // 100}.{number % 100}" == found(
-        '^#define IVSHMEM_FLAT_VERSION "(.*)"$',
-        "include/hw/misc/ivshmem-flat.h")

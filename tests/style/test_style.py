@@ -3,6 +3,7 @@
 of the source tree in the directory that QEMU_BUILD names, or else of any build."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,18 @@ def test_licences() -> None:
 def test_mentions(qemu: Path) -> None:
     succeed("correct each, or say in tests/style/mentions.py why it is right",
             sys.executable, TOP / "tests/style/mentions.py", qemu)
+
+
+@pytest.mark.parametrize("file, pattern", [
+    ("server/meson.build", r"^ +version: '(.*)',$"),
+    ("python/pyproject.toml", '^version = "(.*)"$'),
+    ("include/hw/misc/ivshmem-flat.h", '^#define IVSHMEM_FLAT_VERSION "(.*)"$'),
+    ("guest/ivshmem-flat.h", r"^#define IVSHMEM_FLAT_DRIVER_VERSION (\d+)$")])
+def test_version_is_that_of_the_changelog(file: str, pattern: str) -> None:
+    """The driver's is a number, 100 * major + minor."""
+    changes = (TOP / "CHANGELOG.md").read_text()
+    [newest, *_] = re.findall(r"^## ((\d+)\.(\d+)\.\d+)$", changes, re.M)
+    version, major, minor = newest
+    [found] = re.findall(pattern, (TOP / file).read_text(), re.M)
+
+    assert found in (version, str(100 * int(major) + int(minor)))

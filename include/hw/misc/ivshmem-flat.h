@@ -38,7 +38,7 @@
 
 #include "qom/object.h"
 
-#define IVSHMEM_FLAT_VERSION "0.9"
+#define IVSHMEM_FLAT_VERSION "1.0.0"
 
 #define TYPE_IVSHMEM_FLAT "ivshmem-flat"
 OBJECT_DECLARE_SIMPLE_TYPE(IvshmemFlatState, IVSHMEM_FLAT)
