@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The door to everything; 'make' alone lists it.
+# All commands of this repository; 'make' alone lists them.
 
 # Targets share one build and one package manager.
 .NOTPARALLEL:
@@ -20,27 +20,27 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  TARGETS=\"NAME...\"  QEMU's targets to build and test: arm (the default); riscv32 and"
-	@echo "                     sparc have firmware, too, others QEMU alone"
+	@echo "  TARGETS=\"NAME...\"  QEMU targets to build and test: arm (the default), riscv32, sparc;"
+	@echo "                     others have no firmware here"
 	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, the"
 	@echo "                     default), bookworm (7.2) or sid (the newest); stock: Debian's own"
-	@echo "                     program with the device preloaded, which has no qtests"
-	@echo "  QEMU_SRC=DIR       a QEMU tree of yours instead: 7.2, or 10.0 or newer; for patches a"
+	@echo "                     program, which loads the device and has no qtests"
+	@echo "  QEMU_SRC=DIR       your own QEMU tree instead: 7.2, or 10.0 or newer; for patches, a"
 	@echo "                     git checkout"
-	@echo "  LINUX_KERNEL=DIR   an arm64 kernel of yours, unpacked with dpkg -x, instead of Debian's"
-	@echo "  DEBIAN_MIRROR=URL  where to fetch Debian's, if not where this machine's apt does"
+	@echo "  LINUX_KERNEL=DIR   your arm64 kernel, unpacked with dpkg -x, instead of Debian's"
+	@echo "  DEBIAN_MIRROR=URL  where to fetch from, instead of the mirror of this machine's apt"
 	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR=DIR goes before it"
-	@echo "  NO_INSTALL=1       name missing Debian packages, and stop, instead of installing them"
+	@echo "  NO_INSTALL=1       name missing Debian packages and stop, instead of installing them"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, demo-rpmsg, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
-	@echo "  SECONDS=N          how long check-soak plays, instead of 60"
-	@echo "  SEED=N             a seed that check-soak printed, to repeat that run"
-	@echo "  BENCH=\"NAME...\"    what bench measures, of the names that bench/run --list tells"
-	@echo "  ROUNDS=N           how many samples bench takes of each, instead of its own numbers"
+	@echo "  SECONDS=N          how long check-soak runs, instead of 60"
+	@echo "  SEED=N             repeat the run of check-soak that printed this seed"
+	@echo "  BENCH=\"NAME...\"    what bench measures; bench/run --list prints the names"
+	@echo "  ROUNDS=N           how many samples bench takes of each"
 	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
-	@echo "  FUZZ_SEED=SEED     do what a fuzzer did that printed this random seed"
-	@echo "  TIMELINE=1         demo: trace it, and draw the timeline: build/timeline/"
-	@echo "  V=1                show all that each step prints"
+	@echo "  FUZZ_SEED=SEED     repeat the run of a fuzzer that printed this random seed"
+	@echo "  TIMELINE=1         demo: also draw a timeline, in build/timeline/"
+	@echo "  V=1                show the whole output of each step"
 	@echo
 	@echo "Debian packages that are missing are installed when a target needs them."
 
@@ -65,7 +65,7 @@ docs: ## build the manual as HTML and as a man page: build/docs/
 	@sphinx-build -q -W --keep-going -b man -d build/docs/doctrees docs build/docs/man
 	@echo "build/docs/html/index.html"
 
-patches: ## make the device a patch series for the source of a QEMU: build/patches/
+patches: ## make a patch series for QEMU's source: build/patches/
 	@scripts/make-patches
 
 firmware: ## build the demo's and the tests' firmware: build/firmware/
@@ -94,11 +94,11 @@ demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BAS
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
-check-style: ## check style, types, spelling, licences, and that what texts mention exists
+check-style: ## check style, types, spelling, licences, and names of files in texts
 	@scripts/install-packages style tests
 	@/usr/bin/python3 -m pytest --quiet tests/style
 
-check-guest: ## test the firmware's header on the host, and what compilers make of it
+check-guest: ## test the firmware's headers on the host
 	@scripts/install-packages guest tests
 	@/usr/bin/python3 -m pytest --quiet tests/guest
 
@@ -124,13 +124,13 @@ check-soak: server firmware ## for a minute each, boards ring each other at rand
 	@CHAOS_SECONDS=$(or $(SECONDS),60) CHAOS_SEED=$(SEED) /usr/bin/python3 -m pytest \
 		--quiet -p no:timeout tests/server/test_chaos.py
 
-check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and server: no bad access, no leak
+check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and server
 	@scripts/run-tests --sanitized server qtest system
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
 	@scripts/run-tests --all "$(RELEASES)" style guest docs server qtest system zephyr
 
-bench: server firmware linux ## measure the device beside what else there is: bench/README.md
+bench: server firmware linux ## measure the device and compare it: bench/README.md
 	@scripts/install-packages bench
 	@$(call with,scripts/build-qemu) && bench/build-reference && \
 		bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
@@ -138,5 +138,5 @@ bench: server firmware linux ## measure the device beside what else there is: be
 clean: ## remove build/
 	rm -rf build
 
-distclean: clean ## remove the cache, too: QEMU's and Linux' sources, what compilers made
+distclean: clean ## also remove the cache: sources of QEMU and Linux, compiler results
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ivshmem-flat"

@@ -107,10 +107,11 @@ def test_memory_without_doorbells(reader: Reader) -> None:
     reader.start(NAMED_MEMORY.text.replace("-M lab", f"-M {name}"))
     reader.wait_for(0, "ready")
 
-    without_linux(reader, PLAIN.text.replace("/dev/shm/lab", str(memory)))
-
-    reader.close()
-    memory.unlink()
+    try:
+        without_linux(reader, PLAIN.text.replace("/dev/shm/lab", str(memory)))
+    finally:
+        reader.close()
+        memory.unlink()
 
 
 def without_linux(reader: Reader, command: str) -> None:
