@@ -77,7 +77,7 @@ def test_sphinx_has_no_warning(tmp_path: Path, builder: str, made: str) -> None:
         ["sphinx-build", "-q", "-W", "--keep-going", "-b", builder, "-d",
          tmp_path / "doctrees", TOP / "docs", tmp_path / "out"],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        timeout=SECONDS)
+        timeout=3 * SECONDS)
 
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "out" / made).exists()
