@@ -93,7 +93,7 @@ def test_qmp(reader: Reader) -> None:
 
 @needs_pci
 def test_linux_with_pci(reader: Reader) -> None:
-    """QEMU takes the command line. test_linux.py runs Linux with such a one."""
+    """QEMU takes the command line. test_linux.py starts Linux in this way."""
     reader.start(SERVER)
     reader.wait_for(0, "ready")
 
