@@ -5,9 +5,9 @@
 # Targets share one build and one package manager.
 .NOTPARALLEL:
 
-.PHONY: help deps server install qemu docs patches firmware linux zephyr demo demo-linux demo-rpmsg check check-qtest \
-	check-guest check-docs check-server check-system check-zephyr check-style check-soak check-sanitized check-all bench \
-	clean distclean
+.PHONY: help deps server install uninstall qemu docs patches firmware linux linux-library zephyr deb \
+	demo demo-linux demo-rpmsg check check-qtest check-guest check-docs check-server check-system \
+	check-zephyr check-style check-soak check-sanitized check-all check-deb bench clean distclean
 
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
@@ -30,6 +30,7 @@ help: ## list the targets
 	@echo "  LINUX_KERNEL=DIR   your arm64 kernel, unpacked with dpkg -x, instead of Debian's"
 	@echo "  DEBIAN_MIRROR=URL  where to fetch from, instead of the mirror of this machine's apt"
 	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR=DIR goes before it"
+	@echo "  SUITE=RELEASE      of Debian, for check-deb: bookworm or trixie"
 	@echo "  NO_INSTALL=1       name missing Debian packages and stop, instead of installing them"
 	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, demo-rpmsg, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
@@ -50,11 +51,11 @@ deps: ## install the Debian packages that any target needs, at once
 server: ## build the server, ivshmemd, and ivshmemctl: build/server/
 	@scripts/build-server >/dev/null
 
-install: server ## install server, ivshmemctl, man pages, completion, systemd units
-	@meson configure -Dprefix=$(or $(PREFIX),/usr/local) build/server
-	@DESTDIR=$(DESTDIR) meson install -C build/server >build/server/install.log || \
-		{ cat build/server/install.log; exit 1; }
-	@echo "installed in $(DESTDIR)$(or $(PREFIX),/usr/local): ivshmemd ivshmemctl"
+install: ## install what has been built, and name what has not; 'make uninstall' removes it
+	@scripts/install
+
+uninstall: ## remove what 'make install' installed, with the same PREFIX and DESTDIR
+	@scripts/install --uninstall
 
 qemu: ## build QEMU with the device in it: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null
@@ -74,8 +75,15 @@ firmware: ## build the demo's and the tests' firmware: build/firmware/
 linux: ## build a tiny Linux guest for the PCI device: build/linux/
 	@scripts/build-linux
 
+linux-library: ## build the library and the command 'ivshmem' for Linux on this CPU, to install
+	@scripts/install-packages linux-library
+	@$(MAKE) --silent -C guest/linux OUT='$(CURDIR)/build/linux-library' library
+
 zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
+
+deb: ## make Debian packages for this release of Debian: build/deb/
+	@scripts/build-deb
 
 demo: ## two boards share memory and ring each other's doorbells
 	@$(if $(TIMELINE),scripts/install-packages timeline &&) \
@@ -129,6 +137,9 @@ check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and ser
 
 check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
 	@scripts/run-tests --all "$(RELEASES)" style guest docs server qtest system zephyr
+
+check-deb: ## make, install, try and remove them on a fresh Debian SUITE; as root
+	@scripts/check-deb $(SUITE)
 
 bench: server firmware linux ## measure the device and compare it: bench/README.md
 	@scripts/install-packages bench

@@ -8,6 +8,7 @@ program=${0##*/}
 scripts=$(cd "$(dirname "$0")" && pwd)
 top=${scripts%/*}
 cache=${XDG_CACHE_HOME:-${HOME:?neither HOME nor XDG_CACHE_HOME is set}/.cache}/ivshmem-flat
+version=$(sed -n "s/^ *version: '\([^']*\)',$/\1/p" "$top/server/meson.build")
 python=/usr/bin/python3
 verbose=
 [ "${V:-0}" = 0 ] || verbose=1
@@ -115,4 +116,27 @@ lock_cache() {
             die "another process still holds $cache/lock after $minutes minutes:" \
                 "'fuser $cache/lock' names it"
     }
+}
+
+machines_mirror() {
+    # shellcheck disable=SC2016 # apt expands these
+    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+        sed -n 's/^Debian|Debian|//p' | head -n 1
+}
+
+# The mirror of Debian's that this machine's apt uses, or DEBIAN_MIRROR.
+debian_mirror() {
+    mirror=${DEBIAN_MIRROR:-}
+    if [ -z "$mirror" ]; then
+        mirror=$(machines_mirror)
+        # A machine that never ran apt-get update does not know its mirrors.
+        if [ -z "$mirror" ] && can_be_root; then
+            step apt-get-update "reading apt's lists of packages, usually 5 s" \
+                as_root apt-get update -o Acquire::Retries=3 || :
+            mirror=$(machines_mirror)
+        fi
+    fi
+    [ -n "$mirror" ] || die "this machine's apt knows no Debian mirror: give one with" \
+        "DEBIAN_MIRROR=URL"
+    echo "$mirror"
 }

@@ -6,7 +6,9 @@ variable QEMU_BUILD names the one to use, where there are several. Others, such
 as QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
 
 Where the package was installed, and is no longer in its checkout, programs are
-those on PATH.
+those on PATH, and in sbin, which is not on every user's. `make install` gives a
+QEMU with the device another name than that of the system's own:
+qemu-system-arm-ivshmem.
 """
 
 import os
@@ -116,6 +118,11 @@ def _in_build(name: str) -> Callable[[], Path]:
     return lambda: qemu_build() / name
 
 
+def _installed(name: str) -> str | None:
+    path = os.environ.get("PATH", os.defpath)
+    return shutil.which(name, path=f"{path}:/usr/local/sbin:/usr/sbin")
+
+
 def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
     """The one that the environment variable names, or the usual one."""
     if override := os.environ.get(variable):
@@ -123,7 +130,7 @@ def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
         advice = f"{variable} names it: correct or unset {variable}"
     elif IS_INSTALLED and "QEMU_BUILD" not in os.environ:
         name = variable.lower().replace("_", "-")
-        path = Path(shutil.which(name) or name)
+        path = Path(_installed(f"{name}-ivshmem") or _installed(name) or name)
         advice = f"put it on PATH, or set {variable} to it"
     else:
         path = usual()

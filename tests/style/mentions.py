@@ -29,8 +29,9 @@ TOP = Path(__file__).resolve().parents[2]
 # What is mentioned and lies elsewhere, by the reason
 ELSEWHERE = {
     'what make puts into build/': (
-        'build/bench', 'build/bench/*', 'build/docs', 'build/docs/*',
-        'build/linux', 'build/linux/*',
+        'build/bench', 'build/bench/*', 'build/deb', 'build/deb/*',
+        'build/docs', 'build/docs/*', 'build/linux', 'build/linux/*',
+        'build/linux-library',
         'build/patches', 'build/patches/*', 'build/server', 'build/server/*',
         'build/server-sanitized', 'build/timeline',
         'build/zephyr',
@@ -47,6 +48,7 @@ ELSEWHERE = {
     'Zephyr': ('base.yaml', 'drivers/virtualization/ivshmem/*',
                'gen_isr_tables.py', 'zephyr/dt-bindings/*/*',
                'zephyr/zephyr.elf'),
+    'what scripts/build-deb writes': ('debian/changelog',),
     "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf',
                                  'project.c', 'test_it.py'),
 }

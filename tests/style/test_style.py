@@ -17,6 +17,7 @@ SECONDS = 250.0
 # documents, and our lines for QEMU's files
 APACHE = ("guest", "python", "zephyr")
 WITHOUT_LINE = (":!*.md", ":!*.typed", ":!.[gr]*", ":!LICENSES", ":!patches",
+                ":!debian/copyright",
                 ":!hw/*/[Kmt]*", ":!tests/*/meson.build")
 
 
