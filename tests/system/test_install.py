@@ -191,6 +191,7 @@ def test_python_package_finds_what_is_installed(
         sys.executable, "-c", "from ivshmem import artifacts as a;"
         "print(a.qemu_system('arm'), a.ivshmemd(), a.ivshmemctl())",
         folder=tmp_path, PYTHONPATH=str(package),
+        PYTHONDONTWRITEBYTECODE="",  # uninstall removes that, too
         PATH=f"{there / 'bin'}:{there / 'sbin'}:{os.environ['PATH']}")
     assert found.stdout.split() == [
         str(there / name) for name in ("bin/qemu-system-arm-ivshmem",
