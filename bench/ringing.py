@@ -18,7 +18,8 @@ from measure import Group, Measurement, Ratio, Subject
 from reference import MEMORY_BYTES as THEIR_BYTES
 from reference import REFERENCE, THEIRS, their_board
 from ivshmem import Testbed, TestbedError
-from ivshmem.board import CORTEX_M, Board, flat_device
+from ivshmem.board import Board, flat_device
+from ivshmem.boards import CORTEX_M
 from ivshmem.memory import MIB
 
 # Of the devices, in this order; guest/bench/ringing.c says where they are.

@@ -7,6 +7,7 @@ process.py       a child process, its output kept line by line
 server.py        ivshmemd, or QEMU's ivshmem-server
 memory.py        the shared memory as the host sees it
 machine.py       a QEMU machine whose guest writes to a console
+boards.py        where each board has room for the device
 board.py         one with an ivshmem-flat device and firmware
 zephyr.py        one that runs Zephyr
 linux.py         one with Linux and a PCI device

@@ -3,52 +3,29 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from . import artifacts
+from .boards import CORTEX_M, wiring
 from .machine import Machine
 from .process import News
 from .memory import MIB
 
-# The boards that guest/ is built for, those of TARGETS=arm.
+# The boards that guest/ is built for: those of TARGETS=arm, and of others.
 BOARDS = ("lm3s6965evb", "mps2-an385")
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """Where a board has its device, as guest/boards/board.h says. `target` is
-    whose QEMU the board takes, `controller` the end of its QOM path."""
-
-    target: str
-    registers: int
-    controller: str
-    line: int
-
-
-CORTEX_M = Wiring("arm", 0x400FF000, "nvic", 29)
-OTHER_BOARDS = {
-    "sifive_e": Wiring("riscv32", 0x400FF000, "unattached/device[0]", 52),
-    "leon3_generic": Wiring("sparc", 0x200FF000, "unattached/device[3]", 10),
-}
-
-
-def wiring(board: str) -> Wiring:
-    return OTHER_BOARDS.get(board, CORTEX_M)
+OTHER_BOARDS = ("sifive_e", "leon3_generic")
 
 
 def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
-                memory: int = 0x60000000, line: int | None = CORTEX_M.line,
-                size: int = 4 * MIB,
-                controller: str = CORTEX_M.controller,
+                memory: int = CORTEX_M.memory,
+                line: int | None = CORTEX_M.line, size: int = 4 * MIB,
                 more_lines: Sequence[int] = ()) -> list[str]:
-    """A device, by default where a Cortex-M board has it. Addresses and size
-    are bytes; line is the number of vector 0's interrupt, None for none, and
-    more_lines are those of vector 1 and so on."""
+    """A device of a Cortex-M board, by default where most have it. Addresses
+    and size are bytes; line is the number of vector 0's interrupt, None for
+    none, and more_lines are those of vector 1 and so on."""
     irq = None if line is None else ";".join(
-        f"{controller}/unnamed-gpio-in[{number}]"
-        for number in (line, *more_lines))
+        map(CORTEX_M.path, (line, *more_lines)))
     return device_options(server_socket, registers, memory, irq, size)
 
 
@@ -62,11 +39,13 @@ def device_options(server_socket: Path, registers: int, memory: int,
             f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
 
 
-def usual_device(board: str, server_socket: Path) -> list[str]:
-    """A device where the firmware of this board expects it."""
+def usual_device(board: str, server_socket: Path, vectors: int = 1,
+                 size: int = 4 * MIB) -> list[str]:
+    """A device where boards.py has it. Vectors beyond the board's lines have
+    no interrupt."""
     where = wiring(board)
-    return flat_device(server_socket, where.registers, line=where.line,
-                       controller=where.controller)
+    return device_options(server_socket, where.registers, where.memory,
+                          where.paths(vectors), size)
 
 
 def _tracing(file: Path) -> list[str]:

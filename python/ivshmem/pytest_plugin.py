@@ -27,7 +27,8 @@ from typing import Any
 
 import pytest
 
-from .board import Board, device_options, wiring
+from .board import Board, device_options
+from .boards import wiring
 from .memory import MIB
 from .peer import Peer
 from .process import TestbedError
@@ -59,6 +60,21 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
             f"the mark ivshmem of {request.node.nodeid} has "
             f"{', '.join(sorted(unknown))}: it takes {', '.join(DEFAULTS)}")
     return {**DEFAULTS, **given}
+
+
+def _where(machine: str, registers: int | None, memory: int | None,
+           irq: str | None) -> tuple[int, int, str | None]:
+    """What is given, and what boards.py has where something is not."""
+    if registers is None or memory is None or irq == "":
+        try:
+            usual = wiring(machine)
+        except TestbedError as error:
+            raise TestbedError(f"{error}, or give registers=, memory=, irq= "
+                               "and qemu=") from error
+        registers = usual.registers if registers is None else registers
+        memory = usual.memory if memory is None else memory
+        irq = usual.paths() if irq == "" else irq
+    return registers, memory, irq
 
 
 class QemuBoard:
@@ -111,7 +127,7 @@ class QemuBoards:
         self._size = size
 
     def __call__(self, machine: str, elf: str | Path, *,
-                 registers: int | None = None, memory: int = 0x60000000,
+                 registers: int | None = None, memory: int | None = None,
                  irq: str | None = "",
                  failure: str | None = None, arguments: Sequence[str] = (),
                  qemu: str | Path | None = None) -> QemuBoard:
@@ -120,20 +136,15 @@ class QemuBoards:
         `machine` is QEMU's name. `registers` and `memory` are the addresses of
         the device's windows. `irq` has the interrupt lines of vectors 0, 1 ...
         as for x-irq-qompath, A;B;C; None for none. The defaults are free on
-        lm3s6965evb and mps2-an385, and on the boards of guest/boards/. A line
-        of the console that holds `failure`, a regular expression, fails the
-        test at once. `arguments` are more for QEMU, and `qemu` another program
-        than the usual one."""
+        the board, as boards.py has them; a machine that is not there needs all
+        three, and `qemu`. A line of the console that holds `failure`, a regular
+        expression, fails the test at once. `arguments` are more for QEMU, and
+        `qemu` another program than the usual one."""
         image = Path(elf)
         if not image.is_file():
             raise TestbedError(f"there is no image {image}: build it first")
-        where = wiring(machine)
-        if irq == "":
-            irq = f"{where.controller}/unnamed-gpio-in[{where.line}]"
-        device = device_options(
-            self._server.socket,
-            where.registers if registers is None else registers, memory, irq,
-            self._size)
+        where = _where(machine, registers, memory, irq)
+        device = device_options(self._server.socket, *where, self._size)
         board = self._bed.image(machine, image, [*device, *arguments],
                                 qemu=Path(qemu) if qemu else None)
         board.FAILURE = re.compile(failure or "(?!)")

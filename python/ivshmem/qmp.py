@@ -3,6 +3,7 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from .process import TestbedError
@@ -19,28 +20,39 @@ class QmpClient:
     def command(self, name: str, timeout: float = 30.0,
                 **arguments: Any) -> Any:
         """Returns what the command returns; raises where QEMU refuses it."""
+        return self.commands(name, [arguments], timeout)[0]
+
+    def commands(self, name: str, arguments: Sequence[dict[str, Any]],
+                 timeout: float = 30.0) -> list[Any]:
+        """The same with each of these arguments, without a wait in between."""
         self._socket.settimeout(timeout)
         try:
             if not self._greeted:
                 self._receive()
                 self._greeted = True
                 self.command("qmp_capabilities", timeout)
-            json.dump({"execute": name, "arguments": arguments}, self._file)
-            self._file.write("\n")
+            for each in arguments:
+                json.dump({"execute": name, "arguments": each}, self._file)
+                self._file.write("\n")
             self._file.flush()
-            answer = self._receive()
-            while "event" in answer:
-                answer = self._receive()
+            answers = [self._answer() for _ in arguments]
         except (TimeoutError, ConnectionError) as error:
             raise TestbedError(f"QMP command {name}: {error}") from error
-        if "error" in answer:
-            raise TestbedError(
-                f"QMP command {name}: {answer['error']['desc']}")
-        return answer["return"]
+        for answer in answers:
+            if "error" in answer:
+                raise TestbedError(
+                    f"QMP command {name}: {answer['error']['desc']}")
+        return [answer["return"] for answer in answers]
 
     def close(self) -> None:
         self._file.close()
         self._socket.close()
+
+    def _answer(self) -> dict[str, Any]:
+        """The next message that is no event."""
+        while "event" in (message := self._receive()):
+            pass
+        return message
 
     def _receive(self) -> dict[str, Any]:
         line = self._file.readline()

@@ -138,6 +138,11 @@ class Testbed:
         return self._started(LinuxGuest(self._name(LINUX), command, device,
                                         self._news, **options))
 
+    def machine(self, kind: str, argv: Sequence[str]) -> Machine:
+        """Any other QEMU."""
+        return self._started(Machine(self._name(kind), kind, argv,
+                                     self._news))
+
     def program(self, name: str, argv: Sequence[str],
                 pass_fds: Sequence[int] = ()) -> Process:
         """Any other program. It inherits the fds that it is passed."""

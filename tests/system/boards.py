@@ -11,8 +11,9 @@ import pytest
 
 from ivshmem import artifacts
 from ivshmem.board import BOARDS, OTHER_BOARDS, Board, usual_device
+from ivshmem.boards import wiring
 
-TARGETS = {name: board.target for name, board in OTHER_BOARDS.items()}
+TARGETS = {name: wiring(name).target for name in OTHER_BOARDS}
 MISSING = [target for target in TARGETS.values()
            if not artifacts.is_built(target)]
 REASON = (f"no QEMU for {' and '.join(MISSING)}: `make check "

@@ -7,7 +7,7 @@ The bus of the lm3s6965evb answers every access, with 0, which is an ID, too.
 import pytest
 
 from ivshmem import Testbed
-from ivshmem.board import CORTEX_M
+from ivshmem.boards import CORTEX_M
 
 BOARD = "lm3s6965evb"
 

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""python/ivshmem/boards.py is right, and complete, for the QEMU under test.
+
+No guest runs (-accel qtest): what its CPU would see is read through the monitor,
+as each CPU sees it, and a doorbell is seen where it stays, in the interrupt
+controller.
+"""
+
+import json
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from boards import REASON
+from ivshmem import Testbed, artifacts
+from ivshmem.board import usual_device
+from ivshmem.boards import WIRINGS, Wiring
+from ivshmem.machine import Machine
+from ivshmem.memory import MIB
+from ivshmem.qmp import QmpClient
+
+SECONDS = 60.0
+SIZE = 4 * MIB
+DEVICE = "/machine/peripheral-anon/device[0]"
+IVPOSITION = 8
+WORDS = {0: 0x600DCAFE, SIZE - 4: 0xDEADBEEF}
+
+# Where each CPU reads which interrupts are pending, 32 in a word, and its bytes
+PENDING = {"arm": (0xE000E200, "little"),      # NVIC_ISPR0
+           "riscv32": (0x0C001000, "little"),  # of the PLIC
+           "sparc": (0x80000204, "big")}       # of the IRQMP
+
+# It makes its own device.
+TESTBOARD = "ivshmem-flat-testboard"
+
+# Of a FlatView: first and last address, priority, name
+RANGE = re.compile(r"^ +(\w{16})-(\w{16}) \(prio (-?\d+), .*?\): (.+?)\r?$",
+                   re.MULTILINE)
+
+
+def version() -> tuple[int, int]:
+    told = subprocess.run([artifacts.qemu_system("arm"), "--version"],
+                          check=True, capture_output=True, text=True).stdout
+    major, minor = re.findall(r"version (\d+)\.(\d+)", told)[0]
+    return int(major), int(minor)
+
+
+@cache
+def machines(target: str) -> dict[str, str]:
+    """What this QEMU has: names, and what it tells of each."""
+    qemu = artifacts.qemu_system(target)
+    listed = subprocess.run([qemu, "-M", "help"], check=True, text=True,
+                            capture_output=True, timeout=SECONDS).stdout
+    told = dict(line.split(maxsplit=1) for line in listed.splitlines()[1:])
+    commands = ("qmp_capabilities", "query-machines", "quit")
+    answers = subprocess.run(
+        [qemu, "-M", "none", "-display", "none", "-qmp", "stdio"], check=True,
+        input="".join(json.dumps({"execute": name}) for name in commands),
+        text=True, capture_output=True, timeout=SECONDS).stdout
+    for line in answers.splitlines():
+        if isinstance(known := json.loads(line).get("return"), list):
+            for machine in known:
+                told[machine["name"]] += f" {machine.get('default-cpu-type')}"
+    return told
+
+
+def rows() -> Iterator[object]:
+    """The rows of the table whose board this QEMU should have."""
+    for board, where in WIRINGS.items():
+        if where.since <= version():
+            yield pytest.param(board, where, id=board, marks=pytest.mark.skipif(
+                not artifacts.is_built(where.target), reason=REASON))
+
+
+def test_table_has_all_cortex_m() -> None:
+    cortex_m = {name for name, told in machines("arm").items()
+                if re.search("cortex-m", told, re.IGNORECASE)}
+
+    assert len(cortex_m) > 15, "QEMU tells of CPUs in another way"
+    assert cortex_m - {TESTBOARD} - set(WIRINGS) == set(), (
+        "add each to python/ivshmem/boards.py")
+
+
+class Monitor:
+    """What QEMU tells of a machine that does not run."""
+
+    def __init__(self, vm: Machine, target: str) -> None:
+        self._qmp: QmpClient = vm.qmp
+        self._target = target
+        self.cpus: list[int] = [
+            cpu["cpu-index"] for cpu in vm.qmp.command("query-cpus-fast")]
+
+    def says(self, command: str, cpu: int = 0) -> str:
+        said: str
+        said, = self._qmp.commands("human-monitor-command", [
+            {"command-line": command, "cpu-index": cpu}])
+        return said
+
+    def word(self, cpu: int, address: int, order: str = "little") -> int:
+        """As the CPU reads it: a TrustZone CPU has just been reset, and is in
+        the secure state."""
+        said = self.says(f"x /4xb {address:#x}", cpu)
+        octets = bytes(int(octet, 16)
+                       for octet in re.findall(r"0x(\w\w)\b", said))
+        assert len(octets) == 4, said
+        return int.from_bytes(octets, order)  # type: ignore[arg-type]
+
+    def pending(self, cpu: int, lines: tuple[int, ...]) -> set[int]:
+        """Of these lines."""
+        base, order = PENDING[self._target]
+        return {line for line in lines
+                if self.word(cpu, base + line // 32 * 4, order)
+                & 1 << line % 32}
+
+    def unrealize(self) -> None:
+        self._qmp.command("qom-set", path=DEVICE, property="realized",
+                          value=False)
+
+    def ranges(self) -> list[tuple[int, int, int, str]]:
+        """What CPUs see: first and last address, priority, name."""
+        return [(int(first, 16), int(last, 16), int(priority), name)
+                for view in self.says("info mtree -f").split("FlatView #")
+                if re.search('AS "cpu-', view)
+                for first, last, priority, name in RANGE.findall(view)]
+
+    def irqs(self) -> tuple[list[str], dict[str, list[str]]]:
+        """The paths of all input lines, and the outputs that drive each. Other
+        names of an input are links, too, and no output."""
+        inputs: list[str] = []
+        outputs: list[tuple[str, str]] = []
+        objects = ["/machine"]
+        while objects:
+            deeper = []
+            listed = self._qmp.commands(
+                "qom-list", [{"path": path} for path in objects])
+            for path, properties in zip(objects, listed):
+                for each in properties:
+                    if each["type"] == "child<irq>":
+                        inputs.append(f"{path}/{each['name']}")
+                    elif each["type"].startswith("child<"):
+                        deeper.append(f"{path}/{each['name']}")
+                    elif (each["type"] == "link<irq>"
+                          and "gpio-in" not in each["name"]):
+                        outputs.append((path, each["name"]))
+            objects = deeper
+        drivers = defaultdict(list)
+        for (path, name), line in zip(outputs, self._qmp.commands(
+                "qom-get", [{"path": path, "property": name}
+                            for path, name in outputs])):
+            drivers[line].append(f"{path}/{name}")
+        return inputs, drivers
+
+
+def start(bed: Testbed, board: str, where: Wiring, socket: Path) -> Monitor:
+    vm = bed.machine(board, [
+        str(artifacts.qemu_system(where.target)), "-M", board,
+        "-accel", "qtest",
+        *usual_device(board, socket, len(where.lines), SIZE)])
+    # QEMU 7.2 says so of Stellaris boards.
+    vm.expect_error("Timer with period zero, disabling", least=0)
+    return Monitor(vm, where.target)
+
+
+@pytest.mark.parametrize("board, where", rows())
+def test_board(bed: Testbed, board: str, where: Wiring) -> None:
+    """The bed sees to it that the device warns of nothing."""
+    server = bed.server(size=SIZE, vectors=len(where.lines))
+    peer = bed.peer(server, len(where.lines))
+    for offset, word in WORDS.items():
+        server.memory.set_words(offset, word)
+    vm = start(bed, board, where, server.socket)
+    peer.wait_for_peer(1, bed.remaining())
+
+    for cpu in vm.cpus:
+        assert vm.word(cpu, where.registers + IVPOSITION) == 1
+        for offset, word in WORDS.items():
+            assert vm.word(cpu, where.memory + offset) == word
+
+    for vector, line in enumerate(where.lines):
+        before = set(where.lines[:vector])
+        for cpu in vm.cpus:
+            assert vm.pending(cpu, where.lines) == before
+        peer.ring(1, vector)
+        for cpu in vm.cpus:
+            bed.wait(f"line {line} of CPU {cpu} to be pending", lambda:
+                     vm.pending(cpu, where.lines) == before | {line}, 30.0)
+
+    vm.unrealize()
+    check_windows(vm, where)
+    check_lines(vm, where)
+
+
+def check_windows(vm: Monitor, where: Wiring) -> None:
+    """Without the device nothing is there. What has a negative priority stands
+    for a device that QEMU does not have."""
+    there = vm.ranges()
+    assert there
+    windows = ((where.registers, 16), (where.memory, SIZE))
+    assert [name for first, last, priority, name in there
+            for address, size in windows
+            if priority >= 0 and first < address + size and last >= address
+            ] == []
+
+
+def check_lines(vm: Monitor, where: Wiring) -> None:
+    """Without the device nothing drives them, by whichever way. Arm's
+    subsystems have inputs of their own for the NVIC's, which QEMU connects
+    unseen."""
+    inputs, drivers = vm.irqs()
+    for line in where.lines:
+        line_input, = (path for path in inputs
+                       if path.endswith(f"/{where.path(line)}"))
+        same = re.compile(rf"/nvic/unnamed-gpio-in\[{line}\]$"
+                          rf"|/EXP(_CPU1)?_IRQ\[{line - 32}\]$")
+        splitter = line_input.rpartition("/")[0]
+        assert [driver for path in (line_input, *filter(same.search, inputs))
+                for driver in drivers[path]
+                if not driver.startswith(f"{splitter}/unnamed-gpio-out")] == []
