@@ -17,6 +17,7 @@ peer.py          a peer on bare eventfds, speaking the server's protocol
 fake_server.py   a server that says whatever a test tells it to say
 pytest_plugin.py fixtures for tests of your own firmware
 demo.py          the demo: guests that run guest/demo/member.c
+run.py           the command ivshmem-run: a server and boards
 screen.py        the consoles of all machines on one terminal
 command.py       how a command that starts a testbed ends
 soak.py          the soak test: boards that run guest/tests/soak.c

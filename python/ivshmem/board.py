@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from . import artifacts
 from .boards import CORTEX_M, wiring
-from .machine import Machine
+from .machine import Machine, client_chardev
 from .process import News
 from .memory import MIB
 
@@ -33,7 +33,7 @@ def device_options(server_socket: Path, registers: int, memory: int,
                    irq: str | None, size: int) -> list[str]:
     """The same, with the interrupt lines as x-irq-qompath has them."""
     lines = "" if irq is None else f"x-irq-qompath={irq},"
-    return ["-chardev", f"socket,path={server_socket},id=iv{registers:x}",
+    return [*client_chardev(server_socket, f"iv{registers:x}"),
             "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{lines}"
             f"chardev=iv{registers:x},x-bus-address-mmr={registers:#x},"
             f"x-bus-address-shmem={memory:#x},shmem-size={size}"]
@@ -48,6 +48,15 @@ def usual_device(board: str, server_socket: Path, vectors: int = 1,
                           where.paths(vectors), size)
 
 
+def command_line(board: str, image: Path, device: Sequence[str],
+                 qemu: Path | None = None) -> list[str]:
+    """QEMU's, save for where consoles go. What the guest does wrong is on
+    stderr."""
+    program = qemu or artifacts.qemu_system(wiring(board).target)
+    return [str(program), "-M", board, "-kernel", str(image),
+            "-d", "guest_errors", *device]
+
+
 def _tracing(file: Path) -> list[str]:
     return ["-trace", "ivshmem_flat_*", "-msg", "timestamp=on",
             "-D", str(file)]
@@ -56,8 +65,8 @@ def _tracing(file: Path) -> list[str]:
 class Board(Machine):
     """A running board. Its console is its UART.
 
-    What the guest does wrong (-d guest_errors) is among the errors, or in the
-    file `trace`, for timeline.py, if there is one. `qemu` is another QEMU than
+    What the guest does wrong is among the errors, or in the file `trace`, for
+    timeline.py, if there is one. `qemu` is another QEMU than
     the one with the device.
     """
 
@@ -69,14 +78,13 @@ class Board(Machine):
     def __init__(self, name: str, board: str, image: Path,
                  device: Sequence[str], news: SimpleQueue[News], *,
                  kind: str | None = None, paused: bool = False,
-                 qemu: Path | None = None, trace: Path | None = None) -> None:
+                 qemu: Path | None = None, trace: Path | None = None,
+                 pass_fds: Sequence[int] = ()) -> None:
         super().__init__(
             name, kind or board,
-            [str(qemu or artifacts.qemu_system(wiring(board).target)), "-M", board,
-             "-kernel", str(image), "-d", "guest_errors",
-             *(["-S"] if paused else []), *(_tracing(trace) if trace else []),
-             *device],
-            news)
+            [*command_line(board, image, device, qemu),
+             *(["-S"] if paused else []), *(_tracing(trace) if trace else [])],
+            news, pass_fds)
 
     def failure(self) -> str | None:
         failure = super().failure()

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 
 from . import procfs
@@ -21,6 +22,13 @@ IDLE_SHARE = 0.1
 IDLE_WITHIN_SECONDS = 10.0
 
 
+def client_chardev(server_socket: Path, name: str) -> list[str]:
+    """For the device of a client of the server. In QEMU's options a comma of
+    the path is doubled."""
+    path = str(server_socket).replace(",", ",,")
+    return ["-chardev", f"socket,path={path},id={name}"]
+
+
 class Machine(Process):
     """A running machine. `output` is its console, `errors` QEMU's stderr.
 
@@ -30,7 +38,8 @@ class Machine(Process):
     FAILURE = re.compile("(?!)")
 
     def __init__(self, name: str, kind: str, argv: Sequence[str],
-                 news: SimpleQueue[News]) -> None:
+                 news: SimpleQueue[News],
+                 pass_fds: Sequence[int] = ()) -> None:
         self.kind = kind
         ours, theirs = socket.socketpair()
         with theirs:
@@ -41,7 +50,7 @@ class Machine(Process):
                  "-display", "none", "-monitor", "none",
                  "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
                  "-mon", "chardev=qmp,mode=control"],
-                news, pass_fds=[theirs.fileno()])
+                news, pass_fds=[theirs.fileno(), *pass_fds])
         self.qmp = QmpClient(ours)
 
     def failure(self) -> str | None:

@@ -54,6 +54,9 @@ class Process:
     then stops everything in order.
     """
 
+    # Whether it may end by itself, with status 0.
+    may_end = False
+
     def __init__(self, name: str, argv: Sequence[str],
                  news: SimpleQueue[News],
                  pass_fds: Sequence[int] = ()) -> None:
@@ -104,6 +107,8 @@ class Process:
         self._read_all()
         if (self._is_stopped and not self._is_forced and
                 self._popen.returncode in (0, -signal.SIGTERM)):
+            return None
+        if self.may_end and self._popen.returncode == 0:
             return None
         return self._end()
 

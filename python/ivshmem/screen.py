@@ -12,7 +12,7 @@ from .process import News, show_line
 class Screen:
     """Labels each line with who said it, and when."""
 
-    COLOURS = (36, 33, 35)  # cyan, yellow, magenta: one for each guest
+    COLOURS = (36, 33, 35)  # cyan, yellow, magenta: guests take turns
     RED = 31
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Screen:
             colour = self.RED
         elif isinstance(news.process, Machine):
             order = self._colours.setdefault(name, len(self._colours))
-            colour = self.COLOURS[order]
+            colour = self.COLOURS[order % len(self.COLOURS)]
         else:
             return
         self._print(show_line(news.time - self._start, name, news.line,

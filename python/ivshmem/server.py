@@ -2,6 +2,7 @@
 """A server, ours or QEMU's, as a process of the testbed."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
@@ -34,19 +35,24 @@ class ServerWithMemory(Server, Protocol):
 
 class IvshmemServer(Process):
     """A server of its own: socket and shared memory object are private. `kind`
-    is its program, one of PROGRAMS.
+    is its program, one of PROGRAMS. ivshmemd listens on one more socket for each
+    of `ids`: who connects to socket_of(id) has this peer ID.
 
     Testbed.server() starts one and returns it when `memory` is mapped.
     """
 
     def __init__(self, directory: Path, news: SimpleQueue[News], *,
                  kind: str = IVSHMEMD, socket: Path | None = None,
-                 size: int = 4 * MIB, vectors: int = 1) -> None:
+                 size: int = 4 * MIB, vectors: int = 1,
+                 ids: Sequence[int] = ()) -> None:
         self.socket = socket or directory / "server.sock"
-        if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
-            raise TestbedError(
-                f"{self.socket} is too long for a UNIX socket, which takes "
-                f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
+        self._sockets = {peer: directory / f"peer-{peer}.sock"
+                         for peer in ids}
+        for path in self._all_sockets():
+            if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+                raise TestbedError(
+                    f"{path} is too long for a UNIX socket, which takes "
+                    f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
         self.memory: SharedMemory
         # QEMU's names its memory, the same for all of them if not told otherwise.
         self._object = (Path("/dev/shm", directory.name)
@@ -54,12 +60,21 @@ class IvshmemServer(Process):
         name = ["-M", self._object.name] if self._object else []
         super().__init__(
             kind, [str(PROGRAMS[kind]()), "-F", "-S", str(self.socket), *name,
-                   "-l", str(size), "-n", str(vectors)], news)
+                   "-l", str(size), "-n", str(vectors),
+                   *(f"--socket={path},id={peer}"
+                     for peer, path in self._sockets.items())], news)
+
+    def socket_of(self, peer: int) -> Path:
+        """Where the client with this ID connects."""
+        return self._sockets[peer]
 
     def listening(self) -> bool:
         """Whether clients can connect; asks the kernel, as a connection would
         use up an ID."""
-        return is_listening(self.socket)
+        return all(map(is_listening, self._all_sockets()))
+
+    def _all_sockets(self) -> list[Path]:
+        return [self.socket, *self._sockets.values()]
 
     def map_memory(self) -> None:
         self.memory = SharedMemory(self._object or memfd(self))

@@ -4,6 +4,7 @@
 import re
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
@@ -32,14 +33,16 @@ class Testbed:
     Waits take `timeout` seconds at most, all of them together. Meanwhile
     `show` is called with each line that a process writes. A bed that ends well
     raises where a process has not: where it failed, or, if the bed is
-    `strict`, said on stderr what nobody expected.
+    `strict`, said on stderr what nobody expected. The transcript has the last
+    `history` lines, or all.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
     def __init__(self, timeout: float = 60.0,
                  show: Callable[[News], None] = lambda news: None, *,
-                 strict: bool = True, server_kind: str = IVSHMEMD) -> None:
+                 strict: bool = True, server_kind: str = IVSHMEMD,
+                 history: int | None = None) -> None:
         self.processes: list[Process] = []
         self._timeout = timeout
         self._began = time.monotonic()
@@ -47,7 +50,7 @@ class Testbed:
         self._show = show
         self._strict = strict
         self._server_kind = server_kind
-        self._history: list[News] = []
+        self._history: deque[News] = deque(maxlen=history)
         self._news: SimpleQueue[News] = SimpleQueue()
         self._stack = ExitStack()
 

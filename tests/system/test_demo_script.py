@@ -6,63 +6,18 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ivshmem import artifacts
 from ivshmem.board import BOARDS
-
-SECONDS = 60.0  # longest wait for anything here
-
-
-class Demo:
-    """A run of scripts/demo with a TMPDIR of its own."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self.process: subprocess.Popen[str]
-
-    def start(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(artifacts.CHECKOUT / "scripts" / "demo"),
-             *arguments],
-            env={**os.environ, "TMPDIR": str(self._scratch), **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def finish(self) -> tuple[int, str, str]:
-        """Returns exit status, stdout and stderr."""
-        output, errors = self.process.communicate(timeout=SECONDS)
-        return self.process.returncode, output, errors
-
-    def children(self) -> dict[str, int]:
-        """Process IDs of its children by the names of their programs."""
-        try:
-            return {child.name(): child.pid for child in
-                    psutil.Process(self.process.pid).children()}
-        except psutil.NoSuchProcess:
-            return {}  # one has just ended
-
-    def wait_until_stuck(self) -> dict[str, int]:
-        """Waits until server and first board run. Returns children()."""
-        eventually(lambda: len(self.children()) == 2 and
-                   "setpriv" not in self.children())
-        return self.children()
-
-    def left_over(self) -> list[Path]:
-        return list(self._scratch.iterdir())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
+from running import SECONDS, Command, eventually, program, runs
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    run = Demo(tmp_path)
+def demo(tmp_path: Path) -> Iterator[Command]:
+    run = Command("scripts/demo", tmp_path)
     yield run
     run.kill()
 
@@ -74,32 +29,10 @@ def stuck(tmp_path_factory: pytest.TempPathFactory) -> str:
                    f"exec '{artifacts.qemu_system('arm')}' -S \"$@\"")
 
 
-def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:
-    path = tmp_path_factory.mktemp("bin") / "qemu"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.01)
-
-
-def runs(pid: int) -> bool:
-    """Whether the process exists, and not only as a zombie."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize("guests", [
     [], ["mps2-an385", "lm3s6965evb", "mps2-an385"],
     ["mps2-an385", "lm3s6965evb", "linux"]])
-def test_shows_and_verifies_everything(demo: Demo, guests: list[str]) -> None:
+def test_shows_and_verifies_everything(demo: Command, guests: list[str]) -> None:
     demo.start(*guests)
     status, output, errors = demo.finish()
 
@@ -118,7 +51,7 @@ def test_shows_and_verifies_everything(demo: Demo, guests: list[str]) -> None:
 
 @pytest.mark.parametrize("number", [
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_leaves_nothing_behind(demo: Demo, stuck: str,
+def test_signal_leaves_nothing_behind(demo: Command, stuck: str,
                                       number: signal.Signals) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
@@ -134,7 +67,7 @@ def test_signal_leaves_nothing_behind(demo: Demo, stuck: str,
 
 
 @pytest.mark.parametrize("victim", ["ivshmemd", "lm3s6965evb"])
-def test_death_of_a_part_is_told(demo: Demo, stuck: str, victim: str) -> None:
+def test_death_of_a_part_is_told(demo: Command, stuck: str, victim: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
     server = children.pop("ivshmemd")
@@ -149,7 +82,7 @@ def test_death_of_a_part_is_told(demo: Demo, stuck: str, victim: str) -> None:
     assert demo.left_over() == []
 
 
-def test_parts_end_with_a_demo_that_is_killed(demo: Demo, stuck: str) -> None:
+def test_parts_end_with_a_demo_that_is_killed(demo: Command, stuck: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
 
@@ -158,19 +91,22 @@ def test_parts_end_with_a_demo_that_is_killed(demo: Demo, stuck: str) -> None:
     eventually(lambda: not any(map(runs, children.values())))
 
 
-def test_reader_that_goes_away(demo: Demo) -> None:
-    demo.start()
-    output = demo.process.stdout
+def test_reader_that_goes_away(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, str(artifacts.CHECKOUT / "scripts/demo")],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output = demo.stdout
     assert output
     output.readline()
     output.close()
-    _, errors = demo.process.communicate(timeout=SECONDS)
+    _, errors = demo.communicate(timeout=SECONDS)
 
-    assert (demo.process.returncode, errors) == (1, "")
-    assert demo.left_over() == []
+    assert (demo.returncode, errors) == (1, "")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_time_limit(demo: Demo, stuck: str) -> None:
+def test_time_limit(demo: Command, stuck: str) -> None:
     demo.start("--timeout", "0.5", QEMU_SYSTEM_ARM=stuck)
     status, _, errors = demo.finish()
 
@@ -180,7 +116,7 @@ def test_time_limit(demo: Demo, stuck: str) -> None:
     assert demo.left_over() == []
 
 
-def test_missing_program(demo: Demo) -> None:
+def test_missing_program(demo: Command) -> None:
     demo.start(QEMU_SYSTEM_ARM="/nowhere/qemu")
     status, _, errors = demo.finish()
 
@@ -191,7 +127,7 @@ def test_missing_program(demo: Demo) -> None:
 
 
 def test_qemu_without_the_device(
-        demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> None:
+        demo: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
     demo.start(QEMU_SYSTEM_ARM=program(
         tmp_path_factory, "echo \"qemu: -device ivshmem-flat: 'ivshmem-flat' "
         "is not a valid device model name\" >&2; exit 1"))
@@ -208,7 +144,7 @@ def test_qemu_without_the_device(
     (["mps2-an385"], "1 guests given"),
     (["--timeout", "0"], "--timeout 0 is not above 0"),
 ])
-def test_bad_arguments(demo: Demo, arguments: list[str],
+def test_bad_arguments(demo: Command, arguments: list[str],
                        complaint: str) -> None:
     demo.start(*arguments)
     status, _, errors = demo.finish()

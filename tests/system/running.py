@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A command that starts a testbed, as a person runs it."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ivshmem import artifacts
+
+SECONDS = 120.0  # longest wait for anything here
+
+
+class Command:
+    """A run of a program of the checkout, with a TMPDIR of its own."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        """What it writes goes to the folder."""
+        self._argv = [sys.executable, str(artifacts.CHECKOUT / program)]
+        # Sockets are there: pytest's folders have too long names.
+        self._scratch = tempfile.TemporaryDirectory(prefix="run-")
+        self._output = folder / "output"
+        self._errors = folder / "errors"
+        self.process: subprocess.Popen[str]
+
+    def start(self, *arguments: str, **environment: str) -> None:
+        with self._output.open("w") as output, self._errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [*self._argv, *arguments],
+                env={**os.environ, "TMPDIR": self._scratch.name, **environment},
+                stdout=output, stderr=errors, text=True)
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        self.start(*arguments, **environment)
+        return self.finish()
+
+    def finish(self) -> tuple[int, str, str]:
+        """Returns exit status, stdout and stderr."""
+        status = self.process.wait(timeout=SECONDS)
+        return status, self.output(), self._errors.read_text()
+
+    def output(self) -> str:
+        """What is on stdout so far."""
+        return self._output.read_text()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Returns the first match on stdout."""
+        found: list[re.Match[str]] = []
+
+        def look() -> bool:
+            ended = self.process.poll() is not None
+            found.extend(re.finditer(pattern, self.output(), re.MULTILINE))
+            assert found or not ended, self._errors.read_text()
+            return bool(found)
+
+        eventually(look, pattern)
+        return found[0]
+
+    def children(self) -> dict[str, int]:
+        """Process IDs of its children by the names of their programs."""
+        try:
+            return {child.name(): child.pid for child in
+                    psutil.Process(self.process.pid).children()}
+        except psutil.NoSuchProcess:
+            return {}  # one has just ended
+
+    def wait_until_stuck(self) -> dict[str, int]:
+        """Waits until server and first board run. Returns children()."""
+        eventually(lambda: len(self.children()) == 2 and
+                   "setpriv" not in self.children())
+        return self.children()
+
+    def left_over(self) -> list[Path]:
+        return list(Path(self._scratch.name).iterdir())
+
+    def kill(self) -> None:
+        """And removes what it left, too."""
+        if hasattr(self, "process"):
+            self.process.kill()
+            self.process.wait()
+        self._scratch.cleanup()
+
+
+def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:
+    """A shell script in place of QEMU."""
+    path = tmp_path_factory.mktemp("bin") / "qemu"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def eventually(condition: Callable[[], bool], what: str = "it") -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {SECONDS:g} s: {what}"
+        time.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    """Whether the process exists, and not only as a zombie."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""python/ivshmem-run as a person runs it, and as it is stopped."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from boards import if_built
+from ivshmem import Testbed, artifacts
+from ivshmem.board import BOARDS
+from ivshmem.boards import WIRINGS
+from ivshmem.memory import MIB
+from ivshmem.run import (LINUX_COMMAND, Guest, Misuse, main, parse_guest,
+                         parse_size)
+from running import SECONDS, Command, eventually, program, runs
+
+KIB = 1024
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Command]:
+    command = Command("python/ivshmem-run", tmp_path)
+    yield command
+    command.kill()
+
+
+def elf(board: str, name: str) -> str:
+    return f"{board}={artifacts.CHECKOUT}/build/firmware/{board}/{name}.elf"
+
+
+ECHO = [elf(board, "echo") for board in BOARDS]
+
+
+def gdb(port: str, *packets: str) -> bytes:
+    """Sends these to QEMU's gdbstub; returns its answer to the first."""
+    with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as stub:
+        answer = b""
+        for packet in packets:
+            checksum = sum(packet.encode()) & 0xFF
+            stub.sendall(f"+${packet}#{checksum:02x}".encode())
+            while not re.search(rb"#\w\w", answer):
+                answer += stub.recv(100)
+        if packets[-1] == "k":
+            while stub.recv(100):  # it ends
+                pass
+    return answer
+
+
+@pytest.mark.parametrize("word, guest", [
+    ("microbit=your.elf", Guest("microbit", "your.elf")),
+    ("microbit=a,b=your.elf,id=3", None),
+    ("microbit=a,your.elf,id=3", Guest("microbit", "a,your.elf", 3)),
+    ("microbit=your.elf,options=-d int,exec -s",
+     Guest("microbit", "your.elf", None, ("-d", "int,exec", "-s"))),
+    ("microbit=your.elf,id=0,options=-name 'x y',id=2",
+     Guest("microbit", "your.elf", 0, ("-name", "x y,id=2"))),
+    ("linux", Guest("linux", LINUX_COMMAND)),
+    ("linux=demo,id=65535", Guest("linux", "demo", 65535)),
+    ("linux,id=4", Guest("linux", LINUX_COMMAND, 4)),
+])
+def test_guest(word: str, guest: Guest | None) -> None:
+    if guest:
+        assert parse_guest(word) == guest
+    else:
+        with pytest.raises(Misuse):
+            parse_guest(word)
+
+
+@pytest.mark.parametrize("text, size", [
+    ("4096", 4096), ("64K", 64 * KIB), ("4m", 4 * MIB), ("1G", 1024 * MIB),
+    ("0", None), ("2K", None), ("5M", None), ("4MB", None), ("-4M", None),
+    ("", None)])
+def test_size(text: str, size: int | None) -> None:
+    if size:
+        assert parse_size(text) == size
+    else:
+        with pytest.raises(Misuse):
+            parse_size(text)
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    ([], "no guest is given: give BOARD=ELF, or --help"),
+    (["microbit"], "'microbit': give BOARD=ELF, or linux"),
+    (["mps2-an386x=your.elf"],
+     "no board 'mps2-an386x' in the table. Did you mean mps2-an386 or .*"
+     "`ivshmem-run --boards` lists all"),
+    (["raspberry=your.elf"], "no board 'raspberry' in the table. `ivshmem-run"),
+    (["microbit=your.elf,id=70000"], "id=70000 is not a peer ID, 0 to 65535"),
+    (["microbit=your.elf,name=b"], "has 'name=': it takes id= and options="),
+    (["microbit=your.elf,id=1,id=2"], "has id= twice"),
+    (["microbit=your.elf,id=1,x"], "'x' is no NAME=VALUE"),
+    (["microbit=your.elf,options='"], "options: No closing quotation"),
+    (["microbit=your.elf,id=5", "linux,id=5"], "id=5 is given twice"),
+    (["--server", "/a.sock", "microbit=your.elf,id=5"],
+     "id=5 needs a server that ivshmem-run starts: .* --socket PATH,id=5"),
+    (["--size", "5M", "linux"], "--size 5M is not a power of two"),
+    (["--vectors", "0", "linux"], "--vectors 0 is not 1 to 64"),
+    (["--timeout", "0", "linux"], "--timeout 0 is not above 0"),
+])
+def test_misuse(capsys: pytest.CaptureFixture[str], arguments: list[str],
+                complaint: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+
+    assert end.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == "" and re.search(f"error: .*{complaint}", errors), errors
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    (["microbit=/nowhere.elf"],
+     "microbit: there is no image /nowhere.elf: build it first"),
+    (["--server", "/nowhere", *ECHO], "--server /nowhere is not there: "
+     "start one with `ivshmemd -S /nowhere`, or leave out --server"),
+    (["--server", "/etc/passwd", *ECHO], "/etc/passwd is not a socket"),
+    (["--qemu", "/nowhere", *ECHO], "--qemu /nowhere: /nowhere is missing"),
+    (["--qemu", "/etc", *ECHO], "/etc/qemu-system-arm is missing or not"),
+    (["--qemu", "/bin/true", "sifive_e=/etc/passwd", *ECHO],
+     "is one program, and the boards need qemu-system-arm and "
+     "qemu-system-riscv32: give a directory"),
+])
+def test_what_is_missing(run: Command, arguments: list[str],
+                         complaint: str) -> None:
+    status, output, errors = run.run(*arguments)
+
+    assert (status, output) == (1, "")
+    assert complaint in errors
+
+
+def test_boards_are_listed(run: Command) -> None:
+    status, output, _ = run.run("--boards")
+
+    assert status == 0
+    assert [line.split()[0] for line in output.splitlines()[1:]] == [*WIRINGS]
+
+
+@pytest.mark.parametrize("first, second", [
+    BOARDS, if_built("sifive_e", "leon3_generic")])
+def test_guests_talk_until_all_have_ended(run: Command, first: str,
+                                          second: str) -> None:
+    """GDB ends them, as a program on a board cannot."""
+    boards = (first, second)
+    run.start("--gdb", *(elf(board, "demo") for board in boards))
+    for number, board in enumerate(boards):
+        run.wait_for(rf"{board} \| has peer ID {number}$")
+        run.wait_for(rf"{board} \| demo: ok id={number} peers=1 ")
+    for board in boards:
+        gdb(run.wait_for(rf"{board} \| GDB: gdb-multiarch \S+ -ex "
+                         r"'target remote 127\.0\.0\.1:(\d+)'$")[1], "?", "k")
+    status, _, errors = run.finish()
+
+    assert (status, errors) == (0, "")
+    assert run.left_over() == []
+
+
+def test_cpus_wait_for_gdb(run: Command) -> None:
+    run.start("--gdb-wait", ECHO[1])
+    port = run.wait_for(r":(\d+)'; its CPUs wait for it$")[1]
+    run.wait_for("has peer ID 0")
+
+    assert gdb(port, "?").startswith(b"+$T05")
+    assert "listening" not in run.output()
+    with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as stub:
+        stub.sendall(b"+$c#63")
+        run.wait_for("echo: listening id=0")
+
+
+def test_linux_ends_by_itself(run: Command) -> None:
+    """And is given the same memory."""
+    run.start("--size", "64K", "linux=ivshmem info,id=9")
+    status, output, errors = run.finish()
+
+    assert (status, errors) == (0, "")
+    assert re.search(r"linux \| own ID 9$", output, re.MULTILINE)
+    assert re.search(r"linux \| memory 65536 bytes$", output, re.MULTILINE)
+
+
+def test_peer_ids_and_interruption(run: Command) -> None:
+    """With more guests than colours."""
+    run.start(f"{ECHO[0]},id=7", ECHO[1], f"{ECHO[1]},id=65535", ECHO[1])
+    for name, own_id in (("lm3s6965evb", 7), ("mps2-an385", 0),
+                         ("mps2-an385.2", 65535), ("mps2-an385.3", 1)):
+        run.wait_for(rf"{name} \| has peer ID {own_id}$")
+        run.wait_for(rf"{name} \| echo: listening id={own_id}$")
+    children = run.children()
+
+    run.process.send_signal(signal.SIGINT)
+    status, _, errors = run.finish()
+
+    assert status == 130
+    assert "ivshmem-run: stopped by SIGINT" in errors
+    assert not any(map(runs, children.values()))
+    assert run.left_over() == []
+
+
+@pytest.mark.parametrize("victim", ["ivshmemd", "mps2-an385"])
+def test_death_of_a_part_is_told(run: Command, victim: str) -> None:
+    run.start(ECHO[1])
+    run.wait_for("echo: listening")
+    children = run.children()
+    server = children["ivshmemd"]
+    qemu, = set(children.values()) - {server}
+
+    os.kill(server if victim == "ivshmemd" else qemu, signal.SIGKILL)
+    status, _, errors = run.finish()
+
+    assert status == 1
+    assert f"{victim} was killed by SIGKILL" in errors
+    assert not runs(server) and not runs(qemu)
+    assert run.left_over() == []
+
+
+def test_qemu_that_does_not_start(run: Command) -> None:
+    status, _, errors = run.run(ECHO[0], f"{ECHO[1]},options=-nonsense")
+
+    assert status == 1
+    assert "mps2-an385 ended with status 1:" in errors
+    assert "-nonsense: invalid option" in errors
+    assert run.left_over() == []
+
+
+def test_qemu_without_the_device(
+        run: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
+    status, _, errors = run.run("--qemu", program(
+        tmp_path_factory, "echo \"qemu: -device ivshmem-flat: 'ivshmem-flat' "
+        "is not a valid device model name\" >&2; exit 1"), ECHO[1])
+
+    assert status == 1
+    assert "this QEMU has no ivshmem-flat for the command line" in errors
+
+
+def test_time_limit(run: Command) -> None:
+    status, _, errors = run.run("--timeout", "0.5", *ECHO)
+
+    assert status == 1
+    assert ("after the 0.5 s of --timeout these still run: lm3s6965evb, "
+            "mps2-an385") in errors
+    assert run.left_over() == []
+
+
+def test_server_of_ones_own(bed: Testbed, run: Command) -> None:
+    """Which stays, as its other clients do."""
+    server = bed.server(size=64 * KIB, vectors=2)
+    peer = bed.peer(server, 2)
+    run.start("--server", os.path.relpath(server.socket), "--size", "64K",
+              "--vectors", "2", ECHO[1])
+    peer.wait_for_peer(1, bed.remaining())
+    run.wait_for("echo: listening id=1")
+    assert list(run.children()) == [artifacts.qemu_system("arm").name[:15]]
+
+    server.memory.set_words(0, peer.id << 16 | 1)
+    peer.ring(1)
+    peer.wait_for_doorbells(SECONDS, vector=1)
+
+    run.process.terminate()
+    assert run.finish()[0] == 128 + signal.SIGTERM
+    peer.wait_for_departure(1, bed.remaining())
+
+
+def test_server_that_has_gone(run: Command, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+    status, _, errors = run.run("--server", str(tmp_path / "socket"), *ECHO)
+
+    assert status == 1
+    assert f"{tmp_path}/socket: its server has gone: start one" in errors
+
+
+def test_wrong_size(bed: Testbed, run: Command) -> None:
+    status, _, errors = run.run(
+        "--server", str(bed.server(size=64 * KIB).socket), ECHO[1])
+
+    assert status == 1
+    assert "shmem-size is 4194304 bytes, but server's shared memory has 65536" \
+        in errors
+
+
+def test_printed_command_lines_work(bed: Testbed, run: Command) -> None:
+    server = bed.server(vectors=2)
+    status, output, errors = run.run(
+        "--print", "--server", str(server.socket), "--vectors", "2", "--gdb",
+        f"{ECHO[1]},options=-name 'a b'", "linux")
+
+    assert (status, errors) == (0, "")
+    board, linux = output.split("\n\n")
+    assert "-device ivshmem-doorbell,chardev=iv,vectors=2" in linux
+    assert "-gdb tcp:127.0.0.1:1235" in linux
+    assert shlex.split(board)[-5:] == [
+        "-name", "a b", "-gdb", "tcp:127.0.0.1:1234", "-nographic"]
+    # So that nothing else has the port
+    qemu = bed.program("printed", [
+        "sh", "-c", f"exec {board.replace(':1234', ':0')}"])
+    qemu.expect_error("terminating on signal 15")
+    bed.wait("the board to listen", lambda: qemu.said("echo: listening id=0"))
+
+
+def test_printed_server_accepts_its_options(run: Command) -> None:
+    status, output, _ = run.run("--print", "--size", "64K", "--vectors", "3",
+                                f"{ECHO[0]},id=5", ECHO[1])
+
+    server, first, second = output.split("\n\n")
+    assert status == 0
+    assert ("-S /tmp/ivshmem_socket -l 65536 -n 3 "
+            "--socket=/tmp/ivshmem_socket-5,id=5") in server
+    assert "socket,path=/tmp/ivshmem_socket-5,id=" in first
+    assert "socket,path=/tmp/ivshmem_socket,id=" in second
+    assert ("nvic/unnamed-gpio-in[29];nvic/unnamed-gpio-in[27];"
+            "nvic/unnamed-gpio-in[26],") in first
+    subprocess.run([*shlex.split(server), "--version"], check=True,
+                   stdout=subprocess.DEVNULL, timeout=SECONDS)
