@@ -139,7 +139,8 @@ static void load_device(void)
             program[length] = '\0';
         }
         refuse("%s is not the build of QEMU that this was made for, %s.\n"
-               "If the package has changed since, run 'make qemu QEMU=stock' again. "
+               "If the package has changed since, run 'make qemu QEMU=stock' again, "
+               "then 'make install' if this is installed. "
                "Preload it into nothing else: qemu-system-arm beside it "
                "does that.", program, PACKAGE);
     }
