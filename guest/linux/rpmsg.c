@@ -23,6 +23,9 @@
 #define BOARD_MEMORY 0x60000000u
 #define LOOK_MS 10
 
+/* The link's buffers in each direction: each side always finds one free. */
+#define WINDOW_MAX 32u
+
 static const char usage[] =
     "Usage: ivshmem-rpmsg [OPTION...] COMMAND SERVICE\n"
     "\n"
@@ -39,6 +42,9 @@ static const char usage[] =
     "                        0000:00:01.0 (default: the first ivshmem)\n"
     "  -m, --memory ADDRESS  where the board sees the shared memory (default:\n"
     "                        0x60000000)\n"
+    "  -s, --size BYTES      of each message of ping, 1 to 496 (default: all in turn)\n"
+    "  -w, --window COUNT    how many messages of ping are under way at a time, 1 to\n"
+    "                        32 (default: 1)\n"
     "  -t, --timeout SECONDS how long to wait for the board, and for each answer\n"
     "                        (default: 60)\n"
     "  -h, --help            show this help\n"
@@ -65,6 +71,19 @@ __attribute__((noreturn)) static void misused(void)
 static uint64_t number(const char *what, const char *argument, uint64_t most)
 {
     return parse_number("ivshmem-rpmsg", what, argument, most);
+}
+
+static unsigned number_above_0(const char *what, const char *argument,
+                               unsigned most)
+{
+    unsigned value = (unsigned)number(what, argument, most);
+
+    if (value == 0) {
+        fprintf(stderr, "ivshmem-rpmsg: %s is '%s', not 1 to %u\n", what,
+                argument, most);
+        misused();
+    }
+    return value;
 }
 
 static int64_t now_ns(void)
@@ -108,47 +127,71 @@ static bool has_restarted(void)
  */
 
 struct ping {
-    unsigned char sent[RPMSG_LINK_MESSAGE_MAX];
-    size_t length;
-    bool is_answered;
+    size_t size;        /* of each message, or 0 for all sizes in turn */
+    unsigned window;    /* messages that may be under way */
+    unsigned sent, answered;
+    int64_t *times;     /* when a message was sent, then how long it took */
 };
+
+static size_t make_message(const struct ping *ping, unsigned message,
+                           unsigned char data[RPMSG_LINK_MESSAGE_MAX])
+{
+    size_t length = ping->size > 0 ? ping->size
+                                   : 1 + message % RPMSG_LINK_MESSAGE_MAX;
+
+    for (size_t i = 0; i < length; i++) {
+        data[i] = (unsigned char)(message + i);
+    }
+    return length;
+}
 
 static void ping_answered(void *context, const void *data, size_t length)
 {
     struct ping *ping = context;
+    unsigned char expected[RPMSG_LINK_MESSAGE_MAX];
 
-    if (length != ping->length || memcmp(data, ping->sent, length) != 0) {
+    if (ping->answered == ping->sent) {
+        fail("a message came that is no answer");
+    }
+    if (length != make_message(ping, ping->answered, expected) ||
+        memcmp(data, expected, length) != 0) {
         fail("a message came back different");
     }
-    ping->is_answered = true;
+    ping->times[ping->answered] = now_ns() - ping->times[ping->answered];
+    ping->answered++;
 }
 
-/* Sends a message until it comes back. Returns how long that took, in ns. */
-static int64_t ping_once(struct ping *ping, unsigned message)
+static void ping_send(struct ping *ping)
 {
-    int64_t start = now_ns();
+    unsigned char data[RPMSG_LINK_MESSAGE_MAX];
+    size_t length = make_message(ping, ping->sent, data);
 
-    ping->length = 1 + message % RPMSG_LINK_MESSAGE_MAX;
-    for (size_t i = 0; i < ping->length; i++) {
-        ping->sent[i] = (unsigned char)(message + i);
-    }
-    ping->is_answered = false;
-    if (rpmsg_link_send(&link_to_board, ping->sent, ping->length,
-                        timeout_ms) < 0) {
+    ping->times[ping->sent] = now_ns();
+    ping->sent++;
+    if (rpmsg_link_send(&link_to_board, data, length, timeout_ms) < 0) {
         fail(link_to_board.error);
     }
-    while (!ping->is_answered) {
+}
+
+static void exchange(struct ping *ping, unsigned count)
+{
+    while (ping->answered < count) {
         if (has_restarted()) {
-            return ping_once(ping, message);
+            ping->sent = ping->answered; /* the others are lost */
         }
-        if (now_ns() - start > (int64_t)timeout_ms * 1000000) {
-            fail("a message did not come back in time");
+        while (ping->sent < count &&
+               ping->sent - ping->answered < ping->window) {
+            ping_send(ping);
         }
         if (rpmsg_link_serve(&link_to_board, LOOK_MS) < 0) {
             fail(link_to_board.error);
         }
+        if (ping->answered < ping->sent &&
+            now_ns() - ping->times[ping->answered] >
+            (int64_t)timeout_ms * 1000000) {
+            fail("a message did not come back in time");
+        }
     }
-    return now_ns() - start;
 }
 
 static int compare(const void *a, const void *b)
@@ -158,28 +201,27 @@ static int compare(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-static void ping(const char *service, unsigned count)
+static void ping(const char *service, unsigned count, size_t size,
+                 unsigned window)
 {
-    struct ping ping;
-    int64_t *times = calloc(count + 1u, sizeof(*times));
+    struct ping ping = { .size = size, .window = window };
     int64_t start;
     double seconds;
 
-    if (times == NULL) {
+    ping.times = calloc(count, sizeof(*ping.times));
+    if (ping.times == NULL) {
         fail("no memory for the times: choose a smaller COUNT");
     }
     open_link(service, ping_answered, &ping);
     start = now_ns();
-    for (unsigned i = 0; i < count; i++) {
-        times[i] = ping_once(&ping, i);
-    }
+    exchange(&ping, count);
     seconds = (double)(now_ns() - start) / 1e9;
-    qsort(times, count, sizeof(*times), compare);
+    qsort(ping.times, count, sizeof(*ping.times), compare);
     printf("%u of %u messages came back in %.1f s: %.0f messages a second, "
            "there and back %.0f us (median), %.0f us (99 %%)\n", count, count,
-           seconds, count / seconds, (double)times[count / 2] / 1e3,
-           (double)times[count - 1 - count / 100] / 1e3);
-    free(times);
+           seconds, count / seconds, (double)ping.times[count / 2] / 1e3,
+           (double)ping.times[count - 1 - count / 100] / 1e3);
+    free(ping.times);
 }
 
 /*
@@ -266,16 +308,18 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         { "device", required_argument, NULL, 'd' },
         { "memory", required_argument, NULL, 'm' },
+        { "size", required_argument, NULL, 's' },
+        { "window", required_argument, NULL, 'w' },
         { "timeout", required_argument, NULL, 't' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     const char *address = NULL, *command, *service;
-    unsigned count = 0;
+    unsigned count = 0, size = 0, window = 1;
     int option;
 
     link_to_board.board_memory = BOARD_MEMORY;
-    while ((option = getopt_long(argc, argv, "+d:m:t:h", options,
+    while ((option = getopt_long(argc, argv, "+d:m:s:w:t:h", options,
                                  NULL)) != -1) {
         switch (option) {
         case 'd':
@@ -283,6 +327,12 @@ int main(int argc, char **argv)
             break;
         case 'm':
             link_to_board.board_memory = number("ADDRESS", optarg, UINT32_MAX);
+            break;
+        case 's':
+            size = number_above_0("BYTES", optarg, RPMSG_LINK_MESSAGE_MAX);
+            break;
+        case 'w':
+            window = number_above_0("COUNT", optarg, WINDOW_MAX);
             break;
         case 't':
             timeout_ms = (int)number("SECONDS", optarg, INT_MAX / 1000) * 1000;
@@ -309,7 +359,7 @@ int main(int argc, char **argv)
         fail(dev.error);
     }
     if (strcmp(command, "ping") == 0) {
-        ping(service, count > 0 ? count : PING_COUNT);
+        ping(service, count > 0 ? count : PING_COUNT, size, window);
     } else if (strcmp(command, "echo") == 0) {
         echo(service, count > 0 ? count : UINT_MAX);
     } else if (strcmp(command, "console") == 0 && count == 0) {

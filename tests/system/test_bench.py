@@ -18,6 +18,7 @@ import doorbell
 import memory
 import reference
 import ringing
+import rpmsg
 from ivshmem import TestbedError, artifacts, eventfd
 from many_peers import room_for
 
@@ -41,6 +42,9 @@ PEERS_MOST = 3
 # row, nothing makes up for the last one.
 RINGS = 1000
 ROWS = 100
+
+# Times the messages that Ethernet takes there and back. Usual are 3 to 10.
+ETHERNET_LEAST = 1
 
 # Times the speed of the board's RAM. Usual is 1.
 MEMORY_LEAST = 0.5
@@ -175,3 +179,15 @@ def test_shared_memory_beside_ram() -> None:
                speeds[memory.RAM[kind]] for kind in memory.KINDS):
             return
     pytest.fail(f"MB/s: {tries}")
+
+
+@pytest.mark.speed
+def test_rpmsg_beside_ethernet() -> None:
+    """Each message comes back as it was, and sooner."""
+    tries = []
+    for _ in range(TRIES):
+        ours, ethernet = rpmsg.by_rpmsg(1), rpmsg.by_ethernet(1)
+        tries.append([ours[size] / ethernet[size] for size in rpmsg.SIZES])
+        if min(tries[-1]) > ETHERNET_LEAST:
+            return
+    pytest.fail(f"times the rates of Ethernet: {tries}")

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sends back the messages of uart-call.c: see messages.h. */
+
+#include "messages.h"
+
+int main(void)
+{
+    echo(&uart_carrier);
+}
