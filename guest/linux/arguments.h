@@ -10,11 +10,12 @@
 #include <stdlib.h>
 
 /*
- * Returns an argument, a number in C's notation.  If it is none or exceeds most,
- * ends the program with status 2 and says so.
+ * Returns an argument, a number in C's notation.  If it is none, or not within
+ * least and most, ends the program with status 2 and says so.
  */
-static inline uint64_t parse_number(const char *program, const char *what,
-                                    const char *argument, uint64_t most)
+static inline uint64_t parse_number_from(const char *program, const char *what,
+                                         const char *argument, uint64_t least,
+                                         uint64_t most)
 {
     char *end;
     uint64_t value;
@@ -22,12 +23,18 @@ static inline uint64_t parse_number(const char *program, const char *what,
     errno = 0;
     value = strtoull(argument, &end, 0);
     if (errno != 0 || end == argument || *end != '\0' || argument[0] == '-' ||
-        value > most) {
-        fprintf(stderr, "%s: %s '%s' must be a number from 0 to %" PRIu64
-                "\n", program, what, argument, most);
+        value < least || value > most) {
+        fprintf(stderr, "%s: %s '%s' must be a number from %" PRIu64
+                " to %" PRIu64 "\n", program, what, argument, least, most);
         exit(2);
     }
     return value;
+}
+
+static inline uint64_t parse_number(const char *program, const char *what,
+                                    const char *argument, uint64_t most)
+{
+    return parse_number_from(program, what, argument, 0, most);
 }
 
 #endif /* ARGUMENTS_H */

@@ -149,12 +149,24 @@ static void look_at_rings(struct rpmsg_link *link)
     virtqueue_notification(link->vrings[1].vq);
 }
 
+/* Two hosts would take each other's messages. */
+static int check_name(struct rpmsg_link *link)
+{
+    uint16_t id = ivshmem_names_id(link->own);
+
+    if (id != ivshmem_flat_own_id(&link->dev->shm)) {
+        return fail(link, "peer %u has entered the name 'host', too, and has the "
+                    "link: end one of the two", id);
+    }
+    return 0;
+}
+
 static int wait_for_doorbell(struct rpmsg_link *link, int timeout)
 {
     if (ivshmem_pci_wait(link->dev, timeout) < 0 && errno != ETIMEDOUT) {
         return fail(link, "%s", link->dev->error);
     }
-    return 0;
+    return check_name(link);
 }
 
 int rpmsg_link_serve(struct rpmsg_link *link, int timeout)
@@ -207,6 +219,9 @@ static int meet(struct rpmsg_link *link, int64_t end)
     }
     link->peer_start = ivshmem_names_start(link->peer);
     for (;;) {
+        if (check_name(link) < 0) {
+            return -1;
+        }
         if (rpmsg_link_is_lost(link)) {
             link->peer_start = ivshmem_names_start(link->peer);
             has_cleared = false;

@@ -76,14 +76,7 @@ static uint64_t number(const char *what, const char *argument, uint64_t most)
 static unsigned number_above_0(const char *what, const char *argument,
                                unsigned most)
 {
-    unsigned value = (unsigned)number(what, argument, most);
-
-    if (value == 0) {
-        fprintf(stderr, "ivshmem-rpmsg: %s is '%s', not 1 to %u\n", what,
-                argument, most);
-        misused();
-    }
-    return value;
+    return (unsigned)parse_number_from("ivshmem-rpmsg", what, argument, 1, most);
 }
 
 static int64_t now_ns(void)
@@ -350,6 +343,10 @@ int main(int argc, char **argv)
     }
     command = argv[optind];
     service = argv[optind + 1];
+    if (argc - optind == 3 && strcmp(command, "console") == 0) {
+        fputs("ivshmem-rpmsg: 'console' takes no COUNT\n", stderr);
+        misused();
+    }
     if (argc - optind == 3) {
         count = (unsigned)number("COUNT", argv[optind + 2], UINT_MAX - 1);
     }
@@ -362,7 +359,7 @@ int main(int argc, char **argv)
         ping(service, count > 0 ? count : PING_COUNT, size, window);
     } else if (strcmp(command, "echo") == 0) {
         echo(service, count > 0 ? count : UINT_MAX);
-    } else if (strcmp(command, "console") == 0 && count == 0) {
+    } else if (strcmp(command, "console") == 0) {
         console(service);
     } else {
         fprintf(stderr, "ivshmem-rpmsg: there is no command '%s'\n", command);

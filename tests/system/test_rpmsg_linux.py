@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ivshmem-rpmsg, the host in Linux, with bare metal as the remote: its commands,
+and what it says when something is wrong.
+
+guest/examples/rpmsg-echo.c sends back what it gets, guest/tests/rpmsg-talk.c sends
+first.
+"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ivshmem import Testbed, artifacts
+from ivshmem.board import BOARDS, Board
+from ivshmem.linux import LinuxGuest
+from ivshmem.server import IvshmemServer
+
+pytestmark = [
+    pytest.mark.zephyr,
+    pytest.mark.bed_seconds(240.0),
+    pytest.mark.skipif(
+        not (artifacts.CHECKOUT / "build/linux/ivshmem-rpmsg").exists(),
+        reason="RPMsg on Linux needs open-amp and libmetal of a Zephyr "
+        "workspace: see scripts/build-rpmsg"),
+]
+
+BOARD = BOARDS[1]
+ALL_CAME_BACK = "^rpmsg-talk: 2000 messages came back$"
+POWERS_OFF = "^init: powers off$"
+
+
+def start_board(bed: Testbed, server: IvshmemServer, program: str,
+                board: str = BOARD) -> Board:
+    running = bed.board(board, program, server)
+    # Its QEMU may hear of the host later than the board, which rings again.
+    running.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
+                         most=100, least=0)
+    return running
+
+
+def start_linux(bed: Testbed, server: IvshmemServer,
+                *commands: str) -> LinuxGuest:
+    return bed.linux(" ; ".join(
+        f"ivshmem-rpmsg {command}" for command in commands), server)
+
+
+def start_failing_linux(bed: Testbed, server: IvshmemServer,
+                        *commands: str) -> LinuxGuest:
+    linux = start_linux(bed, server, *commands)
+    linux.FAILURE = re.compile("panic")
+    return linux
+
+
+def wait_powers_off(bed: Testbed, linux: LinuxGuest) -> None:
+    bed.wait("Linux to end", lambda: linux.said(POWERS_OFF))
+
+
+def check_said(linux: LinuxGuest, *messages: str, status: int = 1) -> None:
+    """Each of the commands failed, and said this."""
+    said = [match[1] for match in linux.matches("^ivshmem-rpmsg: (.*)")]
+    assert len(said) == len(messages), said
+    for line, message in zip(said, messages):
+        assert re.fullmatch(message, line)
+    assert linux.count(f"^init: ivshmem-rpmsg ended with status {status}$") == (
+        len(messages))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_echo(bed: Testbed, board: str) -> None:
+    server = bed.server()
+    talker = start_board(bed, server, "rpmsg-talk", board)
+    linux = start_linux(bed, server, "echo talk 2000")
+
+    wait_powers_off(bed, linux)
+
+    assert linux.said("^sent back 2000 messages$")
+    bed.wait("the board to have them all", lambda: talker.said(ALL_CAME_BACK))
+
+
+def reset(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
+    board.qmp.command("system_reset")
+    return board
+
+
+def replace(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
+    board.hold()
+    board.stop()
+    return start_board(bed, server, "rpmsg-talk")
+
+
+@pytest.mark.parametrize("restart", [reset, replace])
+def test_echo_when_the_board_restarts(
+        bed: Testbed,
+        restart: Callable[[Testbed, Board, IvshmemServer], Board]) -> None:
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-talk")
+    linux = start_linux(bed, server, "echo talk")
+    bed.wait("messages", lambda: board.said("^rpmsg-talk: 500 messages"))
+    before = 0 if restart is replace else board.count(ALL_CAME_BACK)
+
+    board = restart(bed, board, server)
+
+    bed.wait("all messages", lambda: board.count(ALL_CAME_BACK) > before)
+    assert linux.count("^the board has restarted$") == 1
+    assert linux.count("^linked with 'talk'$") == 2
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_ping_of_a_size_and_a_window(bed: Testbed, board: str) -> None:
+    server = bed.server()
+    start_board(bed, server, "rpmsg-echo", board)
+    linux = start_linux(bed, server, "ping echo 1000", "-w 32 ping echo 1000",
+                        "-s 1 ping echo 100", "-s 496 -w 32 ping echo 1000")
+
+    wait_powers_off(bed, linux)
+
+    assert [match[1] for match in linux.matches(
+        r"^(\d+ of \d+) messages came back in ")] == [
+            f"{count} of {count}" for count in (1000, 1000, 100, 1000)]
+
+
+def test_console(bed: Testbed) -> None:
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-echo")
+    linux = start_linux(bed, server, "console echo")
+
+    for link in (1, 2):
+        bed.wait("the link", lambda: linux.count("^linked with") == link)
+        linux.type(f"hello, board {link}")
+        # Once as it is typed, once as it comes back
+        bed.wait("the answer",
+                 lambda: linux.count(f"^hello, board {link}$") == 2)
+        board.qmp.command("system_reset")
+
+
+def test_nobody_there(bed: Testbed) -> None:
+    server = bed.server()
+    linux = start_failing_linux(bed, server, *(
+        f"-t 1 {command} echo" for command in ("ping", "echo", "console")))
+
+    wait_powers_off(bed, linux)
+
+    check_said(linux, *3 * ["no board has entered the name 'remote'"])
+
+
+def test_service_that_is_not_announced(bed: Testbed) -> None:
+    server = bed.server()
+    start_board(bed, server, "rpmsg-echo")
+    linux = start_failing_linux(bed, server, *(
+        f"-t 2 {command} song" for command in ("ping", "echo", "console")))
+
+    wait_powers_off(bed, linux)
+
+    check_said(linux, *3 * [
+        "peer 0, the board, does not announce the service 'song'"])
+
+
+def test_board_that_left_its_name(bed: Testbed) -> None:
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-echo")
+    bed.wait("the board to wait", lambda: board.said("waits for the host"))
+    board.stop()
+    linux = start_failing_linux(bed, server, "-t 2 ping echo")
+
+    wait_powers_off(bed, linux)
+
+    check_said(linux, "peer 0, the board, does not meet for a session")
+
+
+def test_board_that_stops_answering(bed: Testbed) -> None:
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-echo")
+    linux = start_failing_linux(bed, server, "-t 3 ping echo 1000000")
+    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+
+    board.qmp.command("stop")
+    wait_powers_off(bed, linux)
+
+    check_said(linux, "a message did not come back in time")
+
+
+def test_two_hosts(bed: Testbed) -> None:
+    """The one that starts later has the board, and the other one says so."""
+    server = bed.server()
+    start_board(bed, server, "rpmsg-echo")
+    first = start_failing_linux(bed, server, "ping echo 1000000")
+    bed.wait("the first one's link", lambda: first.said("^linked with"))
+    second = start_linux(bed, server, "ping echo 1000")
+
+    wait_powers_off(bed, second)
+    wait_powers_off(bed, first)
+
+    assert second.said("^1000 of 1000 messages came back in ")
+    check_said(first, "peer 2 has entered the name 'host', too, and has the link: "
+               "end one of the two")
+
+
+def test_wrong_commands(bed: Testbed) -> None:
+    server = bed.server()
+    linux = start_failing_linux(
+        bed, server, "-s 497 ping echo", "-w 0 ping echo", "ping", "sing echo",
+        "console echo 3")
+
+    wait_powers_off(bed, linux)
+
+    check_said(
+        linux, "BYTES '497' must be a number from 1 to 496",
+        "COUNT '0' must be a number from 1 to 32",
+        "COMMAND and SERVICE are needed", "there is no command 'sing'",
+        "'console' takes no COUNT", status=2)
