@@ -150,6 +150,26 @@ def test_readme_has_a_manifest_for_west() -> None:
     assert re.search("^ +revision: main$", manifest, re.MULTILINE)
 
 
+@pytest.mark.parametrize("board, program", product(BOARDS, ("demo", "plain")))
+def test_user_mode_gets_the_memory_by_the_snippet_alone(board: str,
+                                                        program: str) -> None:
+    """And there only on the board that has user mode."""
+    config = artifacts.zephyr(board, program).with_name(".config").read_text()
+
+    is_on = "\nCONFIG_IVSHMEM_FLAT_MPU_REGIONS=y\n" in config
+    assert is_on == (board == "mps2-an385" and program == "plain")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_window_is_the_same_on_each_board(board: str) -> None:
+    """Programs that place something at its end meet there."""
+    devicetree = artifacts.zephyr(board, "plain").with_name(
+        "zephyr.dts").read_text()
+
+    assert re.search(rf"reg = < 0x400ff000 0x10 >, < 0x60000000 "
+                     f"{WINDOW_BYTES:#x} >;", devicetree)
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_snippet_leaves_the_parents_of_its_samples_nodes(board: str) -> None:
     """A board may have a /pcie0 of its own, with more in it."""

@@ -2,7 +2,6 @@
 """Zephyr programs as Zephyr's own target "run" starts them."""
 
 import re
-import shlex
 import subprocess
 
 from ivshmem import Testbed, artifacts
@@ -16,14 +15,17 @@ def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
 
 
 def run_command(board: str, program: str) -> list[str]:
-    """What Zephyr's target "run" gives QEMU, for the image that is tested."""
+    """What Zephyr's target "run" gives QEMU, for the image that is tested: as the
+    shell that ninja calls takes it apart."""
     image = artifacts.zephyr(board, program)
     commands = subprocess.run(
         ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
         check=True, capture_output=True, text=True).stdout
     command, = re.findall(r"&& \S*qemu-system-arm (.*)$", commands,
                           re.MULTILINE)
-    return shlex.split(command)
+    return subprocess.run(
+        ["sh", "-c", f"printf '%s\\0' {command}"],
+        check=True, capture_output=True, text=True).stdout.split("\0")[:-1]
 
 
 def run(bed: Testbed, board: str, program: str,
