@@ -112,6 +112,18 @@ static inline uint16_t ivshmem_names_id(const struct ivshmem_name *entry)
     return (uint16_t)(__atomic_load_n(&entry->id, __ATOMIC_ACQUIRE) - 1);
 }
 
+/*
+ * Whether an entry is this guest's. It no longer is when the server has restarted and
+ * brought new memory or another ID: enter the name again then, and meet. A count of
+ * starts that was taken before means nothing.
+ */
+static inline bool ivshmem_names_holds(const struct ivshmem_name *entry,
+                                       const char *name, uint16_t id)
+{
+    return __atomic_load_n(&entry->id, __ATOMIC_ACQUIRE) == id + 1u &&
+           ivshmem_names_is(entry, name);
+}
+
 /* Which start this is: keep it, and ask whether the peer has restarted. */
 static inline uint32_t ivshmem_names_start(const struct ivshmem_name *entry)
 {

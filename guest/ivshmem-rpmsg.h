@@ -23,8 +23,8 @@
  *
  * Call ivshmem_rpmsg_poll() after each doorbell of the link's vector, and by a
  * timer, some 10 to 100 times each second: no doorbell tells that the host has
- * started or restarted.  Whoever starts first, and however often either end
- * restarts, the two meet again, by the rules of ivshmem-names.h.
+ * started or restarted.  Either end may start first, and restart at any time: the two
+ * meet again, by the rules of ivshmem-names.h.
  *
  * The link takes 64 KiB of the shared memory, at the same offset on both ends:
  *
@@ -161,8 +161,8 @@ static inline void ivshmem_rpmsg_ring_host(const struct ivshmem_rpmsg *link)
 }
 
 /*
- * The next descriptor that the host has made available, of which this end has
- * used so many.  Returns false if there is none.
+ * The next descriptor that the host has made available, when this end has used
+ * this number of them.  Returns false if there is none.
  */
 static inline bool
 ivshmem_rpmsg_next(const volatile struct ivshmem_rpmsg_vring *vring,
@@ -303,7 +303,8 @@ static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
 static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
 {
     if (link->own == NULL ||
-        ivshmem_names_id(link->own) != ivshmem_flat_own_id(link->shm)) {
+        !ivshmem_names_holds(link->own, link->own_name,
+                             ivshmem_flat_own_id(link->shm))) {
         ivshmem_rpmsg_enter(link);
     }
     if (link->peer == NULL || ivshmem_names_restarted(link->peer, link->start)) {

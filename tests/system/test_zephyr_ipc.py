@@ -10,17 +10,22 @@ from itertools import product
 
 import pytest
 
+from boards import expect_returns, returning_device
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, flat_device
 from ivshmem.process import Process, TestbedError
 from ivshmem.server import IvshmemServer
 from ivshmem.zephyr import ZephyrBoard
+from rpmsg_host import CLEAN, CLOSED, STARTS, Name
 from zephyr_run import run, wait_said
 
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 
 HOST, REMOTE = "host", "remote"
 ALL_CAME_BACK = "^echo: 1000 of 1000 messages came back$"
+
+# Where a session is in the shared memory: offset and bytes
+SESSION = {"icmsg": (0x30000, 0x1000), "rpmsg": (0x10000, 0x10000)}
 
 pairs = pytest.mark.parametrize("host, remote", list(product(BOARDS, BOARDS)))
 kinds = pytest.mark.parametrize("kind", ["icmsg", "rpmsg"])
@@ -98,6 +103,15 @@ def echo(bed: Testbed, kind: str, host: str, remote: str,
     return server, host_end, remote_end
 
 
+def check_met(server: IvshmemServer) -> None:
+    """Each end has closed and cleared what there was, for this start of the
+    other one."""
+    names = [Name(server.memory, name) for name in (HOST, REMOTE)]
+    for own, peer in (names, names[::-1]):
+        assert own.find() and peer.find()
+        assert own[CLOSED] == own[CLEAN] == peer[STARTS]
+
+
 @kinds
 @pairs
 def test_echo(bed: Testbed, kind: str, host: str, remote: str) -> None:
@@ -141,6 +155,7 @@ def test_either_end_restarts(bed: Testbed, kind: str, host: str, remote: str,
         before = 0 if restart is new_machine else host_end.count(ALL_CAME_BACK)
         host_end = restart(bed, host_end, host, f"{kind}_echo_host", server)
         wait_count(bed, host_end, ALL_CAME_BACK, before + 1)
+        check_met(server)
 
 
 @kinds
@@ -172,12 +187,13 @@ def test_an_end_restarts_in_the_middle(bed: Testbed, kind: str, host: str,
 @pytest.mark.parametrize("who", [HOST, REMOTE])
 def test_an_end_restarts_while_the_other_is_held(
         bed: Testbed, kind: str, host: str, remote: str, who: str) -> None:
-    """The one that goes on still has its session open when the new one comes, which
-    has to wait for it."""
+    """The one that goes on still has its session open when the new one starts. Until
+    it has closed it, the new one opens and clears nothing."""
     server, host_end, remote_end = echo(bed, kind, host, remote)
     held = remote_end if who == HOST else host_end
 
     held.qmp.command("stop")
+    session = server.memory.read(*SESSION[kind])
     if who == HOST:
         host_end = new = new_machine(bed, host_end, host, f"{kind}_echo_host",
                                      server)
@@ -187,9 +203,36 @@ def test_an_end_restarts_while_the_other_is_held(
     before = host_end.count(ALL_CAME_BACK)
     wait_count(bed, new, "^echo: [a-z]+ waits for the other end$")
     new.check_idle()
+    assert server.memory.read(*SESSION[kind]) == session
+    assert not new.said("^echo: linked$")
     held.qmp.command("cont")
 
     wait_count(bed, host_end, ALL_CAME_BACK, before + 1)
+    check_met(server)
+
+
+@kinds
+@pairs
+def test_server_returns_with_new_memory(bed: Testbed, kind: str, host: str,
+                                        remote: str) -> None:
+    """The names are not there, and counts of starts begin anew. The second time the
+    boards have other IDs, too, as a peer has joined before them."""
+    server = bed.server()
+    host_end, remote_end = (
+        bed.zephyr(board, image(board, f"{kind}_echo_{end}"), server,
+                   returning_device(board, server.socket))
+        for end, board in ((HOST, host), (REMOTE, remote)))
+    for board in (host_end, remote_end):
+        expect_returns(board, 2)
+    wait_count(bed, host_end, ALL_CAME_BACK)
+
+    for returns in (1, 2):
+        server.stop()
+        server = bed.server(socket=server.socket)
+        if returns == 2:
+            bed.peer(server)
+        wait_count(bed, host_end, ALL_CAME_BACK, returns + 1)
+        check_met(server)
 
 
 @pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])

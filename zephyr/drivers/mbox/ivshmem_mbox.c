@@ -68,6 +68,7 @@ struct ivshmem_mbox_data {
 	/* With a name only */
 	struct ivshmem_name *names;
 	struct ivshmem_name *own;
+	bool meets; /* ivshmem_mbox_meet() enters the name from the first call on */
 	uint32_t met;
 };
 
@@ -102,6 +103,16 @@ static int enter_name(const struct device *dev)
 	}
 
 	return 0;
+}
+
+/* The server may have restarted, with new memory or another ID for this guest. */
+static bool is_entered(const struct device *dev)
+{
+	const struct ivshmem_mbox_config *config = dev->config;
+	struct ivshmem_mbox_data *data = dev->data;
+
+	return data->own != NULL && ivshmem_names_holds(data->own, config->own_name,
+							ivshmem_get_id(config->ivshmem));
 }
 
 /* The peer's ID, or a negative error */
@@ -274,6 +285,7 @@ static void listen(void *device, void *unused1, void *unused2)
 	const struct device *dev = device;
 	const struct ivshmem_mbox_config *config = dev->config;
 	struct ivshmem_mbox_data *data = dev->data;
+	bool is_over;
 
 	ARG_UNUSED(unused1);
 	ARG_UNUSED(unused2);
@@ -281,6 +293,11 @@ static void listen(void *device, void *unused1, void *unused2)
 	while (true) {
 		(void)k_poll(data->events, config->vectors, K_FOREVER);
 
+		/* A doorbell also tells that the server has restarted */
+		if (config->peer == PEER_NAME && !data->meets && !is_entered(dev)) {
+			(void)enter_name(dev);
+		}
+		is_over = ivshmem_mbox_server_restarted(dev);
 		for (uint16_t vector = 0; vector < config->vectors; vector++) {
 			if (data->events[vector].state != K_POLL_STATE_SIGNALED) {
 				continue;
@@ -288,7 +305,10 @@ static void listen(void *device, void *unused1, void *unused2)
 			/* Before the callback looks at the memory: a later ring is not missed */
 			data->events[vector].state = K_POLL_STATE_NOT_READY;
 			k_poll_signal_reset(&data->signals[vector]);
-			call_back(dev, vector);
+			/* The session's part of the memory may be gone */
+			if (!is_over) {
+				call_back(dev, vector);
+			}
 		}
 	}
 }
@@ -333,6 +353,14 @@ static int ivshmem_mbox_init(const struct device *dev)
 	return 0;
 }
 
+bool ivshmem_mbox_server_restarted(const struct device *dev)
+{
+	const struct ivshmem_mbox_config *config = dev->config;
+	struct ivshmem_mbox_data *data = dev->data;
+
+	return config->peer == PEER_NAME && data->met != 0 && !is_entered(dev);
+}
+
 bool ivshmem_mbox_peer_restarted(const struct device *dev)
 {
 	const struct ivshmem_mbox_config *config = dev->config;
@@ -341,6 +369,9 @@ bool ivshmem_mbox_peer_restarted(const struct device *dev)
 
 	if (config->peer != PEER_NAME || data->met == 0) {
 		return false;
+	}
+	if (ivshmem_mbox_server_restarted(dev)) {
+		return true;
 	}
 	peer = ivshmem_names_find(data->names, config->peer_name);
 
@@ -359,6 +390,7 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 	if (config->peer != PEER_NAME) {
 		return -ENOTSUP;
 	}
+	data->meets = true;
 
 	/* A session that ends for no other reason ends because this end says so */
 	if (data->met != 0 && !ivshmem_mbox_peer_restarted(dev)) {
@@ -370,9 +402,16 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 	data->met = 0;
 
 	while (true) {
-		const struct ivshmem_name *peer =
-			ivshmem_names_find(data->names, config->peer_name);
+		const struct ivshmem_name *peer;
 
+		if (!is_entered(dev)) {
+			error = enter_name(dev);
+			if (error != 0) {
+				return error;
+			}
+			start = 0;
+		}
+		peer = ivshmem_names_find(data->names, config->peer_name);
 		if (peer != NULL && (start == 0 || ivshmem_names_restarted(peer, start))) {
 			start = ivshmem_names_start(peer);
 			is_cleared = false;
@@ -383,7 +422,7 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 			}
 			is_cleared = true;
 		}
-		if (is_cleared && ivshmem_names_clean(data->own, peer, start)) {
+		if (peer != NULL && is_cleared && ivshmem_names_clean(data->own, peer, start)) {
 			data->met = start;
 			return 0;
 		}

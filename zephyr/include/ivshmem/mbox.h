@@ -34,11 +34,13 @@
  * @retval 0 on success
  * @retval -EAGAIN the peer did not come in time. Try again, or give up.
  * @retval -ENOTSUP the node has no peer-name
+ * @retval -ENOSPC the server has restarted, and the table of names has no room
  */
 int ivshmem_mbox_meet(const struct device *mbox, void *clear, size_t size, k_timeout_t timeout);
 
 /**
- * @brief Whether the peer has been started anew since ivshmem_mbox_meet()
+ * @brief Whether the peer or the server has been started anew since
+ *        ivshmem_mbox_meet()
  *
  * If so, its session is gone: close this end's, and meet again. Cheap: ask whenever
  * you wait for the peer, or send to it.
@@ -46,5 +48,16 @@ int ivshmem_mbox_meet(const struct device *mbox, void *clear, size_t size, k_tim
  * @param mbox Device of a qemu,ivshmem-mbox node
  */
 bool ivshmem_mbox_peer_restarted(const struct device *mbox);
+
+/**
+ * @brief Whether the server has been started anew since ivshmem_mbox_meet()
+ *
+ * If so, the session's memory is gone, or this end has another ID. icmsg is closed as
+ * usual. RPMsg's close would still use the rings that are no longer there: reboot
+ * instead. From then until the next meeting no callback is called.
+ *
+ * @param mbox Device of a qemu,ivshmem-mbox node
+ */
+bool ivshmem_mbox_server_restarted(const struct device *mbox);
 
 #endif /* IVSHMEM_MBOX_H_ */

@@ -24,6 +24,7 @@
 #include <zephyr/ipc/ipc_service.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/printk.h>
+#include <zephyr/sys/reboot.h>
 #include <zephyr/sys/sys_io.h>
 
 #define LINK DT_NODELABEL(ipc0)
@@ -122,8 +123,15 @@ static bool is_host_ready(void)
 
 static void link_down(void)
 {
-	int error = ipc_service_deregister_endpoint(&endpoint);
+	int error;
 
+	if (IS_RPMSG && ivshmem_mbox_server_restarted(mbox)) {
+		/* OpenAMP cannot close a link whose rings are gone */
+		printk("echo: the server has restarted\n");
+		sys_reboot(SYS_REBOOT_COLD);
+	}
+
+	error = ipc_service_deregister_endpoint(&endpoint);
 	if (error == 0 && IS_RPMSG) {
 		error = ipc_service_close_instance(ipc);
 	}

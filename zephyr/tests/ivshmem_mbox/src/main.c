@@ -30,7 +30,7 @@ static const struct device *const other_b = DEVICE(other_b);
 static const struct device *const any_a = DEVICE(any_a);
 static const struct device *const any_b = DEVICE(any_b);
 
-/* Who is called back, and how often */
+/* A receiver of callbacks, and a count of them */
 struct ear {
 	const struct device *mbox;
 	mbox_channel_id_t channel;
@@ -141,6 +141,7 @@ ZTEST(ivshmem_mbox, test_peer_in_the_channel)
 {
 	struct ear *first = listen(any_b, 7);
 	struct ear *second = listen(any_b, 1 << 16);
+	struct ear *own;
 
 	zassert_ok(mbox_send(any_a, 1, NULL));
 	zassert_true(hears(first), "vector 0 of peer 1 was not heard");
@@ -149,7 +150,9 @@ ZTEST(ivshmem_mbox, test_peer_in_the_channel)
 	zassert_ok(mbox_send(any_a, 1 << 16 | 1, NULL));
 	zassert_true(hears(second), "vector 1 of peer 1 was not heard");
 
+	own = listen(any_a, 0);
 	zassert_ok(mbox_send(any_a, 0, NULL));
+	zassert_true(hears(own), "peer 0 has not heard itself");
 	zassert_true(hears_nothing(first), "peer 0 was rung, and 1 has heard it");
 }
 
