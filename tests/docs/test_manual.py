@@ -12,7 +12,9 @@ from .pages import DEVICE, PAGES, PYTHON, README, TOP, blocks, taken
 from .reader import SECONDS
 
 START = "docs/getting-started.rst"
+INSTALL = "docs/install.rst"
 LINUX = "docs/linux.rst"
+RUN = "docs/run.rst"
 TIMELINE = "docs/timeline.rst"
 ZEPHYR = "docs/zephyr.rst"
 
@@ -27,6 +29,15 @@ ELSEWHERE = [
      "tests/system/test_rejoin.py"),
     ("docs/firmware.rst", "pip install ./python",
      "tests/system/test_pytest_plugin.py"),
+    (INSTALL, "make server qemu", "tests/system/test_install.py"),
+    (INSTALL, "arm-none-eabi-gcc $(pkg-config", "tests/system/test_install.py"),
+    (INSTALL, "find_package", "tests/system/test_install.py"),
+    (INSTALL, "make deb", "debian/tests/installed"),
+    (INSTALL, "cp -r /usr/share/doc", "debian/tests/installed"),
+    (RUN, "$ ivshmem-run mps2-an385=one.elf microbit", "tests/system/test_run.py"),
+    (RUN, "ivshmem-run 'mps2-an385=one.elf,options=", "tests/system/test_run.py"),
+    (RUN, "ivshmem-run mps2-an385=one.elf linux=", "tests/system/test_run.py"),
+    (RUN, "$ ivshmem-run --print", "tests/system/test_run.py"),
     (LINUX, "# make -C guest/linux", "tests/system/test_linux.py"),
     (LINUX, "cc -o your-program", "tests/guest/test_linux_library.py"),
     (LINUX, "# ivshmem-rpmsg ping", "tests/system/test_rpmsg.py"),
