@@ -49,8 +49,9 @@ ELSEWHERE = {
                'gen_isr_tables.py', 'zephyr/dt-bindings/*/*',
                'zephyr/zephyr.elf'),
     'what scripts/build-deb writes': ('debian/changelog',),
-    "an example of a user's file": ('one.elf', 'two.elf', 'your.c', 'your.elf',
-                                 'project.c', 'test_it.py'),
+    'what make install makes': ('include/ivshmem-flat',),
+    "an example of a user's file": ('one.elf', 'two.elf', 'other.elf', 'your.c',
+                                    'your.elf', 'project.c', 'test_it.py'),
 }
 
 WORD = re.compile(r'[\w./*+-]+')

@@ -79,9 +79,10 @@ def test_all_is_where_it_belongs(root: Path) -> None:
     files = {line for line in listed.splitlines() if not line.endswith("/")}
 
     assert {f"/{PREFIX}/{name}" for name in (
-        "bin/ivshmem", "bin/ivshmem-timeline", "bin/ivshmemctl",
+        "bin/ivshmem", "bin/ivshmem-run", "bin/ivshmem-timeline", "bin/ivshmemctl",
         "bin/qemu-system-arm-ivshmem", "sbin/ivshmemd",
         f"libexec/ivshmem-flat/{build}/bin/qemu-system-arm",
+        "include/ivshmem-flat/ivshmem-fifo.h",
         "include/ivshmem-flat/ivshmem-flat.h",
         "include/ivshmem-flat/ivshmem-names.h",
         "include/ivshmem-flat/ivshmem-pci.h",
@@ -91,7 +92,7 @@ def test_all_is_where_it_belongs(root: Path) -> None:
         "lib/systemd/system/ivshmemd@.service",
         "share/bash-completion/completions/ivshmemctl",
         "share/man/man1/ivshmem.1", "share/man/man1/ivshmemctl.1",
-        "share/man/man1/ivshmem-timeline.1",
+        "share/man/man1/ivshmem-run.1", "share/man/man1/ivshmem-timeline.1",
         "share/man/man1/qemu-system-arm-ivshmem.1",
         "share/man/man5/ivshmemd.conf.5", "share/man/man8/ivshmemd.8",
         "share/doc/python3-ivshmem/examples/test_firmware.py")} <= files
