@@ -163,7 +163,7 @@ def cmake(project: Path, there: Path, version: str) -> str:
 
 
 def test_firmware_with_cmake(there: Path, tmp_path: Path) -> None:
-    assert "Generating done" in cmake(tmp_path, there, "0.1")
+    assert "Generating done" in cmake(tmp_path, there, "1.0")
     done = run("cmake", "--build", tmp_path / "build")
     assert done.returncode == 0, done.stdout
 
