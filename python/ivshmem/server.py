@@ -36,7 +36,7 @@ class ServerWithMemory(Server, Protocol):
 class IvshmemServer(Process):
     """A server of its own: socket and shared memory object are private. `kind`
     is its program, one of PROGRAMS. ivshmemd listens on one more socket for each
-    of `ids`: who connects to socket_of(id) has this peer ID.
+    of `ids`: a client of socket_of(id) gets that peer ID.
 
     Testbed.server() starts one and returns it when `memory` is mapped.
     """

@@ -24,6 +24,8 @@ from ivshmem.machine import Machine
 from ivshmem.memory import MIB
 from ivshmem.qmp import QmpClient
 
+pytestmark = pytest.mark.bed_seconds(120.0)
+
 SECONDS = 60.0
 SIZE = 4 * MIB
 DEVICE = "/machine/peripheral-anon/device[0]"
