@@ -8,7 +8,6 @@ program=${0##*/}
 scripts=$(cd "$(dirname "$0")" && pwd)
 top=${scripts%/*}
 cache=${XDG_CACHE_HOME:-${HOME:?neither HOME nor XDG_CACHE_HOME is set}/.cache}/ivshmem-flat
-version=$(sed -n "s/^ *version: '\([^']*\)',$/\1/p" "$top/server/meson.build")
 python=/usr/bin/python3
 verbose=
 [ "${V:-0}" = 0 ] || verbose=1
@@ -116,6 +115,11 @@ lock_cache() {
             die "another process still holds $cache/lock after $minutes minutes:" \
                 "'fuser $cache/lock' names it"
     }
+}
+
+# Of this project
+project_version() {
+    sed -n "s/^ *version: '\([^']*\)',$/\1/p" "$top/server/meson.build"
 }
 
 machines_mirror() {

@@ -378,7 +378,8 @@ static void test_help(void)
 
         g_assert_true(g_regex_match_simple(described, help, 0, 0));
     }
-    g_assert_true(g_regex_match_simple("  version=<string> .*: [0-9]+\\.[0-9] ",
+    g_assert_true(g_regex_match_simple("  version=<string> .*: "
+                                       "[0-9]+\\.[0-9]+\\.[0-9]+ ",
                                        help, 0, 0));
 }
 

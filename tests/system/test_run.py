@@ -178,7 +178,8 @@ def test_cpus_wait_for_gdb(run: Command) -> None:
 
     image = Path(ECHO[1].partition("=")[2]).read_bytes()
     entry = image[24:28]  # e_entry, whose bit 0 stands for Thumb
-    pc = bytes.fromhex(gdb(port, "pf")[2:10].decode())
+    registers = gdb(port, "g")[2:]  # r0 to r15 first, 8 digits each
+    pc = bytes.fromhex(registers[15 * 8:16 * 8].decode())
     assert pc == bytes([entry[0] & ~1, *entry[1:]])
     with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as stub:
         stub.sendall(b"+$c#63")
