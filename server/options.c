@@ -29,7 +29,7 @@ typedef struct Given {
 
 static bool given_sandbox(const Given *given, SandboxMode *mode, GError **error)
 {
-    const char *text = given->sandbox ? given->sandbox : "on";
+    const char *text = given->sandbox ? given->sandbox : DEFAULT_SANDBOX;
 
     if (!strcmp(text, "on")) {
         *mode = SANDBOX_ON;
