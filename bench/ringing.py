@@ -130,7 +130,7 @@ class Storm:
 def storm(asleep: bool, rings: int = RINGS, rows: int = 1) -> Storm:
     """Rings a board that has nothing else to do, so often in a row; before the
     next row, and the end, it has seen the last doorbell."""
-    with Testbed(PATIENCE_SECONDS) as bed:
+    with Testbed(3 * PATIENCE_SECONDS) as bed:
         server = bed.server()
         memory = server.memory
         memory.set_words(0, rings, rows, not asleep)
