@@ -35,7 +35,7 @@ HAS_LINUX = (artifacts.CHECKOUT / "build/linux/ivshmem-rpmsg").exists()
 
 # Messages in a second, by size
 Rates = Mapping[int, float]
-RateOf = Callable[[int], Rates]  # with so many under way
+RateOf = Callable[[int], Rates]  # with this many under way
 
 
 def by_rpmsg(at_once: int) -> Rates:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * top: the peers, and how often each rings and is interrupted. Who is there, ivshmemd
- * tells over its control socket; or any server, which is joined, and then what is rung
- * here counts, too. How often a VM rang, its QEMU tells over QMP.
+ * top: the peers, and how often each rings and is interrupted. The list of peers is from
+ * ivshmemd's control socket, or from any server, which top joins then: the doorbells that
+ * it receives itself are counted, too. A VM's counts are from its QEMU, over QMP.
  */
 #include <curses.h>
 #include <stdio.h>

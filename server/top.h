@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Who rings how often: the peers of a moment, and what they have done since the last */
+/* The peers at one moment, and how many doorbells each has sent and received a second */
 typedef struct TopRow {
     char *channel;
     unsigned id;

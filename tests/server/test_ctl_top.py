@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ivshmemctl top: who is there, and who rings how often."""
+"""ivshmemctl top: the peers, and how often each of them rings."""
 
 import json
 import socket
