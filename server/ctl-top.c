@@ -6,6 +6,7 @@
  */
 #include <curses.h>
 #include <stdio.h>
+#include <term.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -161,15 +162,15 @@ static char *heading(const Top *top)
 static void draw(const Top *top)
 {
     const GPtrArray *rows = top->sample->rows;
-    g_autofree char *first = heading(top), *columns = NULL;
+    g_autofree char *first = heading(top), *titles = NULL;
     int y = 2, last = LINES - 1;
     guint i;
 
     erase();
     show_line(0, A_NORMAL, first);
-    columns = g_strdup_printf("%-10s %5s %7s %-15s %9s %9s %9s %9s", "CHANNEL", "ID", "PID",
+    titles = g_strdup_printf("%-10s %5s %7s %-15s %9s %9s %9s %9s", "CHANNEL", "ID", "PID",
                               "COMMAND", "OUT/s", "IN/s", "OUT", "IN");
-    show_line(1, A_REVERSE, columns);
+    show_line(1, A_REVERSE, titles);
     for (i = 0; i < rows->len && y < last; i++) {
         g_autofree char *line = format_row(rows->pdata[i]);
 
@@ -205,12 +206,25 @@ static bool wait_for_key(const Top *top, double interval)
     return true;
 }
 
+/* What newterm() takes for a terminal that is not known it does not free. */
+static bool terminal_is_known(void)
+{
+    int unused;
+    bool known = setupterm(NULL, STDOUT_FILENO, &unused) == OK;
+
+    if (known) {
+        del_curterm(cur_term);
+    }
+    return known;
+}
+
 static int show(Top *top, double interval, GError **error)
 {
     int64_t left = top->ctl->count;
+    SCREEN *screen = terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
     int result;
 
-    if (!newterm(NULL, stdout, stdin)) {
+    if (!screen) {
         fail(error, "cannot draw on a terminal of the type '%s': set TERM, or give --json",
              g_getenv("TERM") ? g_getenv("TERM") : "");
         return EXIT_USAGE;
@@ -226,6 +240,7 @@ static int show(Top *top, double interval, GError **error)
         }
     } while (result == EXIT_DONE && --left && wait_for_key(top, interval));
     endwin();
+    delscreen(screen);
     return result;
 }
 
