@@ -530,6 +530,7 @@ def test_never_stops_talking(bed: Testbed, server: FakeServer) -> None:
                 vm.check_alive()
 
 
+@pytest.mark.bed_seconds(200.0)  # sanitizers take most of it
 def test_never_stops_talking_nonsense(bed: Testbed,
                                       server: FakeServer) -> None:
     """Faster than QEMU listens."""
