@@ -27,7 +27,7 @@ class Wiring:
     lines: tuple[int, ...] = (29, 28, 27, 26)
     registers: int = 0x400FF000
     memory: int = 0x60000000
-    since: tuple[int, int] = (7, 2)  # the QEMU that first has the board
+    since: tuple[int, int] = (7, 2)  # the release of QEMU that first has the board
     note: str = ""
 
     @property
@@ -61,6 +61,7 @@ BELOW_DEVICES = 0x2C000000
 
 WIRINGS = {
     "ast1030-evb": CORTEX_M,
+    "ast1060-evb": Wiring(since=(11, 0)),
     "b-l475e-iot01a": Wiring(since=(9, 0)),
     "emcraft-sf2": Wiring(memory=0x61000000, note=HAS_FLASH),
     "lm3s6965evb": Wiring(lines=STELLARIS_LINES),

@@ -46,10 +46,15 @@ RANGE = re.compile(r"^ +(\w{16})-(\w{16}) \(prio (-?\d+), .*?\): (.+?)\r?$",
 
 
 def version() -> tuple[int, int]:
+    """The release, or the next one if this QEMU is on its way to it: 10.2.50 is
+    what becomes 11.0, 10.0.50 what becomes 10.1."""
     told = subprocess.run([artifacts.qemu_system("arm"), "--version"],
                           check=True, capture_output=True, text=True).stdout
-    major, minor = re.findall(r"version (\d+)\.(\d+)", told)[0]
-    return int(major), int(minor)
+    major, minor, micro = map(int, re.findall(
+        r"version (\d+)\.(\d+)\.(\d+)", told)[0])
+    if micro < 50:
+        return major, minor
+    return (major, minor + 1) if minor < 2 else (major + 1, 0)
 
 
 @cache
