@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "client.h"
 #include "deadline.h"
@@ -30,28 +29,6 @@ struct Client {
     size_t length;                  /* of the piece */
     int fd;                         /* that came with the piece, or -1 */
 };
-
-static int connect_to(const char *path, GError **error)
-{
-    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-    if (g_strlcpy(un.sun_path, path, sizeof(un.sun_path)) >= sizeof(un.sun_path)) {
-        fail(error, "%s: the path is too long for a socket", path);
-        return -1;
-    }
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0) {
-        return fd_steal(&fd);
-    }
-    if (errno == EAGAIN) {
-        fail(error, "%s: the server does not accept anybody: too many others wait to "
-             "be. Restart it", path);
-    } else {
-        fail(error, "%s: %s. Does a server listen there? Name its socket with -S", path,
-             g_strerror(errno));
-    }
-    return -1;
-}
 
 /* Take what fds came with @message: at most one with each number. False if more did. */
 static bool take_fds(Client *client, struct msghdr *message)
@@ -180,7 +157,8 @@ Client *client_new(const char *path, gint64 deadline, GError **error)
     g_autoptr(Client) client = g_new0(Client, 1);
 
     client->memory = client->fd = -1;
-    client->socket = connect_to(path, error);
+    client->socket = fd_connect(
+        path, "Does a server listen there? Name its socket with -S", error);
     if (client->socket < 0) {
         return NULL;
     }

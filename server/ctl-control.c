@@ -17,15 +17,10 @@
 
 static GIOChannel *connect_to(const char *path, GError **error)
 {
-    GIOChannel *lines = lines_connect(path, error);
+    g_autofree char *hint = g_strdup_printf("Is ivshmemd running, with --control %s?",
+                                            path);
 
-    if (!lines && error) {
-        g_autofree char *why = g_steal_pointer(&(*error)->message);
-
-        (*error)->message = g_strdup_printf("%s. Is ivshmemd running, with --control %s?",
-                                            why, path);
-    }
-    return lines;
+    return lines_connect(path, hint, error);
 }
 
 /*

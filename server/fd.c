@@ -4,11 +4,11 @@
  * passes the ownership on, and a plain int borrows.
  */
 #include <errno.h>
-#include <glib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "error.h"
 #include "fd.h"
 
 void fd_close(int *fd)
@@ -39,4 +39,25 @@ char *fd_socket_path(int fd)
         return NULL;
     }
     return g_strdup(un.sun_path);
+}
+
+int fd_connect(const char *path, const char *hint, GError **error)
+{
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+    if (g_strlcpy(un.sun_path, path, sizeof(un.sun_path)) >= sizeof(un.sun_path)) {
+        fail(error, "%s: the path is too long for a socket", path);
+        return -1;
+    }
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0) {
+        return fd_steal(&fd);
+    }
+    if (errno == EAGAIN) {
+        fail(error, "%s: nobody is accepted, and too many others wait to be: what listens "
+             "there is stopped or stuck. Continue or restart it", path);
+    } else {
+        fail(error, "%s: %s. %s", path, g_strerror(errno), hint);
+    }
+    return -1;
 }

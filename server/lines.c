@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Lines are short, and nobody sends without reading: a socket's buffer has room. */
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "deadline.h"
 #include "error.h"
 #include "fd.h"
 #include "lines.h"
 
-GIOChannel *lines_connect(const char *path, GError **error)
+GIOChannel *lines_connect(const char *path, const char *hint, GError **error)
 {
-    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    AUTO_FD fd = fd_connect(path, hint, error);
     GIOChannel *lines;
 
-    if (g_strlcpy(un.sun_path, path, sizeof(un.sun_path)) >= sizeof(un.sun_path)) {
-        fail(error, "%s: the path is too long for a socket", path);
-        return NULL;
-    }
-    if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-        fail(error, "%s: %s", path, g_strerror(errno));
+    if (fd < 0) {
         return NULL;
     }
     lines = g_io_channel_unix_new(fd_steal(&fd));

@@ -7,9 +7,9 @@
 
 /*
  * The client of a UNIX stream socket over which lines of text go both ways, as they do
- * with ivshmemd's control socket and QEMU's QMP.
+ * with ivshmemd's control socket and QEMU's QMP. As fd_connect().
  */
-GIOChannel *lines_connect(const char *path, GError **error);
+GIOChannel *lines_connect(const char *path, const char *hint, GError **error);
 
 /* False if the other side hung up, or reads nothing. @line ends with a newline. */
 bool lines_send(GIOChannel *lines, const char *line);

@@ -98,9 +98,11 @@ Qmp *qmp_new(const char *path, GError **error)
     static const char *const greeting[] = { "QMP", NULL };
     g_autoptr(Qmp) qmp = g_new0(Qmp, 1);
     g_autoptr(JsonNode) hello = NULL, ready = NULL;
+    g_autofree char *hint = NULL;
 
     qmp->path = g_strdup(path);
-    qmp->lines = lines_connect(path, error);
+    hint = g_strdup_printf("Is QEMU running, with -qmp unix:%s,server=on,wait=off?", path);
+    qmp->lines = lines_connect(path, hint, error);
     if (!qmp->lines) {
         g_prefix_error(error, "QMP: ");
         return NULL;

@@ -2,6 +2,7 @@
 """Starts servers and clients for a test, all in a folder of the test's own."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -138,6 +139,17 @@ class Lab:
             raise TestbedError(f"no server listens: {error}") from error
         self._clients.append(client)
         return client
+
+    def fill_queue(self, path: Path) -> None:
+        """Connects to what accepts nobody until no more can wait there."""
+        while True:
+            waiting = socket.socket(socket.AF_UNIX)
+            self.at_end(waiting.close)
+            waiting.setblocking(False)
+            try:
+                waiting.connect(str(path))
+            except BlockingIOError:
+                return
 
     def client(self, path: Path | None = None) -> Client:
         """A client that has read its ID and memory."""

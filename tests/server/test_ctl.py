@@ -198,6 +198,22 @@ def test_no_server(lab: Lab, command: str) -> None:
         f"running, with --control {lab.control}?\n")
 
 
+@pytest.mark.parametrize("command", ["list", "reload"])
+def test_server_is_stopped(lab: Lab, command: str) -> None:
+    """Its queue is full, so that a connect() would wait."""
+    process = lab.ivshmemd("--control", str(lab.control))
+    process.excuse()  # it is never continued
+    os.kill(process.pid, signal.SIGSTOP)
+    lab.fill_queue(lab.control)
+    ended = lab.ctl(command)
+    os.kill(process.pid, signal.SIGKILL)
+    assert (ended.returncode, ended.stdout) == (NO_SERVER, "")
+    assert ended.stderr == (
+        f"ivshmemctl: {lab.control}: nobody is accepted, and too many others "
+        "wait to be: what listens there is stopped or stuck. Continue or "
+        "restart it\n")
+
+
 def test_help_and_version(lab: Lab) -> None:
     assert re.match(r"ivshmemctl \d", lab.ctl("--version").stdout)
     text = lab.ctl("--help").stdout

@@ -530,10 +530,9 @@ def test_server_says_nothing(lab: Lab, silent: socket.socket,
 
 def test_server_accepts_nobody(lab: Lab, silent: socket.socket) -> None:
     """A connect() that would wait"""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as first:
-        first.connect(str(lab.socket))
-        assert "the server does not accept anybody" in failed(
-            lab, NO_SERVER, "info")
+    lab.fill_queue(lab.socket)
+    assert "nobody is accepted, and too many others wait to be" in failed(
+        lab, NO_SERVER, "info")
 
 
 @pytest.mark.parametrize("arguments", [

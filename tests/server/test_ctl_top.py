@@ -178,7 +178,8 @@ def test_no_server(lab: Lab) -> None:
 def test_no_qmp(lab: Lab) -> None:
     nowhere = str(lab.path("nowhere"))
     assert rejected(NO_SERVER, "--json", "--qmp", nowhere) == (
-        f"QMP: {nowhere}: No such file or directory")
+        f"QMP: {nowhere}: No such file or directory. Is QEMU running, with "
+        f"-qmp unix:{nowhere},server=on,wait=off?")
 
 
 def test_long_path() -> None:
@@ -199,6 +200,15 @@ def test_silent_qmp(lab: Lab) -> None:
     qmp = Qmp(lab)
     assert rejected(NO_SERVER, "--json", "--qmp", str(qmp.path)) == (
         f"QMP: {qmp.path}: it did not answer in time")
+
+
+def test_qmp_accepts_nobody(lab: Lab) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(lab.path("qmp")))
+        listening.listen(0)
+        lab.fill_queue(lab.path("qmp"))
+        assert ("nobody is accepted, and too many others wait to be" in rejected(
+            NO_SERVER, "--json", "--qmp", str(lab.path("qmp"))))
 
 
 def test_qmp_hangs_up(lab: Lab) -> None:
