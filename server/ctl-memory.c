@@ -124,7 +124,25 @@ static int read_range(const Ctl *ctl, const Mapping *mapping, Range *range,
     return print_bytes(ctl, mapping, range, error);
 }
 
-int ctl_read(const Ctl *ctl, GError **error)
+static int dump_range(const Ctl *ctl, const Mapping *mapping, Range *range,
+                      GError **error)
+{
+    (void)ctl;
+    if (!range->size && range->offset < mapping->size) {
+        range->size = MIN(DUMP_BYTES, mapping->size - range->offset);
+    }
+    if (!range_check(range, mapping->size, error)) {
+        return EXIT_REFUSED;
+    }
+    bytes_dump(stdout, mapping->bytes + range->offset, range->size, range->offset);
+    return ctl_flush(error);
+}
+
+/* A command with the words OFFSET and SIZE, of which it may choose those not given */
+static int show_range(const Ctl *ctl,
+                      int (*show)(const Ctl *ctl, const Mapping *mapping, Range *range,
+                                  GError **error),
+                      GError **error)
 {
     g_autoptr(Client) client = NULL;
     Mapping mapping;
@@ -136,37 +154,20 @@ int ctl_read(const Ctl *ctl, GError **error)
     }
     result = open_memory(ctl, &client, &mapping, error);
     if (result == EXIT_DONE) {
-        result = read_range(ctl, &mapping, &range, error);
+        result = show(ctl, &mapping, &range, error);
         mapping_clear(&mapping);
     }
     return result;
 }
 
+int ctl_read(const Ctl *ctl, GError **error)
+{
+    return show_range(ctl, read_range, error);
+}
+
 int ctl_dump(const Ctl *ctl, GError **error)
 {
-    g_autoptr(Client) client = NULL;
-    Mapping mapping;
-    Range range;
-    int result;
-
-    if (!parse_range(ctl, &range, error)) {
-        return EXIT_USAGE;
-    }
-    result = open_memory(ctl, &client, &mapping, error);
-    if (result != EXIT_DONE) {
-        return result;
-    }
-    if (!range.size && range.offset < mapping.size) {
-        range.size = MIN(DUMP_BYTES, mapping.size - range.offset);
-    }
-    if (range_check(&range, mapping.size, error)) {
-        bytes_dump(stdout, mapping.bytes + range.offset, range.size, range.offset);
-        result = ctl_flush(error);
-    } else {
-        result = EXIT_REFUSED;
-    }
-    mapping_clear(&mapping);
-    return result;
+    return show_range(ctl, dump_range, error);
 }
 
 /* --file, or standard input for "-", in full */
