@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ivshmem-pci-private.h"
 
 #define DRIVER "vfio-pci"
@@ -283,14 +283,6 @@ void ivshmem_pci_disable_interrupts(struct ivshmem_pci *dev)
     dev->doorbells = NULL;
     dev->next = 0;
     errno = number;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Takes a doorbell that was rung. Returns its vector, -1 if there is none. */

@@ -11,6 +11,7 @@
 #include <openamp/virtqueue.h>
 #include <openamp/virtio_ring.h>
 
+#include "clock.h"
 #include "rpmsg-link.h"
 
 /* Offsets in the shared memory */
@@ -30,14 +31,6 @@
  * it otherwise, is for devices that libmetal itself opens.
  */
 struct metal_state _metal;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 __attribute__((format(printf, 2, 3))) static int fail(struct rpmsg_link *link,
                                                       const char *format, ...)
