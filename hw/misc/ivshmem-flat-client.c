@@ -126,7 +126,7 @@ static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
         return false;
     }
 
-    trace_ivshmem_flat_vector(c->id, id, vector, fd);
+    trace_ivshmem_flat_vector(server_name(c), c->id, id, vector, fd);
     /* The channel has cleared it, for everyone who shares the eventfd */
     g_unix_set_fd_nonblocking(fd, true, NULL);
     c->last_id = id;
@@ -157,7 +157,7 @@ static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
                    "which was not connected", id);
         return false;
     }
-    trace_ivshmem_flat_peer_left(c->id, id);
+    trace_ivshmem_flat_peer_left(server_name(c), c->id, id);
     ivshmem_flat_peers_depart(&c->peers, id);
     return true;
 }

@@ -15,7 +15,9 @@
 
 const char *ivshmem_flat_connection_name(IvshmemFlatConnection *c)
 {
-    return qemu_chr_fe_get_driver(&c->chardev)->label;
+    Chardev *chr = qemu_chr_fe_get_driver(&c->chardev);
+
+    return chr ? chr->label : NULL;
 }
 
 static void close_socket(IvshmemFlatConnection *c)

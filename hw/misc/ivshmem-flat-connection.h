@@ -39,7 +39,10 @@ typedef enum {
     IVSHMEM_FLAT_HANG_UP,
 } IvshmemFlatRead;
 
-/* The label of the chardev, which is the user's name for the server */
+/*
+ * The label of the chardev, which is the user's name for the server, and tells
+ * devices apart in traces.  NULL where there is no chardev.
+ */
 const char *ivshmem_flat_connection_name(IvshmemFlatConnection *connection);
 
 /**

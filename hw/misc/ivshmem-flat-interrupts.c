@@ -28,7 +28,7 @@ static void pulse_what_is_due(IvshmemFlatInterrupts *s)
     for (unsigned i = 0; s->running && i < s->line_count; i++) {
         if (qatomic_xchg(&s->lines[i].due, false)) {
             s->pulses++;
-            trace_ivshmem_flat_interrupt(i);
+            trace_ivshmem_flat_interrupt(s->name, i);
             qemu_irq_pulse(s->lines[i].irq);
         }
     }
@@ -167,8 +167,9 @@ static void quiesce_iothread(IvshmemFlatInterrupts *s)
 }
 
 bool ivshmem_flat_interrupts_start(IvshmemFlatInterrupts *s,
-                                   SysBusDevice *device, unsigned line_count,
-                                   IOThread *iothread, Error **errp)
+                                   SysBusDevice *device, const char *name,
+                                   unsigned line_count, IOThread *iothread,
+                                   Error **errp)
 {
     if (line_count == 0) {
         return true;
@@ -185,6 +186,7 @@ bool ivshmem_flat_interrupts_start(IvshmemFlatInterrupts *s,
     }
     s->context = iothread_get_aio_context(iothread);
     s->device = device;
+    s->name = name;
     s->line_count = line_count;
     while (s->irq_count < line_count) {
         sysbus_init_irq(device, &s->lines[s->irq_count++].irq);

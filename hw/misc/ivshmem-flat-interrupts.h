@@ -35,6 +35,7 @@ typedef struct IvshmemFlatLine {
 
 typedef struct IvshmemFlatInterrupts {
     SysBusDevice *device;
+    const char *name;               /* of the device, in traces */
     IvshmemFlatLine lines[IVSHMEM_FLAT_MAX_LINES];
     unsigned irq_count;             /* lines that the device has shown */
     unsigned line_count;            /* lines in use */
@@ -51,14 +52,16 @@ typedef struct IvshmemFlatInterrupts {
  * ivshmem_flat_interrupts_start:
  * @interrupts: zeroed, or stopped
  * @device: whose sysbus IRQ n becomes the line of vector n
+ * @name: the device's in traces; valid until ivshmem_flat_interrupts_stop()
  * @line_count: 0 to IVSHMEM_FLAT_MAX_LINES
  * @iothread: the user's, or NULL to make one
  *
  * Returns: false, and sets @errp, where no thread could be made
  */
 bool ivshmem_flat_interrupts_start(IvshmemFlatInterrupts *interrupts,
-                                   SysBusDevice *device, unsigned line_count,
-                                   IOThread *iothread, Error **errp);
+                                   SysBusDevice *device, const char *name,
+                                   unsigned line_count, IOThread *iothread,
+                                   Error **errp);
 
 /* No line is pulsed any more.  Does nothing where nothing was started. */
 void ivshmem_flat_interrupts_stop(IvshmemFlatInterrupts *interrupts);

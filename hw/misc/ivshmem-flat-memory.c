@@ -87,7 +87,8 @@ static void check_space(IvshmemFlatMemory *m, int fd, const struct stat *st)
     }
 }
 
-bool ivshmem_flat_memory_show(IvshmemFlatMemory *m, int fd, Error **errp)
+bool ivshmem_flat_memory_show(IvshmemFlatMemory *m, const char *name, int fd,
+                              Error **errp)
 {
     ERRP_GUARD();
     IvshmemFlatRam *ram;
@@ -105,6 +106,7 @@ bool ivshmem_flat_memory_show(IvshmemFlatMemory *m, int fd, Error **errp)
     if (!check_size(m, st.st_size, errp)) {
         return false;
     }
+    trace_ivshmem_flat_shmem(name, fd, m->size, st.st_dev, st.st_ino);
     if (m->ram && m->ram->dev == st.st_dev && m->ram->ino == st.st_ino) {
         close(fd);
         return true;
@@ -126,7 +128,6 @@ bool ivshmem_flat_memory_show(IvshmemFlatMemory *m, int fd, Error **errp)
      */
     fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
     check_space(m, fd, &st);
-    trace_ivshmem_flat_shmem(fd, m->size);
     replace_ram(m, ram);
     return true;
 }

@@ -23,11 +23,13 @@ void ivshmem_flat_memory_init(IvshmemFlatMemory *memory, SysBusDevice *device);
 /**
  * ivshmem_flat_memory_show:
  * @memory: whose size is that of the window from here on
+ * @name: the device's in traces
  * @fd: shared memory; its own from here on where it returns true
  *
  * Returns: whether the window shows this memory.  If not, it shows what it did.
  */
-bool ivshmem_flat_memory_show(IvshmemFlatMemory *memory, int fd, Error **errp);
+bool ivshmem_flat_memory_show(IvshmemFlatMemory *memory, const char *name,
+                              int fd, Error **errp);
 
 /* The window shows nothing.  Other devices may still hold on to the memory. */
 void ivshmem_flat_memory_hide(IvshmemFlatMemory *memory);

@@ -18,10 +18,15 @@ REG32(DOORBELL, 0xc)
     FIELD(DOORBELL, VECTOR, 0, 16)
     FIELD(DOORBELL, PEER, 16, 16)
 
+static const char *device_name(IvshmemFlatRegisters *r)
+{
+    return ivshmem_flat_connection_name(&r->client->server);
+}
+
 static void rung(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
 {
     r->doorbells++;
-    trace_ivshmem_flat_ring(r->client->id, peer, vector);
+    trace_ivshmem_flat_ring(device_name(r), r->client->id, peer, vector);
 }
 
 static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
@@ -29,7 +34,8 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
     int eventfd, ret;
 
     if (!ivshmem_flat_interrupts_are_possible(r->interrupts)) {
-        trace_ivshmem_flat_ring_ignored(peer, vector, "interrupts are off");
+        trace_ivshmem_flat_ring_ignored(device_name(r), peer, vector,
+                                        "interrupts are off");
         qemu_log_mask(LOG_GUEST_ERROR,
                       "ivshmem-flat: DOORBELL written with interrupts off\n");
         return;
@@ -44,7 +50,8 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
 
     eventfd = ivshmem_flat_peers_find_vector(&r->client->peers, peer, vector);
     if (eventfd < 0) {
-        trace_ivshmem_flat_ring_ignored(peer, vector, "not connected");
+        trace_ivshmem_flat_ring_ignored(device_name(r), peer, vector,
+                                        "not connected");
         qemu_log_mask(LOG_GUEST_ERROR,
                       "ivshmem-flat: DOORBELL rings vector %u of peer %u, "
                       "which is not connected\n", vector, peer);
@@ -53,18 +60,20 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
 
     ret = ivshmem_flat_signal_eventfd(eventfd);
     if (ret < 0) {
-        trace_ivshmem_flat_ring_ignored(peer, vector, strerror(-ret));
+        trace_ivshmem_flat_ring_ignored(device_name(r), peer, vector,
+                                        strerror(-ret));
     } else {
         rung(r, peer, vector);
     }
 }
 
-static bool is_valid(hwaddr offset, unsigned size, const char *access)
+static bool is_valid(IvshmemFlatRegisters *r, hwaddr offset, unsigned size,
+                     const char *access)
 {
     if (size == 4 && QEMU_IS_ALIGNED(offset, 4)) {
         return true;
     }
-    trace_ivshmem_flat_bad_access(access, offset, size);
+    trace_ivshmem_flat_bad_access(device_name(r), access, offset, size);
     qemu_log_mask(LOG_GUEST_ERROR,
                   "ivshmem-flat: %u-byte %s at offset 0x%" HWADDR_PRIx
                   ": registers take aligned 4-byte accesses\n",
@@ -77,7 +86,7 @@ static uint64_t registers_read(void *opaque, hwaddr offset, unsigned size)
     IvshmemFlatRegisters *r = opaque;
     uint32_t value = 0;
 
-    if (!is_valid(offset, size, "read")) {
+    if (!is_valid(r, offset, size, "read")) {
         return 0;
     }
 
@@ -101,7 +110,7 @@ static uint64_t registers_read(void *opaque, hwaddr offset, unsigned size)
         g_assert_not_reached();
     }
 
-    trace_ivshmem_flat_read(offset, value);
+    trace_ivshmem_flat_read(device_name(r), offset, value);
     return value;
 }
 
@@ -110,10 +119,10 @@ static void registers_write(void *opaque, hwaddr offset, uint64_t value,
 {
     IvshmemFlatRegisters *r = opaque;
 
-    if (!is_valid(offset, size, "write")) {
+    if (!is_valid(r, offset, size, "write")) {
         return;
     }
-    trace_ivshmem_flat_write(offset, value);
+    trace_ivshmem_flat_write(device_name(r), offset, value);
 
     switch (offset) {
     case A_INTRMASK:

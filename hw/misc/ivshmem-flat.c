@@ -92,8 +92,9 @@ static bool ivshmem_flat_shared_memory(IvshmemFlatClient *client, int fd,
                                        Error **errp)
 {
     IvshmemFlatState *s = ivshmem_flat_of(client);
+    const char *name = ivshmem_flat_connection_name(&client->server);
 
-    if (!ivshmem_flat_memory_show(&s->memory, fd, errp)) {
+    if (!ivshmem_flat_memory_show(&s->memory, name, fd, errp)) {
         close(fd);
         return false;
     }
@@ -116,9 +117,10 @@ static void ivshmem_flat_server_error(IvshmemFlatClient *client, Error *err)
 {
     IvshmemFlatState *s = ivshmem_flat_of(client);
     g_autofree char *name = qdev_get_human_name(DEVICE(s));
+    const char *chardev = ivshmem_flat_connection_name(&client->server);
     int64_t now = g_get_monotonic_time();
 
-    trace_ivshmem_flat_server_error(name, error_get_pretty(err));
+    trace_ivshmem_flat_server_error(chardev, error_get_pretty(err));
     if (now - s->warnings_since >= MAX_WARNINGS_PERIOD_S * G_USEC_PER_SEC) {
         s->warnings_since = now;
         s->warnings = 0;
@@ -127,8 +129,7 @@ static void ivshmem_flat_server_error(IvshmemFlatClient *client, Error *err)
         error_free(err);
         return;
     }
-    error_prepend(&err, "%s: chardev '%s': ", name,
-                  ivshmem_flat_connection_name(&client->server));
+    error_prepend(&err, "%s: chardev '%s': ", name, chardev);
     if (s->warnings == MAX_WARNINGS) {
         error_append_hint(&err, "No more warnings for up to %d s.\n",
                           MAX_WARNINGS_PERIOD_S);
@@ -244,14 +245,15 @@ static void ivshmem_flat_realize(DeviceState *dev, Error **errp)
 {
     IvshmemFlatState *s = IVSHMEM_FLAT(dev);
     SysBusDevice *sbd = SYS_BUS_DEVICE(dev);
+    const char *name = ivshmem_flat_connection_name(&s->client.server);
     unsigned lines;
 
     if (!ivshmem_flat_check_properties(s, errp)) {
         return;
     }
     lines = s->placement.bus_qompath ? s->placement.irq_count : s->vectors ?: 1;
-    if (!ivshmem_flat_interrupts_start(&s->interrupts, sbd, lines, s->iothread,
-                                       errp)) {
+    if (!ivshmem_flat_interrupts_start(&s->interrupts, sbd, name, lines,
+                                       s->iothread, errp)) {
         return;
     }
     if (!ivshmem_flat_client_start(&s->client, &ivshmem_flat_client_ops, lines,

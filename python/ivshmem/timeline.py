@@ -3,8 +3,8 @@
 
 Reads a trace of each virtual machine, and what the server or ivshmemctl tells,
 and writes a file that ui.perfetto.dev and chrome://tracing open: a group of
-tracks for each virtual machine, with an arrow from each doorbell to its
-interrupt. Doorbells that were lost or ignored, and guests' errors, have a track
+tracks for each device of each virtual machine, with an arrow from each doorbell
+to its interrupt. Doorbells that were lost or ignored, and guests' errors, have a track
 of their own. With --svg it draws the same as a picture.
 """
 
@@ -55,7 +55,8 @@ class Timeline:
 
 def read(files: Sequence[tuple[str, Path]]) -> Timeline:
     """What these files, each with a name, tell together."""
-    sources = [traces.read(path, name) for name, path in files]
+    sources = [source for name, path in files
+               for source in traces.read(path, name)]
     timeline = Timeline(
         [source for source in sources if isinstance(source, Participant)],
         [source for source in sources if isinstance(source, ServerLog)])
@@ -69,12 +70,14 @@ def _match(timeline: Timeline) -> None:
     A device notes a doorbell when it has rung, so that the interrupt can be
     noted before it. Doorbells that follow each other closely are one."""
     rung: dict[tuple[Participant, int], list[Doorbell]] = defaultdict(list)
-    for doorbell in timeline.doorbells():
-        if doorbell.ignored:
-            continue
-        target = _holder(timeline, doorbell.peer, doorbell.begin)
-        if target:
-            rung[target, doorbell.vector].append(doorbell)
+    for participant in timeline.participants:
+        for doorbell in participant.doorbells:
+            if doorbell.ignored:
+                continue
+            target = _holder(timeline, doorbell.peer, doorbell.begin,
+                             participant.memory(doorbell.begin))
+            if target:
+                rung[target, doorbell.vector].append(doorbell)
     for (target, vector), doorbells in rung.items():
         interrupts = [interrupt for interrupt in target.interrupts
                       if interrupt.vector == vector]
@@ -125,18 +128,16 @@ def _earliest(doorbell: Doorbell) -> int:
     return doorbell.begin - UNTRACED_WRITE_US
 
 
-def _holder(timeline: Timeline, own_id: int, time: int) -> Participant | None:
-    """Who had the ID then, as far as it was traced."""
-    for participant in timeline.participants:
-        for session in participant.sessions:
-            if session.own_id == own_id and session.begin <= time <= session.end:
-                return participant
-    # One that was not traced to its end, or has gone
-    for participant in timeline.participants:
-        for session in participant.sessions:
-            if session.own_id == own_id and session.begin <= time:
-                return participant
-    return None
+def _holder(timeline: Timeline, own_id: int, time: int,
+            memory: str | None) -> Participant | None:
+    """Who had the ID then at the server that shares this memory, as far as it
+    was traced. Else one that was not traced to its end, or has gone."""
+    holders = [(participant, session) for participant in timeline.participants
+               for session in participant.sessions
+               if session.own_id == own_id and session.begin <= time and
+               (memory is None or session.memory in (memory, None))]
+    there = [each for each in holders if time <= each[1].end]
+    return next((participant for participant, _ in there or holders), None)
 
 
 def summary(timeline: Timeline) -> str:

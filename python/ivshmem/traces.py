@@ -14,7 +14,8 @@ Times are whole microseconds since 1970.
 
 import json
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,6 +33,7 @@ HOW_TO_TRACE = ("start QEMU with -trace 'ivshmem_flat_*' -msg timestamp=on "
 TRACE_LINE = re.compile(r"(?:\d+@(?P<seconds>\d+)\.(?P<fraction>\d{6}):|"
                         r"(?P<iso>\d{4}-\S+)Z )?ivshmem_flat_(?P<event>\w+) "
                         r"(?P<text>.*)")
+OF_DEVICE = re.compile(r"(?P<chardev>\S+): (?P<text>.*)")
 LOG_LINE = re.compile(r"(\d{9,})\.(\d{6}) .*\bpeer (\d+)\b.* (joined|left)\b")
 
 
@@ -43,6 +45,7 @@ class Session:
     begin: int
     end: int
     reason: str | None  # why it ended; None if it lasts as long as the trace
+    memory: str | None = None  # which the server has shared, if that was traced
 
 
 @dataclass(eq=False)
@@ -78,7 +81,7 @@ class Notice:
 
 @dataclass(eq=False)
 class Participant:
-    """A virtual machine, or a peer on the host, as it was traced."""
+    """A device of a virtual machine, or a peer on the host, as it was traced."""
 
     name: str
     begin: int
@@ -87,6 +90,11 @@ class Participant:
     doorbells: list[Doorbell] = field(default_factory=list)
     interrupts: list[Interrupt] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+
+    def memory(self, time: int) -> str | None:
+        """Which it shares then. After a session, peers can still be rung."""
+        begun = [each for each in self.sessions if each.begin <= time]
+        return begun[-1].memory if begun else None
 
 
 @dataclass(frozen=True)
@@ -111,17 +119,17 @@ class ServerLog:
 Source = Participant | ServerLog
 
 
-def read(path: Path, name: str) -> Source:
+def read(path: Path, name: str) -> Sequence[Source]:
     """What the file tells, whatever its kind is."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError as error:
         raise TestbedError(f"cannot read {path}: {error.strerror}") from error
     if any(line.startswith("{") for line in lines):
-        return _read_json(path, name, lines)
+        return [_read_json(path, name, lines)]
     if any(LOG_LINE.match(line) for line in lines):
-        return _read_log(name, lines)
-    return _QemuTrace(path, name, lines).participant
+        return [_read_log(name, lines)]
+    return _read_trace(path, name, lines)
 
 
 def _read_json(path: Path, name: str, lines: list[str]) -> Source:
@@ -174,69 +182,97 @@ def _lives(name: str, events: list[tuple[int, str, int]], begin: int,
     return log
 
 
-class _QemuTrace:
-    """Takes the events of one virtual machine, in the order of their times."""
+Event = tuple[int, str, str]  # time, name, and what it says
 
-    def __init__(self, path: Path, name: str, lines: list[str]) -> None:
-        events = self._events(path, lines)
-        begin, end = events[0][0], events[-1][0]
-        self.participant = Participant(name, begin, end)
+
+def _read_trace(path: Path, name: str, lines: list[str]) -> list[Participant]:
+    """Each device, in the order of the chardevs' names"""
+    events = _events(path, lines)
+    begin, end = events[0][0], events[-1][0]
+    devices: dict[str, list[Event]] = defaultdict(list)
+    for time, event, text in events:
+        match = OF_DEVICE.fullmatch(text)
+        if not match:
+            raise _unknown(path, event, text)
+        devices[match["chardev"]].append((time, event, text))
+    participants = []
+    for chardev, its_events in sorted(devices.items()):
+        participant = Participant(
+            name if len(devices) == 1 else f"{name}/{chardev}", begin, end)
+        _Device(path, participant).take(its_events)
+        participants.append(participant)
+    return participants
+
+
+def _events(path: Path, lines: list[str]) -> list[Event]:
+    """Sorted, as threads write what they have noted a little before."""
+    events = []
+    for match in filter(None, map(TRACE_LINE.match, lines)):
+        if match["seconds"]:
+            time = int(match["seconds"]) * MICROSECONDS + int(match["fraction"])
+        elif match["iso"]:
+            date = datetime.fromisoformat(match["iso"])
+            date = date.replace(tzinfo=timezone.utc)
+            time = int(date.timestamp()) * MICROSECONDS + date.microsecond
+        else:
+            raise TestbedError(f"{path} has no times: {HOW_TO_TRACE}")
+        events.append((time, match["event"], match["text"]))
+    if not events:
+        raise TestbedError(f"{path} has no event of ivshmem-flat, and nothing "
+                           f"of a server: {HOW_TO_TRACE}")
+    return sorted(events, key=lambda event: event[0])
+
+
+def _unknown(path: Path, event: str, text: str) -> TestbedError:
+    return TestbedError(f"{path}: 'ivshmem_flat_{event} {text}' is not what "
+                        "this version of the device writes")
+
+
+class _Device:
+    """Takes the events of one device, in the order of their times."""
+
+    def __init__(self, path: Path, participant: Participant) -> None:
+        self._path = path
+        self._participant = participant
         self._own_id: tuple[int, int] | None = None  # with its time
+        self._memory: str | None = None
         self._known: set[int] = set()  # peers
         self._writes: list[tuple[int, int]] = []  # time and value, not rung yet
+
+    def take(self, events: Sequence[Event]) -> None:
         takers: dict[str, Callable[[int, str], None]] = {
-            "own_id": self._take_own_id, "vector": self._take_vector,
-            "peer_left": self._take_peer_left, "write": self._take_write,
-            "read": self._take_read, "ring": self._take_ring,
-            "ring_ignored": self._take_ring_ignored,
+            "own_id": self._take_own_id, "shmem": self._take_shmem,
+            "vector": self._take_vector, "peer_left": self._take_peer_left,
+            "write": self._take_write, "read": self._take_read,
+            "ring": self._take_ring, "ring_ignored": self._take_ring_ignored,
             "interrupt": self._take_interrupt,
             "bad_access": self._take_bad_access,
             "server_error": self._take_server_error}
         for time, event, text in events:
             if taker := takers.get(event):
                 try:
-                    taker(time, text)
+                    taker(time, text.partition(": ")[2])
                 except (ValueError, IndexError) as error:
-                    raise TestbedError(
-                        f"{path}: 'ivshmem_flat_{event} {text}' is not what "
-                        "this version of the device writes") from error
-        self._end_session(end, None)
-
-    @staticmethod
-    def _events(path: Path, lines: list[str]) -> list[tuple[int, str, str]]:
-        """Sorted, as threads write what they have noted a little before."""
-        events = []
-        for match in filter(None, map(TRACE_LINE.match, lines)):
-            if match["seconds"]:
-                time = (int(match["seconds"]) * MICROSECONDS +
-                        int(match["fraction"]))
-            elif match["iso"]:
-                date = datetime.fromisoformat(match["iso"])
-                date = date.replace(tzinfo=timezone.utc)
-                time = (int(date.timestamp()) * MICROSECONDS +
-                        date.microsecond)
-            else:
-                raise TestbedError(f"{path} has no times: {HOW_TO_TRACE}")
-            events.append((time, match["event"], match["text"]))
-        if not events:
-            raise TestbedError(f"{path} has no event of ivshmem-flat, and "
-                               f"nothing of a server: {HOW_TO_TRACE}")
-        return sorted(events, key=lambda event: event[0])
+                    raise _unknown(self._path, event, text) from error
+        self._end_session(self._participant.end, None)
 
     def _note(self, time: int, text: str, is_error: bool = False) -> None:
-        self.participant.notices.append(Notice(time, text, is_error))
+        self._participant.notices.append(Notice(time, text, is_error))
 
     def _end_session(self, time: int, reason: str | None) -> None:
         if self._own_id:
             own_id, begin = self._own_id
-            self.participant.sessions.append(
-                Session(own_id, begin, time, reason))
-        self._own_id = None
+            self._participant.sessions.append(
+                Session(own_id, begin, time, reason, self._memory))
+        self._own_id = self._memory = None
         self._known.clear()
 
     def _take_own_id(self, time: int, text: str) -> None:
         self._end_session(time, None)
         self._own_id = int(text.rsplit(" ", 1)[1]), time
+
+    def _take_shmem(self, _time: int, text: str) -> None:
+        _, self._memory = text.split(" bytes, ")
 
     def _take_vector(self, time: int, text: str) -> None:
         own_id, peer = _numbers(text)[:2]
@@ -277,11 +313,11 @@ class _QemuTrace:
                      None)
         if begin:
             self._writes.remove(begin)
-        self.participant.doorbells.append(Doorbell(
+        self._participant.doorbells.append(Doorbell(
             peer, vector, begin[0] if begin else time, time, ignored))
 
     def _take_interrupt(self, time: int, text: str) -> None:
-        self.participant.interrupts.append(
+        self._participant.interrupts.append(
             Interrupt(_numbers(text)[0], time))
 
     def _take_bad_access(self, time: int, text: str) -> None:

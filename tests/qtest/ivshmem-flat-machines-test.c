@@ -157,12 +157,12 @@ static void test_properties_are_read_only(void)
 static void test_trace(void)
 {
     static const char *const events[] = {
-        "ivshmem_flat_connected ", "ivshmem_flat_own_id ",
-        "ivshmem_flat_shmem ", "ivshmem_flat_vector ", "ivshmem_flat_read ",
-        "ivshmem_flat_write ", "ivshmem_flat_bad_access ",
-        "ivshmem_flat_ring ", "ivshmem_flat_ring_ignored ",
-        "ivshmem_flat_interrupt ", "ivshmem_flat_peer_left ",
-        "ivshmem_flat_server_error ",
+        "ivshmem_flat_connected iv: ", "ivshmem_flat_own_id iv: ",
+        "ivshmem_flat_shmem iv: ", "ivshmem_flat_vector iv: ",
+        "ivshmem_flat_read iv: ", "ivshmem_flat_write iv: ",
+        "ivshmem_flat_bad_access iv: ", "ivshmem_flat_ring iv: ",
+        "ivshmem_flat_ring_ignored iv: ", "ivshmem_flat_interrupt iv: ",
+        "ivshmem_flat_peer_left iv: ", "ivshmem_flat_server_error iv: ",
     };
     Server *s = server_start(SHM_SIZE, 1);
     TestPeer *p = peer_join(s);

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Timelines of real machines, and of traces that hold what they seldom do."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boards import returning_device
+import trace_event_format
+from boards import expect_returns, returning_device
 from ivshmem import (Testbed, TestbedError, artifacts, demo, timeline,
                      timeline_svg)
-from ivshmem.board import BOARDS, Board
+from ivshmem.board import BOARDS, Board, flat_device
+from ivshmem.boards import CORTEX_M
 from ivshmem.process import Process
 from ivshmem.server import IvshmemServer
 from ivshmem.timeline import Timeline
@@ -22,6 +23,8 @@ from ivshmem.timeline_json import DOORBELLS, INTERRUPTS, SESSIONS, TROUBLE
 from ring_on_command import RingCommands
 
 DOORBELL_VECTORS = 2
+
+Event = dict[str, Any]
 
 
 def watch(bed: Testbed, server: IvshmemServer) -> Process:
@@ -42,38 +45,8 @@ def events(line: Timeline, tmp_path: Path, kind: str) -> list[dict[str, Any]]:
     """Of one kind, as they are written; all are checked."""
     file = tmp_path / "timeline.json"
     timeline.write(line, file, None)
-    written = json.loads(file.read_text())["traceEvents"]
-    check(written)
-    return [event for event in written if event["ph"] == kind]
-
-
-def check(written: Sequence[dict[str, Any]]) -> None:
-    """What the viewers demand: tracks without overlaps, arrows that begin and
-    end in slices, and not before they begin."""
-    tracks: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for event in written:
-        if event["ph"] == "X":
-            tracks.setdefault((event["pid"], event["tid"]), []).append(
-                (event["ts"], event["ts"] + event["dur"]))
-        if event["ph"] != "M":
-            assert event["ts"] >= 0
-    named = {(event["pid"], event["tid"]) for event in written
-             if event["name"] == "thread_name"}
-    assert {(event["pid"], event["tid"]) for event in written
-            if event["ph"] != "M"} <= named
-    for slices in tracks.values():
-        slices.sort()
-        for (_, end), (begin, _) in zip(slices, slices[1:]):
-            assert end <= begin
-    heads = {event["id"]: event for event in written if event["ph"] == "f"}
-    tails = [event for event in written if event["ph"] == "s"]
-    assert len(tails) == len(heads)
-    for tail in tails:
-        head = heads[tail["id"]]
-        assert tail["ts"] <= head["ts"]
-        for point in (tail, head):
-            assert any(begin <= point["ts"] <= end for begin, end
-                       in tracks[point["pid"], point["tid"]]), point
+    return [event for event in trace_event_format.load(file)
+            if event["ph"] == kind]
 
 
 def names(written: Sequence[dict[str, Any]], tid: int) -> list[str]:
@@ -170,8 +143,7 @@ def test_sessions(bed: Testbed, tmp_path: Path) -> None:
     trace = tmp_path / "board.trace"
     board = bed.board("mps2-an385", "echo", trace=trace,
                       device=returning_device("mps2-an385", socket))
-    board.expect_error("server has gone", 1, 0)
-    board.expect_error("server is back, own ID is 0", 1, 0)
+    expect_returns(board, 1)
     bed.wait("it to listen", lambda: board.said("listening"))
     server.stop()
     server.excuse()
@@ -201,6 +173,42 @@ def test_guest_errors(bed: Testbed, tmp_path: Path) -> None:
     assert errors == ["read at offset 0x1, size 1",
                       "read of write-only DOORBELL"]
     assert names(events(told_of, tmp_path, "i"), TROUBLE) == errors
+
+
+def interrupts(board: Board, slot: int) -> int:
+    """That its guest got from this device"""
+    return int(board.qmp.command(
+        "qom-get", path=f"/machine/peripheral-anon/device[{slot}]",
+        property="interrupts"))
+
+
+def test_devices_of_one_machine(bed: Testbed, tmp_path: Path) -> None:
+    """Two servers give them the same ID: each has its own interrupts."""
+    trace = tmp_path / "board.trace"
+    left, right = bed.server(), bed.server()
+    peers = [bed.peer(left), bed.peer(right)]
+    board = bed.board("mps2-an385", "echo", trace=trace, device=[
+        *flat_device(left.socket), *flat_device(
+            right.socket, 0x400FE000, 0x70000000, CORTEX_M.lines[1])])
+    bed.wait("the board to listen", lambda: board.said("listening id=1"))
+    for peer in peers:
+        peer.wait_for_peer(1, bed.remaining())
+    for slot in (0, 1, 1, 1):
+        before = interrupts(board, slot)
+        peers[slot].ring(1)
+        bed.wait("the interrupt", lambda: interrupts(board, slot) > before)
+    board.stop()
+    line = timeline.read([("board", trace)])
+
+    assert {each.name: ([session.own_id for session in each.sessions],
+                        len(each.interrupts))
+            for each in line.participants} == {
+                "board/iv400fe000": ([1], 3), "board/iv400ff000": ([1], 1)}
+    memories = {each.sessions[0].memory for each in line.participants}
+    assert len(memories) == 2 and None not in memories
+    assert {event["args"]["name"] for event in events(line, tmp_path, "M")
+            if event["name"] == "process_name"} == {
+                "board/iv400fe000, ID 1", "board/iv400ff000, ID 1"}
 
 
 def test_host_peer(bed: Testbed, tmp_path: Path) -> None:
@@ -235,7 +243,7 @@ def test_command(bed: Testbed, tmp_path: Path) -> None:
     ended = command(tmp_path, *traces, *svg)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("VM 0, VM 1: ")
-    check(json.loads((tmp_path / "timeline.json").read_text())["traceEvents"])
+    trace_event_format.load(tmp_path / "timeline.json")
     if svg:
         text = (tmp_path / "timeline.svg").read_text()
         # Words are shapes there, and in comments.
@@ -258,7 +266,7 @@ def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "All verified" in ended.stdout
     assert f"{drawn}/timeline.json is for ui.perfetto.dev" in ended.stdout
-    check(json.loads((drawn / "timeline.json").read_text())["traceEvents"])
+    trace_event_format.load(drawn / "timeline.json")
     assert (drawn / "timeline.svg").exists() == with_matplotlib
     assert ("is a picture of it" if with_matplotlib else
             "There is no timeline.svg: a picture needs matplotlib: install"
@@ -278,9 +286,12 @@ def command(directory: Path,
 # --- traces as text
 
 
-OWN_ID = "own_id chardev 'ivshmem': own ID is {}"
-RING = "ring ID {} rings peer {}, vector 0"
-WRITE = "write offset 0xc value {:#x}"
+OWN_ID = "own_id iv: own ID is {}"
+SHMEM = "shmem iv: fd 20, 4194304 bytes, dev 0x1 inode {}"
+RING = "ring iv: ID {} rings peer {}, vector 0"
+WRITE = "write iv: offset 0xc value {:#x}"
+INTERRUPT = "interrupt iv: vector 0"
+READ = "read iv: offset 0x8 value 0x1"
 
 
 def trace(tmp_path: Path, name: str,
@@ -300,8 +311,8 @@ def pair(tmp_path: Path, rings: Sequence[tuple[int, int]],
     return timeline.read([
         trace(tmp_path, "a", (0, OWN_ID.format(0)), *written),
         trace(tmp_path, "b", (0, OWN_ID.format(1)), *(
-            (time, "interrupt vector 0") for time in interrupts),
-              (999_999, "read offset 0x8 value 0x1"))])
+            (time, INTERRUPT) for time in interrupts),
+              (999_999, READ))])
 
 
 def matched(line: Timeline) -> list[int | None]:
@@ -343,8 +354,8 @@ def test_matching(tmp_path: Path, rings: list[tuple[int, int]],
 def test_writes_that_were_not_traced(tmp_path: Path) -> None:
     line = timeline.read([
         trace(tmp_path, "a", (0, OWN_ID.format(0)), (100, RING.format(0, 1))),
-        trace(tmp_path, "b", (0, OWN_ID.format(1)), (90, "interrupt vector 0"),
-              (200, "read offset 0x8 value 0x1"))])
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), (90, INTERRUPT),
+              (200, READ))])
     assert matched(line) == [90]
     events(line, tmp_path, "s")
 
@@ -370,24 +381,45 @@ def test_two_cpus_that_ring(tmp_path: Path) -> None:
 
 def test_ids_that_change_hands(tmp_path: Path) -> None:
     """A doorbell belongs to who had the ID then."""
-    gone = "server_error shm0: server has gone"
+    gone = "server_error iv: server has gone"
     line = timeline.read([
         trace(tmp_path, "a", (0, OWN_ID.format(0)),
               (10, RING.format(0, 1)), (2010, RING.format(0, 1))),
-        trace(tmp_path, "b", (0, OWN_ID.format(1)), (12, "interrupt vector 0"),
-              (1000, gone), (3000, "connected chardev 'ivshmem'")),
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), (12, INTERRUPT),
+              (1000, gone), (3000, "connected iv: server is there")),
         trace(tmp_path, "c", (2000, OWN_ID.format(1)),
-              (2012, "interrupt vector 0"))])
+              (2012, INTERRUPT))])
     assert matched(line) == [12, 2012]
     assert [session.reason for session in line.participants[1].sessions] == [
-        "shm0: server has gone"]
+        "server has gone"]
+
+
+def test_ids_of_two_servers(tmp_path: Path) -> None:
+    """A machine with a device at each rings peer 1 of each."""
+    def of(chardev: str, text: str) -> str:
+        return text.replace(" iv:", f" {chardev}:")
+
+    line = timeline.read([
+        trace(tmp_path, "gateway",
+              (0, of("left", OWN_ID.format(0))), (1, of("left", SHMEM.format(7))),
+              (2, of("right", OWN_ID.format(0))),
+              (3, of("right", SHMEM.format(8))),
+              (10, of("right", RING.format(0, 1))),
+              (20, of("left", RING.format(0, 1)))),
+        *(trace(tmp_path, name, (0, OWN_ID.format(1)), (1, SHMEM.format(inode)),
+                (time, INTERRUPT), (40, READ))
+          for name, inode, time in (("a", 7, 21), ("b", 8, 11)))])
+    assert [each.name for each in line.participants] == [
+        "gateway/left", "gateway/right", "a", "b"]
+    assert matched(line) == [21, 11]
+    assert len(events(line, tmp_path, "s")) == 2
 
 
 def test_notation_of_newer_qemus(tmp_path: Path) -> None:
     file = tmp_path / "trace"
     file.write_text(
-        "2026-11-26T03:33:16.614164Z ivshmem_flat_own_id chardev 'iv': own ID "
-        "is 4\n2026-11-26T03:33:17Z ivshmem_flat_interrupt vector 3\n")
+        "2026-11-26T03:33:16.614164Z ivshmem_flat_own_id iv: own ID is 4\n"
+        "2026-11-26T03:33:17Z ivshmem_flat_interrupt iv: vector 3\n")
     participant, = timeline.read([("vm", file)]).participants
     assert participant.sessions[0].begin == 1795663996614164
     assert participant.interrupts[0].time == 1795663997000000
@@ -411,6 +443,40 @@ def test_log_of_the_server(tmp_path: Path) -> None:
         "peer 0", "peer 1"]
 
 
+def without(field: str) -> Callable[[Event], object]:
+    return lambda event: event.pop(field)
+
+
+def with_field(field: str, value: object) -> Callable[[Event], object]:
+    return lambda event: event.update({field: value})
+
+
+@pytest.mark.parametrize("kind, spoil", [
+    ("X", without("dur")), ("X", with_field("ts", 0.5)),
+    ("X", with_field("ts", -1)), ("X", with_field("dur", 50)),
+    ("X", with_field("tid", 77)), ("X", with_field("cname", "red")),
+    ("i", without("s")), ("i", with_field("s", "x")),
+    ("s", without("id")), ("s", with_field("cat", "other")),
+    ("s", with_field("id", 99)), ("s", with_field("ts", 40)),
+    ("f", without("bp")), ("f", with_field("bp", "s")),
+    ("f", with_field("ts", 40)), ("f", with_field("tid", DOORBELLS)),
+    ("M", without("pid")), ("M", with_field("name", "thread")),
+    ("M", with_field("args", {"name": 7})), ("B", lambda event: None)])
+def test_what_viewers_do_not_take(tmp_path: Path, kind: str,
+                                  spoil: Callable[[Event], object]) -> None:
+    line = pair(tmp_path, [(10, 12), (20, 22), (500_000, 500_001)], [15, 24])
+    file = tmp_path / "timeline.json"
+    timeline.write(line, file, None)
+    written = trace_event_format.load(file)
+    if kind == "B":
+        written.append({"ph": "B", "pid": 1, "tid": 1, "name": "x", "ts": 0})
+    else:
+        spoil(next(event for event in written if event["ph"] == kind and
+                   event["tid" if "tid" in event else "pid"] != SESSIONS))
+    with pytest.raises((AssertionError, KeyError)):
+        trace_event_format.check(written)
+
+
 def test_tracks(tmp_path: Path) -> None:
     line = pair(tmp_path, [(10, 12)], [15])
     slices = events(line, tmp_path, "X")
@@ -421,10 +487,13 @@ def test_tracks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content, message", [
     ("", "has no event of ivshmem-flat, and nothing of a server: start QEMU"),
-    ("ivshmem_flat_interrupt vector 0\n", "has no times: start QEMU with "
+    ("ivshmem_flat_interrupt iv: vector 0\n", "has no times: start QEMU with "
      "-trace 'ivshmem_flat_*' -msg timestamp=on -D FILE"),
-    ("1@1700000000.000000:ivshmem_flat_ring nonsense\n",
-     "'ivshmem_flat_ring nonsense' is not what this version of the device"),
+    *((f"1@1700000000.000000:ivshmem_flat_{event}\n",
+       f"'ivshmem_flat_{event}' is not what this version of the device")
+      for event in ("ring iv: nonsense", "interrupt vector 0",
+                    "own_id chardev 'iv': own ID is 0",
+                    "shmem iv: fd 20, 4096 bytes")),
     ('{"event": "rung"}\n', "line 1: not what ivshmemctl prints with --json"),
     ('{"time_us": 1, "event": "watching", "id": 0}\n{"tim\n', "line 2: not")])
 def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
