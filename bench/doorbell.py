@@ -67,7 +67,7 @@ def floor() -> Trip:
 
 def ours(sleep: bool) -> Trip:
     """Two boards that wait for each other, asleep or busy."""
-    return _between_boards(_our_board, sleep)
+    return between_boards(_our_board, sleep)
 
 
 def with_iothread(sleep: bool, poll_max_ns: int = 0) -> float:
@@ -79,12 +79,12 @@ def with_iothread(sleep: bool, poll_max_ns: int = 0) -> float:
             "-object", f"iothread,id=io,poll-max-ns={poll_max_ns}",
             *others, f"{device},iothread=io"])
 
-    return _between_boards(start, sleep).mean
+    return between_boards(start, sleep).mean
 
 
 def theirs(sleep: bool) -> Trip:
     """The same with the device that QEMU has without us."""
-    return _between_boards(
+    return between_boards(
         lambda bed, server: their_board(bed, server, "doorbell"), sleep,
         MEMORY_BYTES)
 
@@ -100,8 +100,8 @@ def with_linux() -> float:
             r"^peer \d+ answered .*, ([\d.]+) us each$")).group(1))
 
 
-def _between_boards(start: StartBoard, sleep: bool,
-                    memory_bytes: int = 4 * MIB) -> Trip:
+def between_boards(start: StartBoard, sleep: bool,
+                   memory_bytes: int = 4 * MIB) -> Trip:
     with Testbed(PATIENCE_SECONDS) as bed:
         server = bed.server(size=memory_bytes)
         _order(server, sleep)
@@ -131,26 +131,26 @@ def _our_board(bed: Testbed, server: IvshmemServer) -> Board:
     return bed.board(BOARD, "doorbell", server)
 
 
-def _best(name: str) -> str:
+def at_best(name: str) -> str:
     return f"{name}, at best"
 
 
-def _group(name: str, trip: Callable[[], Trip]) -> Group:
-    return Group((name, _best(name)),
-                 lambda: dict(zip((name, _best(name)), astuple(trip()))))
+def trip_group(name: str, trip: Callable[[], Trip]) -> Group:
+    names = (name, at_best(name))
+    return Group(names, lambda: dict(zip(names, astuple(trip()))))
 
 
 def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
                  of_floor: float) -> Measurement:
     subjects: list[Subject | Group] = [
-        _group(FLOOR, floor), _group(OURS, lambda: ours(sleep)),
+        trip_group(FLOOR, floor), trip_group(OURS, lambda: ours(sleep)),
         Subject(SHARED, lambda: with_iothread(sleep))]
-    ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(_best(OURS), _best(FLOOR)),
+    ratios = [Ratio(OURS, FLOOR, of_floor), Ratio(at_best(OURS), at_best(FLOOR)),
               Ratio(SHARED, OURS)]
     if REFERENCE:
-        subjects.append(_group(THEIRS, lambda: theirs(sleep)))
+        subjects.append(trip_group(THEIRS, lambda: theirs(sleep)))
         ratios += [Ratio(OURS, THEIRS, of_theirs),
-                   Ratio(_best(OURS), _best(THEIRS))]
+                   Ratio(at_best(OURS), at_best(THEIRS))]
     if sleep:
         # A busy guest needs the CPU that it would take.
         subjects.append(Subject(
