@@ -3,30 +3,54 @@
  *
  * A table of names in the memory that guests of an ivshmem server share: which
  * guest has which peer ID, and whether both ends of a link are ready for a new session.
+ * It needs ivshmem-flat.h, C99 or C++11, GCC or clang, and a CPU that can compare and
+ * swap a word (a Cortex-M0 cannot).
  *
- * IDs count from 0 in the order in which guests connect, and a guest that is
- * started anew gets another one. A name stays. The same code serves bare metal,
- * Zephyr and Linux: the table is the same for all of them.
+ *     table = (struct ivshmem_name *)ivshmem_flat_at(&shm, 0, IVSHMEM_NAMES_BYTES);
+ *     own = ivshmem_names_enter(table, "sensor", ivshmem_flat_own_id(&shm));
+ *     ...
+ *     peer = ivshmem_names_find(table, "logger");
+ *     if (peer != NULL) {
+ *         ivshmem_flat_ring(&shm, ivshmem_names_id(peer), 0);
+ *     }
  *
- * The table is 1 KiB of shared memory, at an offset that all agree on, usually 0.
- * All zeros, as a server hands out its memory, is a table with no names in it.
- * Numbers are of 32 bits and little-endian. The compiler is GCC or clang.
+ * IDs count from 0 in the order in which guests connect, and a guest that restarts gets
+ * another one. A name stays. The table is the same for bare metal, Zephyr and Linux, on
+ * CPUs of either byte order. It is a convention of these guests: neither the device nor
+ * the server knows it.
+ *
+ * The table is at an offset that all agree on, usually 0, and has 16 entries of 64
+ * bytes each. All zeros, as a server hands out its memory, is a table with no names in
+ * it. In the shared memory, all numbers little-endian:
+ *
+ *     0x00  0: the entry is free. Else 1 + the ID that took it
+ *     0x04  0: no name yet. Else 1 + the ID that has the name now
+ *     0x08  how often the name was entered
+ *     0x0C  for which start of the peer this end has no session
+ *     0x10  for which start of the peer this end has cleared its part
+ *     0x20  the name, then zeros
  *
  * A name is one end of one link: the guest that enters it has one peer there. A
- * guest that talks to two others enters two names.
+ * guest that talks to two others enters two names. A name has 1 to 31 characters.
  *
- * Meeting: when either end of a link has been started anew, what the two left in
- * shared memory belongs to nobody. Before the ends open a session, they meet:
+ * Meeting: when one end of a link has restarted, what the two left in the shared
+ * memory is of no use. Before the ends open a session, they meet:
  *
  * 1. Each closes the session that it has open, if any, and says so:
  *    ivshmem_names_closed(). From here on nobody reads or writes what is left.
- * 2. When it is true of both, each clears the part that it is in charge of, and
- *    says so: ivshmem_names_clean().
+ * 2. When it is true of both, each clears its own part of the memory, and says so:
+ *    ivshmem_names_clean().
  * 3. When it is true of both, both open the session.
  *
- * Should ivshmem_names_restarted() become true of the peer at any time, begin
- * with step 1 again. Nothing here waits: call the functions of steps 1 and 2 until
- * they are true, with whatever pause and limit suits you.
+ * If ivshmem_names_restarted() becomes true of the peer, begin again with step 1. No
+ * function waits: call those of steps 1 and 2 until they return true, with a timer, or
+ * ring the peer after each call and call again when it rings.
+ *
+ * Two guests with one name: the name belongs to the guest that entered it last, so
+ * that a guest that was replaced gets its name back. ivshmem_names_taken() tells the
+ * other one, if it is still running.
+ *
+ * Context: "any" means in interrupt handlers and in several threads at the same time.
  */
 
 #ifndef IVSHMEM_NAMES_H
@@ -36,21 +60,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ivshmem-flat.h"
+
 #define IVSHMEM_NAMES_ENTRIES 16
 #define IVSHMEM_NAME_BYTES    32 /* with the zero at the end */
 #define IVSHMEM_NAMES_BYTES   (IVSHMEM_NAMES_ENTRIES * sizeof(struct ivshmem_name))
 
+/* One entry, in the shared memory. Use the functions below: numbers are little-endian. */
 struct ivshmem_name {
-    uint32_t owner;  /* 0: free. Else 1 + the ID that took this entry */
-    uint32_t id;     /* 0: no name yet. Else 1 + the ID that has the name now */
-    uint32_t starts; /* how often the name has been entered */
-    uint32_t closed; /* for which start of the peer this end has no session */
-    uint32_t clean;  /* for which start of the peer this end has cleared its part */
+    uint32_t owner;
+    uint32_t id;
+    uint32_t starts;
+    uint32_t closed;
+    uint32_t clean;
     uint32_t unused[3];
     char name[IVSHMEM_NAME_BYTES];
 };
 
-/* Whether an entry has this name. */
+/* Returns whether an entry that was once entered has this name. Any context. */
 static inline bool ivshmem_names_is(const struct ivshmem_name *entry,
                                     const char *name)
 {
@@ -63,12 +90,18 @@ static inline bool ivshmem_names_is(const struct ivshmem_name *entry,
     return entry->name[i] == name[i];
 }
 
-/* The entry with this name, or NULL if nobody has entered it. */
+/*
+ * Returns the entry with this name, or NULL if no guest has entered it. The entry
+ * stays when its guest ends: it does not tell whether the guest is running. It is valid
+ * until the server replaces the shared memory, so find it again after each doorbell.
+ *
+ * table is IVSHMEM_NAMES_BYTES of the shared memory, aligned to 4 bytes. Any context.
+ */
 static inline struct ivshmem_name *ivshmem_names_find(struct ivshmem_name *table,
                                                       const char *name)
 {
     for (size_t i = 0; i < IVSHMEM_NAMES_ENTRIES; i++) {
-        if (__atomic_load_n(&table[i].id, __ATOMIC_ACQUIRE) != 0 &&
+        if (ivshmem_flat_load32(&table[i].id) != 0 &&
             ivshmem_names_is(&table[i], name)) {
             return &table[i];
         }
@@ -77,81 +110,118 @@ static inline struct ivshmem_name *ivshmem_names_find(struct ivshmem_name *table
 }
 
 /*
- * Enters a name of 1 to 31 characters for the guest with this ID, at each start
- * of the guest. Returns its entry, or NULL if the table is full.
+ * Enters a name for the guest with this ID. Returns its entry, which only this guest
+ * changes, or NULL if all 16 entries have other names. Ends a session of that name.
+ *
+ * name has 1 to 31 characters and is copied, id is the device's own ID. Call it at each
+ * start of the guest, and again when ivshmem_names_holds() is false. One caller at a
+ * time for each name; several names can be entered at the same time. May be called in
+ * an interrupt handler.
  */
 static inline struct ivshmem_name *ivshmem_names_enter(struct ivshmem_name *table,
                                                        const char *name, uint16_t id)
 {
+    const uint32_t key = id + 1u;
     struct ivshmem_name *entry = ivshmem_names_find(table, name);
 
     for (size_t i = 0; entry == NULL && i < IVSHMEM_NAMES_ENTRIES; i++) {
         uint32_t nobody = 0;
 
-        if (__atomic_compare_exchange_n(&table[i].owner, &nobody, id + 1u, false,
+        if (__atomic_compare_exchange_n(&table[i].owner, &nobody,
+                                        ivshmem_flat_le32(key), false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             entry = &table[i];
-            for (size_t j = 0; j < IVSHMEM_NAME_BYTES - 1 && name[j]; j++) {
+            for (size_t j = 0; j < IVSHMEM_NAME_BYTES - 1 && name[j] != '\0'; j++) {
                 entry->name[j] = name[j];
             }
         }
     }
     if (entry != NULL) {
         /* The peer that sees a new start sees that nothing is said for it yet. */
-        __atomic_store_n(&entry->closed, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&entry->clean, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&entry->starts, entry->starts + 1, __ATOMIC_RELEASE);
-        __atomic_store_n(&entry->id, id + 1u, __ATOMIC_RELEASE);
+        ivshmem_flat_store32(&entry->closed, 0);
+        ivshmem_flat_store32(&entry->clean, 0);
+        ivshmem_flat_store32(&entry->starts, ivshmem_flat_load32(&entry->starts) + 1);
+        ivshmem_flat_store32(&entry->id, key);
     }
     return entry;
 }
 
-/* The ID that has the name of this entry now. */
+/* Returns the ID that the name of this entry has now. Any context. */
 static inline uint16_t ivshmem_names_id(const struct ivshmem_name *entry)
 {
-    return (uint16_t)(__atomic_load_n(&entry->id, __ATOMIC_ACQUIRE) - 1);
+    return (uint16_t)(ivshmem_flat_load32(&entry->id) - 1);
 }
 
 /*
- * Whether an entry is this guest's. It no longer is when the server has restarted and
- * brought new memory or another ID: enter the name again then, and meet. A count of
- * starts that was taken before means nothing.
+ * Returns whether an entry has this name and this ID. If it is false of the entry that
+ * ivshmem_names_enter() returned and the device's own ID, the server has restarted with
+ * new memory or another ID, or the name is taken. If it is not taken, enter it again
+ * and meet the peer: counts of starts that were read before mean nothing now.
+ *
+ * Any context.
  */
 static inline bool ivshmem_names_holds(const struct ivshmem_name *entry,
                                        const char *name, uint16_t id)
 {
-    return __atomic_load_n(&entry->id, __ATOMIC_ACQUIRE) == id + 1u &&
+    return ivshmem_flat_load32(&entry->id) == id + 1u &&
            ivshmem_names_is(entry, name);
 }
 
-/* Which start this is: keep it, and ask whether the peer has restarted. */
-static inline uint32_t ivshmem_names_start(const struct ivshmem_name *entry)
+/*
+ * Returns whether another guest has entered this name, which this guest entered with
+ * this ID: two guests have the same name, and peers find the other one.
+ *
+ * id is what was given to ivshmem_names_enter(), even if the device's own ID has
+ * changed since. Any context.
+ */
+static inline bool ivshmem_names_taken(struct ivshmem_name *table,
+                                       const char *name, uint16_t id)
 {
-    return __atomic_load_n(&entry->starts, __ATOMIC_ACQUIRE);
+    const struct ivshmem_name *entry = ivshmem_names_find(table, name);
+
+    return entry != NULL && ivshmem_names_id(entry) != id;
 }
 
+/*
+ * Returns how often the name of this entry was entered, modulo 2^32. Keep the peer's
+ * number, for the functions below. Any context.
+ */
+static inline uint32_t ivshmem_names_start(const struct ivshmem_name *entry)
+{
+    return ivshmem_flat_load32(&entry->starts);
+}
+
+/* Returns whether the peer has restarted since it had this number. Any context. */
 static inline bool ivshmem_names_restarted(const struct ivshmem_name *peer,
                                            uint32_t start)
 {
     return ivshmem_names_start(peer) != start;
 }
 
-/* Step 1: says that this end has no session, and returns whether both say so. */
+/*
+ * Step 1: says that this end has no session. Returns whether both ends say so.
+ *
+ * own is this guest's entry, start_of_peer the peer's number. One caller at a time for
+ * each own; may be called in an interrupt handler.
+ */
 static inline bool ivshmem_names_closed(struct ivshmem_name *own,
                                         const struct ivshmem_name *peer,
                                         uint32_t start_of_peer)
 {
-    __atomic_store_n(&own->closed, start_of_peer, __ATOMIC_RELEASE);
-    return __atomic_load_n(&peer->closed, __ATOMIC_ACQUIRE) == own->starts;
+    ivshmem_flat_store32(&own->closed, start_of_peer);
+    return ivshmem_flat_load32(&peer->closed) == ivshmem_names_start(own);
 }
 
-/* Step 2: says that this end is clean, and returns whether both say so. */
+/*
+ * Step 2: says that this end has cleared its part, and that the peer can use it: do
+ * not clear it again. Returns whether both ends say so. Otherwise as step 1.
+ */
 static inline bool ivshmem_names_clean(struct ivshmem_name *own,
                                        const struct ivshmem_name *peer,
                                        uint32_t start_of_peer)
 {
-    __atomic_store_n(&own->clean, start_of_peer, __ATOMIC_RELEASE);
-    return __atomic_load_n(&peer->clean, __ATOMIC_ACQUIRE) == own->starts;
+    ivshmem_flat_store32(&own->clean, start_of_peer);
+    return ivshmem_flat_load32(&peer->clean) == ivshmem_names_start(own);
 }
 
-#endif
+#endif /* IVSHMEM_NAMES_H */

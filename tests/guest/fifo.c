@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "byte-order.h"
 #include "ivshmem-fifo.h"
 #include "check.h"
 
@@ -27,10 +28,10 @@ static void test_layout(void)
     begin(0);
     CHECK(IVSHMEM_FIFO_BYTES(SIZE) == 0x80 + SIZE);
     CHECK(ivshmem_fifo_put(&writer, "ab", 2));
-    CHECK(bytes[0x00] == 2 && bytes[0x40] == 0);
+    CHECK(number_at(memory, 0x00) == 2 && number_at(memory, 0x40) == 0);
     CHECK(bytes[0x80] == 'a' && bytes[0x81] == 'b');
     CHECK(ivshmem_fifo_must_wait(&writer, SIZE));
-    CHECK(bytes[0x04] == 1 && bytes[0x44] == 0);
+    CHECK(number_at(memory, 0x04) == 1 && number_at(memory, 0x44) == 0);
 }
 
 /* Also where the position ends, and within a buffer whose end is near */

@@ -21,19 +21,22 @@ OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
 
 
 @pytest.mark.parametrize("header", [
-    "ivshmem-fifo.h", "ivshmem-flat.h", "ivshmem-names.h", "demo/protocol.h", "demo/member.h"])
+    "ivshmem-fifo.h", "ivshmem-flat.h", "ivshmem-names.h", "demo/protocol.h",
+    "demo/member.h"])
 @pytest.mark.parametrize("compiler", [
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m0 {BARE}",
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-m33 {BARE}",
     f"arm-none-eabi-gcc -std=c99 -mcpu=arm1176jzf-s {BARE}",
     f"arm-none-eabi-gcc -std=c99 -mcpu=cortex-a7 {BARE}",
     f"arm-none-eabi-g++ -std=c++11 -mcpu=cortex-m3 {BARE}",
-    "gcc -std=c99",
+    "gcc -std=c99", "gcc -std=c11", "clang -std=c99", "clang -std=c11",
+    "g++ -std=c++11", "g++ -std=c++20", "clang++ -std=c++11",
+    "clang++ -std=c++20",
     f"riscv64-unknown-elf-gcc -std=c99 -march=rv32imac -mabi=ilp32 {BARE}",
     f"sparc64-linux-gnu-gcc -std=c99 -m32 -mcpu=leon3 {BARE}",
 ])
-def test_header_alone(header: str, compiler: str) -> None:
-    compile_strictly(GUEST / header, compiler)
+def test_header_alone(header: str, compiler: str, tmp_path: Path) -> None:
+    compile_including(header, compiler, tmp_path)
 
 
 @pytest.mark.parametrize("compiler", [
@@ -43,11 +46,8 @@ def test_header_alone(header: str, compiler: str) -> None:
     f"riscv64-unknown-elf-gcc -std=c99 -march=rv32imac -mabi=ilp32 {BARE}",
 ])
 def test_rpmsg_header(compiler: str, tmp_path: Path) -> None:
-    """For little-endian CPUs, and the compilers that ivshmem-names.h needs."""
-    source = tmp_path / "source.c"
-    source.write_text('#include "ivshmem-rpmsg.h"\n')
-
-    compile_strictly(source, compiler)
+    """For little-endian CPUs."""
+    compile_including("ivshmem-rpmsg.h", compiler, tmp_path)
 
 
 @pytest.mark.parametrize("compiler", [
@@ -55,6 +55,12 @@ def test_rpmsg_header(compiler: str, tmp_path: Path) -> None:
     "gcc -std=gnu99"])
 def test_linux_header(compiler: str) -> None:
     compile_strictly(GUEST / "linux/ivshmem-pci.h", compiler)
+
+
+def compile_including(header: str, compiler: str, folder: Path) -> None:
+    source = folder / "source.c"
+    source.write_text(f'#include "{header}"\n')
+    compile_strictly(source, compiler)
 
 
 def compile_strictly(file: Path, compiler: str) -> None:

@@ -20,12 +20,16 @@ COMPILERS = [f"{compiler} -std={standard} -x {language}"
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
 
 
-@pytest.mark.parametrize("program", ["driver.c", "fifo.c", "order.c"])
+@pytest.mark.parametrize("program", [
+    "driver.c", "fifo.c", "fifo.c -DOTHER_ORDER", "names.c",
+    "names.c -DOTHER_ORDER", "order.c"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_unit(compiler: str, program: str, tmp_path: Path) -> None:
     built = tmp_path / "test"
-    subprocess.run([*compiler.split(), *STRICT, f"-I{TOP / 'guest'}",
-                    HERE / program, "-o", built], check=True, timeout=SECONDS)
+    source, *options = program.split()
+    subprocess.run([*compiler.split(), *STRICT, *options,
+                    f"-I{TOP / 'guest'}", HERE / source, "-o", built],
+                   check=True, timeout=SECONDS)
 
     run = subprocess.run([built], capture_output=True, text=True,
                          timeout=SECONDS)
