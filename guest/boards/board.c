@@ -30,6 +30,17 @@ void board_start(void)
     halt();
 }
 
+bool board_is(const char *name)
+{
+    const char *own = board_name;
+
+    while (*own == *name && *own != '\0') {
+        own++;
+        name++;
+    }
+    return *own == *name;
+}
+
 __attribute__((weak)) void reset_handler(void)
 {
     board_start();

@@ -8,6 +8,7 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -44,6 +45,9 @@
 #else
 #error "no board here has this CPU"
 #endif
+
+/* Returns whether this is the machine with this name in QEMU. */
+bool board_is(const char *name);
 
 /* BOARD.c: the machine's name in QEMU, and its first UART, sending only. */
 extern const char board_name[];

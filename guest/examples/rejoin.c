@@ -51,20 +51,11 @@ static const char *const names[MEMBERS] = {
 static struct memory *memory;
 static unsigned self; /* this VM's number */
 
-static bool is_same(const char *a, const char *b)
-{
-    while (*a == *b && *a != '\0') {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 static unsigned find_self(void)
 {
     unsigned number = 0;
 
-    while (!is_same(names[number], board_name)) {
+    while (!board_is(names[number])) {
         number++;
     }
     return number;

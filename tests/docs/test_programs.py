@@ -19,6 +19,7 @@ ANSWER = take(README, '#include "ivshmem-flat.h"')
 BOARD = take(README, "make qemu server")
 QUESTION = take(README, "build/server/ivshmemctl write")
 COMPLETE = take(FIRMWARE, '#include "ivshmem-flat.h"')
+NAMES = take(FIRMWARE, '#include "ivshmem-names.h"')
 COMPILE = take(FIRMWARE, "arm-none-eabi-gcc")
 BOARD_CODE = take(DEVICE, "DeviceState *dev")
 FIXTURES = take(PYTHON, "def test_answers")
@@ -75,6 +76,21 @@ def test_complete_program(reader: Reader) -> None:
     reader.start("\n".join(rest))
 
     # It is peer 0 and rings itself.
+    reader.wait_for(1, "^ready\ndoorbell$")
+
+
+def test_names(reader: Reader) -> None:
+    """In the same program, as the guest that it looks for: it rings itself."""
+    names = NAMES.text.replace('"sensor"', '"logger"')
+    program = COMPLETE.text.replace(
+        "static void reset(void)", f"{names}\n\nstatic void reset(void)"
+    ).replace("ivshmem_flat_ring(&shm, 0, 0);", "enter_name(); ring_logger();")
+    (reader.folder / "your.c").write_text(program + "\n")
+    compiler, *rest = commands(COMPILE.text)
+    reader.run(f"{compiler} -Wall -Wextra -Werror")
+
+    reader.start("\n".join(rest))
+
     reader.wait_for(1, "^ready\ndoorbell$")
 
 

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards as parameters of tests, and a device that connects again. Boards with
-another CPU than an Arm are tested where their QEMU was built."""
+"""Boards as parameters of tests, and a server and a device that return. Boards
+with another CPU than an Arm are tested where their QEMU was built."""
 
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ivshmem import artifacts
+from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, OTHER_BOARDS, Board, usual_device
 from ivshmem.boards import wiring
+from ivshmem.process import Process
+from ivshmem.server import is_listening
 
 TARGETS = {name: wiring(name).target for name in OTHER_BOARDS}
 MISSING = [target for target in TARGETS.values()
@@ -56,3 +59,31 @@ def expect_returns(board: Board, returns: int) -> None:
                        least=0)
     board.expect_error("warning: .*server closed the connection during",
                        most=10 * returns, least=0)
+
+
+def with_early_rings(board: Board) -> Board:
+    """It rings peers that its QEMU does not know yet, or any more, which does
+    no harm."""
+    board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
+                       most=100, least=0)
+    return board
+
+
+def property_of(board: Board, name: str) -> object:
+    """As QEMU has it, whatever the guest says."""
+    return board.qmp.command(
+        "qom-get", path="/machine/peripheral-anon/device[0]", property=name)
+
+
+@dataclass
+class Keeper:
+    """ivshmemd whose memory outlives it, as that of QEMU's server does not."""
+
+    socket: Path
+
+    def start(self, bed: Testbed) -> Process:
+        server = bed.program("ivshmemd", [
+            str(artifacts.ivshmemd()), "-S", str(self.socket),
+            "-m", str(self.socket.parent)])
+        bed.wait("the server to listen", lambda: is_listening(self.socket))
+        return server

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from boards import expect_returns, returning_device
+from boards import expect_returns, returning_device, with_early_rings
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, Board
 from ivshmem.process import TestbedError
@@ -28,13 +28,6 @@ def message(number: int) -> bytes:
 
 def start(bed: Testbed, server: IvshmemServer, name: str) -> Board:
     return with_early_rings(bed.board(name, "rpmsg-echo", server))
-
-
-def with_early_rings(board: Board) -> Board:
-    """Its QEMU may hear of the host later than the board, which rings again."""
-    board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
-                       most=100, least=0)
-    return board
 
 
 def linked(bed: Testbed, name: str) -> tuple[IvshmemServer, Board, RpmsgHost]:

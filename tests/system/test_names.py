@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A sensor and a logger find each other by name: guest/examples/names.c."""
+
+from collections.abc import Callable
+from itertools import permutations
+
+import pytest
+
+from boards import (Keeper, expect_returns, if_built, property_of,
+                    returning_device, with_early_rings)
+from ivshmem import Testbed
+from ivshmem.board import BOARDS, OTHER_BOARDS, Board
+from ivshmem.server import IvshmemServer, Server
+
+both_servers = pytest.mark.both_servers
+
+ROLES = {BOARDS[0]: "sensor", BOARDS[1]: "logger",
+         OTHER_BOARDS[0]: "sensor", OTHER_BOARDS[1]: "logger"}
+MESSAGES = {"sensor": "21 degrees", "logger": "noted"}
+
+# Each sensor with each logger; boards with two CPUs, in one byte order and in both
+PAIRS = [BOARDS, if_built(OTHER_BOARDS[0], BOARDS[1]),
+         if_built(BOARDS[0], OTHER_BOARDS[1]), if_built(*OTHER_BOARDS)]
+
+
+def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
+    """A board, and how many times the server will return to it."""
+    board = bed.board(name, "names",
+                      device=returning_device(name, server.socket))
+    if returns:
+        expect_returns(board, returns)
+    return with_early_rings(board)
+
+
+def ids(board: Board) -> list[int]:
+    """With which the board has entered its name, one after another."""
+    return [int(match[1]) for match in board.matches(
+        f"^names: {ROLES[board.kind]} is id (\\d+)$")]
+
+
+def met(board: Board, other: Board) -> list[int]:
+    """The IDs of the other, one for each meeting."""
+    return [int(match[1]) for match in board.matches(
+        f"^names: met {ROLES[other.kind]}, id (\\d+)$")]
+
+
+def heard(board: Board, other: Board) -> int:
+    role = ROLES[other.kind]
+    return board.count(f"^names: {role} says '{MESSAGES[role]}'$")
+
+
+def wait_for_talk(bed: Testbed, *boards: Board) -> None:
+    """Until each has met the other as it is now, since it entered its name
+    last, and has heard from it each time."""
+    def have_talked() -> bool:
+        return all(
+            ids(other) and met(board, other)[-1:] == ids(other)[-1:] and
+            heard(board, other) == len(met(board, other)) >= len(ids(board))
+            for board, other in permutations(boards))
+
+    bed.wait("the boards to talk", have_talked)
+    for board in boards:
+        board.check_idle()
+
+
+@both_servers
+@pytest.mark.parametrize("sensor, logger", PAIRS)
+@pytest.mark.parametrize("sensor_first", [True, False])
+def test_boards_find_each_other(bed: Testbed, sensor: str, logger: str,
+                                sensor_first: bool) -> None:
+    """With IDs that nobody has told them."""
+    server = bed.server()
+    peers = [bed.peer(server) for _ in range(3)]
+    names = (sensor, logger) if sensor_first else (logger, sensor)
+    boards = []
+    for name in names:
+        boards.append(start(bed, server, name))
+        bed.wait("the name to be entered", lambda: ids(boards[-1]))
+
+    wait_for_talk(bed, *boards)
+
+    assert [ids(board) for board in boards] == [[3], [4]]
+    assert [peer.take_doorbells() for peer in peers] == [0, 0, 0]
+    assert all(heard(*pair) == 1 for pair in permutations(boards))
+
+
+def reset(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
+    board.qmp.command("system_reset")
+    return board
+
+
+def replace(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
+    board.stop()
+    return start(bed, server, board.kind)
+
+
+@both_servers
+@pytest.mark.parametrize("restart", [reset, replace])
+@pytest.mark.parametrize("stays, leaves", [
+    BOARDS, BOARDS[::-1], if_built(*OTHER_BOARDS),
+    if_built(*OTHER_BOARDS[::-1])])
+def test_board_restarts(
+        bed: Testbed, stays: str, leaves: str,
+        restart: Callable[[Testbed, Board, IvshmemServer], Board]) -> None:
+    server = bed.server()
+    one, other = (start(bed, server, name) for name in (stays, leaves))
+    wait_for_talk(bed, one, other)
+
+    for number in (2, 3):
+        other = restart(bed, other, server)
+        bed.wait("the boards to meet again",
+                 lambda: len(met(one, other)) == number)
+        wait_for_talk(bed, one, other)
+
+
+@both_servers
+@pytest.mark.parametrize("first, second", [
+    BOARDS, BOARDS[::-1], if_built(*OTHER_BOARDS)])
+def test_server_returns_with_new_memory(bed: Testbed, first: str,
+                                        second: str) -> None:
+    returns = 3
+    server = bed.server()
+    boards = [start(bed, server, name, returns) for name in (first, second)]
+    wait_for_talk(bed, *boards)
+
+    for number in range(2, 2 + returns):
+        server.stop()
+        server = bed.server(socket=server.socket)
+        bed.wait("the names to be entered again", lambda: all(
+            len(ids(board)) == number for board in boards))
+        wait_for_talk(bed, *boards)
+
+
+@pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
+def test_server_returns_with_the_same_memory(bed: Testbed,
+                                             names: tuple[str, str]) -> None:
+    """Where the names stand with IDs from before, which may be exchanged."""
+    keeper = Keeper(bed.directory() / "socket")
+    server = keeper.start(bed)
+    boards = [start(bed, keeper, name, returns=3) for name in names]
+    wait_for_talk(bed, *boards)
+
+    for sessions in range(2, 5):
+        server.stop()
+        server = keeper.start(bed)
+        server.expect_error("left from before: what is in it is kept")
+        for board in boards:
+            bed.wait("the server to return", lambda: property_of(
+                board, "sessions") == sessions)
+            bed.wait("the board to know its ID", lambda: ids(board)[-1] ==
+                     property_of(board, "own-id"))
+        wait_for_talk(bed, *boards)
+
+
+@both_servers
+@pytest.mark.parametrize("first, second, logger", [
+    (BOARDS[0], BOARDS[0], BOARDS[1]),
+    if_built(OTHER_BOARDS[0], BOARDS[0], OTHER_BOARDS[1])])
+def test_name_of_a_board_that_runs(bed: Testbed, first: str, second: str,
+                                   logger: str) -> None:
+    """Is the newer board's, and the older one says so."""
+    server = bed.server()
+    boards = [start(bed, server, name) for name in (first, logger)]
+    bed.wait("the boards to talk", lambda: all(
+        heard(*pair) == 1 for pair in permutations(boards)))
+
+    newer = start(bed, server, second)
+    bed.wait_for_failure(boards[0], "names: FAILED id 2 has taken the name "
+                         "'sensor': give it another one$")
+    boards[0].check_idle()
+
+    wait_for_talk(bed, newer, boards[1])
