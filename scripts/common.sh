@@ -122,6 +122,14 @@ project_version() {
     sed -n "s/^ *version: '\([^']*\)',$/\1/p" "$top/server/meson.build"
 }
 
+# What apt knows may be missing, as in a fresh container, or out of date, which only an
+# attempt tells. A list that cannot be renewed may be one that is not needed: what
+# comes next tells.
+update_apt() {
+    step apt-get-update "reading apt's lists of packages, usually 5 s" \
+        as_root apt-get update -o Acquire::Retries=3 || :
+}
+
 machines_mirror() {
     # shellcheck disable=SC2016 # apt expands these
     apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
@@ -135,8 +143,7 @@ debian_mirror() {
         mirror=$(machines_mirror)
         # A machine that never ran apt-get update does not know its mirrors.
         if [ -z "$mirror" ] && can_be_root; then
-            step apt-get-update "reading apt's lists of packages, usually 5 s" \
-                as_root apt-get update -o Acquire::Retries=3 || :
+            update_apt
             mirror=$(machines_mirror)
         fi
     fi

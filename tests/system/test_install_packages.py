@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/install-packages, with a Debian that has nothing installed."""
+"""scripts/install-packages, and the choice of a QEMU, with a Debian that has nothing
+installed."""
 
 import os
 import re
@@ -24,6 +25,10 @@ case " $* " in
 *" no-such-package "*) exit 100 ;;
 esac
 """
+# It knows of no package until apt-get has read the lists.
+APT_CACHE = """
+! grep -q '^update ' "$(dirname "$0")/calls" || echo '  Candidate: {}'
+"""
 
 
 class Debian:
@@ -37,11 +42,21 @@ class Debian:
             (folder / name).write_text(f"#!/bin/sh\n{script}\n")
             (folder / name).chmod(0o755)
 
+    def offer(self, qemu: str) -> None:
+        """A version of QEMU that can be installed."""
+        (self._folder / "apt-cache").write_text(
+            f"#!/bin/sh\n{APT_CACHE.format(qemu)}\n")
+        (self._folder / "apt-cache").chmod(0o755)
+
     def install(self, *parts: str,
                 **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("install-packages", *parts, **environment)
+
+    def run(self, script: str, *arguments: str,
+            **environment: str) -> subprocess.CompletedProcess[str]:
         path = f"{self._folder}:{os.environ['PATH']}"
         return subprocess.run(
-            [SCRIPTS / "install-packages", *parts], timeout=SECONDS, text=True,
+            [SCRIPTS / script, *arguments], timeout=SECONDS, text=True,
             capture_output=True, env={**os.environ, "NO_INSTALL": "0", "V": "0",
                                       "PATH": path, **environment})
 
@@ -89,3 +104,20 @@ def test_part_that_is_not_there(debian: Debian) -> None:
     assert done.returncode == 1
     assert "names no part 'pathces'" in done.stderr
     assert debian.calls() == []
+
+
+@pytest.mark.parametrize("version, is_used", [
+    ("1:10.0.13+ds-0+deb13u1+b1", True), ("1:7.2+dfsg-7+deb12u18", True),
+    ("1:8.2.0+ds-1", False)])
+def test_demo_finds_debians_qemu_without_lists(debian: Debian, tmp_path: Path,
+                                               version: str, is_used: bool) -> None:
+    """As in a fresh container."""
+    debian.offer(version)
+    (tmp_path / "calls").touch()
+
+    done = debian.run("ensure-qemu", NO_INSTALL="1", QEMU="", QEMU_SRC="",
+                      XDG_CACHE_HOME=str(tmp_path))
+
+    assert done.returncode == 1
+    missing = re.search("missing: (.*)\\. NO_INSTALL", done.stderr)
+    assert missing and ("qemu-system-arm" in missing[1].split()) == is_used
