@@ -27,7 +27,7 @@ ELSEWHERE = [
     (START, "make qemu firmware TARGETS", "tests/system/test_demo.py"),
     ("docs/firmware.rst", "$ build/qemu-10.0/qemu-system-arm -M lm3s6965evb",
      "tests/system/test_rejoin.py"),
-    ("docs/firmware.rst", "pip install ./python",
+    ("docs/firmware.rst", "python3 -m venv venv",
      "tests/system/test_pytest_plugin.py"),
     (INSTALL, "make server qemu", "tests/system/test_install.py"),
     (INSTALL, "arm-none-eabi-gcc $(pkg-config", "tests/system/test_install.py"),
