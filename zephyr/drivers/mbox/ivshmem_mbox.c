@@ -5,9 +5,9 @@
  */
 
 /*
- * On top of Zephyr's ivshmem API, and so for whichever device is behind it. That
- * API raises a signal for a doorbell: a thread for each node waits for the signals
- * of all its vectors, and calls back.
+ * Uses Zephyr's ivshmem API, so it works with any device that has a driver for it.
+ * That API raises a signal for a doorbell. A thread for each node waits for the signals
+ * of all its vectors, and runs the callbacks.
  */
 
 #define DT_DRV_COMPAT qemu_ivshmem_mbox
@@ -26,10 +26,10 @@
 
 LOG_MODULE_REGISTER(ivshmem_mbox, CONFIG_MBOX_LOG_LEVEL);
 
-/* How often to look whether the peer has come */
+/* How often to check whether the peer has arrived */
 #define MEET_INTERVAL K_MSEC(1)
 
-/* Of a channel that has the peer in it */
+/* For channel numbers that contain the peer */
 #define CHANNEL_ID(channel)     ((uint16_t)(channel))
 #define CHANNEL_VECTOR(channel) ((channel) >> 16)
 
@@ -61,14 +61,14 @@ struct ivshmem_mbox_channel {
 struct ivshmem_mbox_data {
 	struct k_thread thread;
 	struct k_spinlock lock;
-	/* One of each for each vector */
+	/* Arrays with one element for each vector */
 	struct ivshmem_mbox_channel *channels;
 	struct k_poll_signal *signals;
 	struct k_poll_event *events;
-	/* With a name only */
+	/* Only used with a name */
 	struct ivshmem_name *names;
 	struct ivshmem_name *own;
-	bool meets; /* ivshmem_mbox_meet() enters the name from the first call on */
+	bool meets; /* ivshmem_mbox_meet() has been called, and enters the name */
 	uint32_t met;
 };
 
@@ -169,7 +169,7 @@ static int ivshmem_mbox_send(const struct device *dev, mbox_channel_id_t channel
 	return ivshmem_int_peer(config->ivshmem, peer, vector);
 }
 
-/* The channel that is received on, or NULL, with the reason in the log */
+/* The channel to receive on, or NULL, with the reason in the log */
 static struct ivshmem_mbox_channel *receiving(const struct device *dev, mbox_channel_id_t channel)
 {
 	const struct ivshmem_mbox_config *config = dev->config;
@@ -293,7 +293,7 @@ static void listen(void *device, void *unused1, void *unused2)
 	while (true) {
 		(void)k_poll(data->events, config->vectors, K_FOREVER);
 
-		/* A doorbell also tells that the server has restarted */
+		/* A doorbell can also mean that the server has restarted */
 		if (config->peer == PEER_NAME && !data->meets && !is_entered(dev)) {
 			(void)enter_name(dev);
 		}
@@ -302,10 +302,10 @@ static void listen(void *device, void *unused1, void *unused2)
 			if (data->events[vector].state != K_POLL_STATE_SIGNALED) {
 				continue;
 			}
-			/* Before the callback looks at the memory: a later ring is not missed */
+			/* Before the callback reads the memory, so that a later ring is not missed */
 			data->events[vector].state = K_POLL_STATE_NOT_READY;
 			k_poll_signal_reset(&data->signals[vector]);
-			/* The session's part of the memory may be gone */
+			/* The session's memory may be gone */
 			if (!is_over) {
 				call_back(dev, vector);
 			}
@@ -392,7 +392,7 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 	}
 	data->meets = true;
 
-	/* A session that ends for no other reason ends because this end says so */
+	/* If the session has not ended for another reason, this end ends it */
 	if (data->met != 0 && !ivshmem_mbox_peer_restarted(dev)) {
 		error = enter_name(dev);
 		if (error != 0) {
@@ -434,7 +434,7 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 	}
 }
 
-/* Zephyr later than 3.7 wants driver APIs in a section of their own */
+/* Zephyr after 3.7 keeps driver APIs in their own section */
 #ifdef DEVICE_API
 static DEVICE_API(mbox, ivshmem_mbox_api) = {
 #else
@@ -455,7 +455,7 @@ static const struct mbox_driver_api ivshmem_mbox_api = {
 	 : DT_INST_PROP(n, other_of_two)  ? PEER_OTHER_OF_TWO                                      \
 					  : PEER_IN_CHANNEL)
 
-/* The PCIe device's node has no interrupts, but a vector */
+/* The PCIe device's node has no interrupts, but the device has one vector */
 #define VECTORS(n) MAX(1, DT_NUM_IRQS(DT_INST_PHANDLE(n, ivshmem)))
 
 #define IS_NAME(n, property)                                                                       \

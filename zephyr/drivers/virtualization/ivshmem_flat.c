@@ -51,7 +51,7 @@ struct ivshmem_flat_config {
 #ifdef CONFIG_IVSHMEM_DOORBELL
 	const struct ivshmem_flat_vector *vectors;
 	uint16_t vector_count;
-	/* NULL without vectors */
+	/* NULL if there are no vectors */
 	void (*connect_irqs)(void);
 #endif
 };
@@ -60,7 +60,7 @@ struct ivshmem_flat_data {
 	DEVICE_MMIO_NAMED_RAM(registers);
 	DEVICE_MMIO_NAMED_RAM(memory);
 #ifdef CONFIG_IVSHMEM_DOORBELL
-	/* Of the signals of all vectors */
+	/* Protects the signals of all vectors */
 	struct k_spinlock lock;
 #endif
 };
@@ -92,7 +92,7 @@ static uint32_t ivshmem_flat_get_id(const struct device *dev)
 	return sys_read32(ivshmem_flat_register(dev, IVPOSITION));
 }
 
-/* Peers can have more vectors than this device: any can be rung */
+/* A peer can have more vectors than this device, so any can be rung */
 static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uint16_t vector)
 {
 	if (ivshmem_flat_get_vectors(dev) == 0) {
@@ -103,7 +103,7 @@ static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uin
 		return -EINVAL;
 	}
 
-	/* What was written to the memory is there for the peer when it wakes */
+	/* The peer must see earlier writes to the memory when it wakes */
 	barrier_dmem_fence_full();
 	sys_write32(peer_id << 16 | vector, ivshmem_flat_register(dev, DOORBELL));
 	LOG_DBG("%s: rang vector %u of peer %u", dev->name, vector, peer_id);
@@ -112,8 +112,8 @@ static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uin
 }
 
 /*
- * A vector's line is enabled while there is someone to tell. Until then the
- * interrupt controller keeps a doorbell: the first one may come during start-up.
+ * A vector's line is enabled while it has a signal. Until then the interrupt controller
+ * keeps a doorbell pending, because the first one may arrive during start-up.
  */
 static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll_signal *signal,
 					 uint16_t vector)
@@ -146,7 +146,7 @@ static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll
 	return 0;
 }
 
-/* There is nothing to acknowledge: the device pulses its line */
+/* The device pulses its line, so there is nothing to acknowledge */
 static void ivshmem_flat_isr(const void *argument)
 {
 	const struct ivshmem_flat_vector *vector = argument;
@@ -200,10 +200,9 @@ static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll
 #endif /* CONFIG_IVSHMEM_DOORBELL */
 
 /*
- * Whether it is this device that answers. Many a machine ignores accesses to
- * nowhere, and IVPOSITION cannot tell: it reads all ones there, which is no ID,
- * or zero, which is one. INTRSTATUS can. It has no function in this device, but
- * keeps what is written until it is read, once; neither bus nor memory do that.
+ * Whether the device is present. Many machines ignore accesses to unmapped addresses.
+ * IVPOSITION is no proof, because it can read as 0 there, which is a valid ID. INTRSTATUS
+ * is: it keeps a written value for exactly one read, which no bus or memory does.
  */
 static bool ivshmem_flat_is_there(const struct device *dev)
 {
@@ -248,7 +247,7 @@ static int ivshmem_flat_init(const struct device *dev)
 	return 0;
 }
 
-/* Zephyr later than 3.7 wants driver APIs in a section of their own */
+/* Zephyr after 3.7 keeps driver APIs in their own section */
 #ifdef DEVICE_API
 static DEVICE_API(ivshmem, ivshmem_flat_api) = {
 #else

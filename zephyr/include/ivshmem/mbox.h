@@ -1,6 +1,6 @@
 /*
- * Restarts of either end of a link: what qemu,ivshmem-mbox offers besides
- * Zephyr's MBOX API
+ * Additions of qemu,ivshmem-mbox to Zephyr's MBOX API: handle restarts of either
+ * end of a link
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,44 +17,41 @@
 /**
  * @brief Agree with the peer that a new session begins
  *
- * icmsg and RPMsg keep their state in shared memory. When one end restarts, the
- * state that it left behind misleads both. Call this before
- * ipc_service_open_instance() and ipc_service_register_endpoint(), with no session
- * open: it returns when the peer has none open either, and when what is left of
- * the last one has been cleared. Needs a node with peer-name. The algorithm is in
- * guest/ivshmem-names.h.
+ * icmsg and RPMsg keep their state in shared memory. When one end restarts, its old
+ * state misleads both ends. Call this function while no session is open, before
+ * ipc_service_open_instance() and ipc_service_register_endpoint(). It returns when the
+ * peer has closed its session, too, and the state of the last session is cleared. The
+ * node must have peer-name. guest/ivshmem-names.h describes the algorithm.
  *
  * @param mbox Device of a qemu,ivshmem-mbox node
- * @param clear What this end is in charge of, cleared when nobody uses it any
- *              more. icmsg: the tx-region. RPMsg: the memory-region on the host,
- *              NULL on the remote.
+ * @param clear Memory that this end has to clear as soon as nobody uses it. icmsg: the
+ *              tx-region. RPMsg: the memory-region on the host, NULL on the remote.
  * @param size Bytes to clear
  * @param timeout How long to wait for the peer
  *
  * @retval 0 on success
- * @retval -EAGAIN the peer did not come in time. Try again, or give up.
+ * @retval -EAGAIN timeout. Try again, or give up.
  * @retval -ENOTSUP the node has no peer-name
  * @retval -ENOSPC the server has restarted, and the table of names has no room
  */
 int ivshmem_mbox_meet(const struct device *mbox, void *clear, size_t size, k_timeout_t timeout);
 
 /**
- * @brief Whether the peer or the server has been started anew since
- *        ivshmem_mbox_meet()
+ * @brief Whether the peer or the server has restarted since ivshmem_mbox_meet()
  *
- * If so, its session is gone: close this end's, and meet again. Cheap: ask whenever
- * you wait for the peer, or send to it.
+ * If so, close this end's session and meet again. This is cheap: call it whenever you
+ * wait for the peer or send to it.
  *
  * @param mbox Device of a qemu,ivshmem-mbox node
  */
 bool ivshmem_mbox_peer_restarted(const struct device *mbox);
 
 /**
- * @brief Whether the server has been started anew since ivshmem_mbox_meet()
+ * @brief Whether the server has restarted since ivshmem_mbox_meet()
  *
- * If so, the session's memory is gone, or this end has another ID. icmsg is closed as
- * usual. RPMsg's close would still use the rings that are no longer there: reboot
- * instead. From then until the next meeting no callback is called.
+ * If so, the session's memory is gone, or this end has another ID. Close icmsg as
+ * usual. Do not close RPMsg, which would use rings that no longer exist: reboot
+ * instead. No callback runs until the next meeting.
  *
  * @param mbox Device of a qemu,ivshmem-mbox node
  */

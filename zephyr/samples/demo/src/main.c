@@ -5,9 +5,9 @@
  */
 
 /*
- * What members do, guest/demo/member.c does for all of them. Here is what it
- * takes from Zephyr's ivshmem API: the shared memory, the own ID, ringing
- * another member, and waiting for the own doorbell.
+ * guest/demo/member.c contains what a member does on any platform. This file connects it
+ * to Zephyr's ivshmem API: the shared memory, the device's own ID, ringing another
+ * member, and waiting for a doorbell.
  */
 
 #include <zephyr/drivers/virtualization/ivshmem.h>
@@ -37,7 +37,7 @@ unsigned int demo_wait(void)
 
 	(void)k_poll(&event, 1, K_FOREVER);
 
-	/* Before the member looks at the memory: a later ring is not missed */
+	/* Before the member reads the memory, so that a later ring is not missed */
 	k_poll_signal_reset(&doorbell);
 
 	return 1;

@@ -1,17 +1,17 @@
 /*
- * A link over ipc_service that outlives restarts of either end
+ * A link over ipc_service that survives restarts of either end
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 
 /*
- * The host sends messages of all sizes and expects each back, the remote sends
- * back what it gets. The devicetree says which is which, and what is underneath:
- * icmsg or RPMsg. Either may be started first, and anew at any time.
+ * The host sends messages of all sizes, and the remote returns them. The devicetree
+ * chooses the role and the backend, icmsg or RPMsg. Either end can be started first, and
+ * restarted at any time.
  *
- * The back ends themselves know of no restart. So both ends meet before they open
- * the link (see ivshmem/mbox.h), and close it as soon as the other has restarted.
- * That is all in link_up() and link_down(), to copy from.
+ * The backends do not support restarts. So both ends meet before they open the link (see
+ * ivshmem/mbox.h), and close it as soon as the other end has restarted. To do this in your
+ * own program, copy link_up() and link_down().
  */
 
 #include <string.h>
@@ -33,7 +33,7 @@
 #define IS_HOST  (strcmp(DT_PROP(MBOX, own_name), "host") == 0)
 #define IS_RPMSG DT_NODE_HAS_COMPAT(LINK, zephyr_ipc_openamp_static_vrings)
 
-/* What this end clears for a new session: icmsg's ring to the other end, or all of RPMsg's */
+/* Memory that this end clears for a new session: icmsg's tx-region, or all of RPMsg's */
 #if IS_RPMSG
 #define PART       DT_PHANDLE(LINK, memory_region)
 #define PART_BYTES (IS_HOST ? DT_REG_SIZE(PART) : 0)
@@ -42,7 +42,7 @@
 #define PART_BYTES DT_REG_SIZE(PART)
 #endif
 
-/* The status byte at the start of RPMsg's region, once the host's vrings are there */
+/* Value of the status byte at the start of RPMsg's region when the host's vrings exist */
 #define DRIVER_OK 0x4
 
 #define MESSAGES     1000
@@ -108,7 +108,7 @@ static bool take(struct k_sem *semaphore, k_timeout_t timeout)
 	return true;
 }
 
-/* RPMsg's remote would wait in the library for the host, even for one that has restarted */
+/* RPMsg's remote would wait for the host in the library, even after the host has restarted */
 static bool is_host_ready(void)
 {
 	while (IS_RPMSG && !IS_HOST && !(sys_read8(DT_REG_ADDR(PART)) & DRIVER_OK)) {

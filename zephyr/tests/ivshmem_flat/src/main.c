@@ -5,19 +5,18 @@
  */
 
 /*
- * The devices a, b and memory_only are clients of one server: peers with IDs 0,
- * 1 and 2, and three windows on the same memory. The device absent is not
- * there.
+ * The devices a, b and memory_only are clients of one server: peers with IDs 0, 1 and 2,
+ * and three windows to the same memory. The device "absent" does not exist.
  */
 
 #include <zephyr/drivers/virtualization/ivshmem.h>
 #include <zephyr/kernel.h>
 #include <zephyr/ztest.h>
 
-/* Longest time that a doorbell may take, on however busy a host */
+/* Time limit for a doorbell, even on a busy host */
 #define RINGS_WITHIN K_SECONDS(10)
 
-/* How long to listen for one that should not come */
+/* How long to wait for a doorbell that must not arrive */
 #define SILENCE K_MSEC(50)
 
 #define SIZE DT_REG_SIZE_BY_NAME(DT_NODELABEL(ivshmem_a), memory)
@@ -29,7 +28,7 @@ static const struct device *const absent = DEVICE_DT_GET(DT_NODELABEL(ivshmem_ab
 
 static struct k_poll_signal doorbell_a, doorbell_a_1, doorbell_b;
 
-/* Whether the signal is raised in time, by this vector; resets it. */
+/* Whether this vector raises the signal in time. Resets the signal. */
 static bool rings_vector(struct k_poll_signal *doorbell, int expected, k_timeout_t patience)
 {
 	struct k_poll_event event = K_POLL_EVENT_INITIALIZER(K_POLL_TYPE_SIGNAL,
@@ -85,7 +84,7 @@ static void *all_there(void)
 	return NULL;
 }
 
-/* No test starts with a doorbell that another has left */
+/* Discard doorbells of earlier tests */
 static void start_listening(void *fixture)
 {
 	ARG_UNUSED(fixture);
@@ -222,7 +221,7 @@ ZTEST(ivshmem_flat, test_each_vector_waits_for_its_handler)
 
 ZTEST(ivshmem_flat, test_peers)
 {
-	/* Nobody can tell that these are not there */
+	/* The driver cannot know that these do not exist */
 	zassert_ok(ivshmem_int_peer(a, 9, 0));
 	zassert_ok(ivshmem_int_peer(a, UINT16_MAX, UINT16_MAX));
 

@@ -13,10 +13,10 @@
 #include <zephyr/kernel.h>
 #include <zephyr/ztest.h>
 
-/* Longest time that a doorbell or a meeting may take, on however busy a host */
+/* Time limit for a doorbell or a meeting, even on a busy host */
 #define WITHIN K_SECONDS(10)
 
-/* How long to listen for one that should not come */
+/* How long to wait for a doorbell that must not arrive */
 #define SILENCE K_MSEC(50)
 
 #define DEVICE(label) DEVICE_DT_GET(DT_NODELABEL(label))
@@ -30,7 +30,7 @@ static const struct device *const other_b = DEVICE(other_b);
 static const struct device *const any_a = DEVICE(any_a);
 static const struct device *const any_b = DEVICE(any_b);
 
-/* A receiver of callbacks, and a count of them */
+/* A callback that counts its calls */
 struct ear {
 	const struct device *mbox;
 	mbox_channel_id_t channel;
@@ -101,7 +101,7 @@ static void stop_listening(void *fixture)
 	}
 }
 
-/* A channel is a vector, and reaches that vector's callback alone. */
+/* A channel is a vector, and reaches only that vector's callback. */
 static void check_two_channels(const struct device *from, const struct device *to)
 {
 	struct ear *first = listen(to, 0);
@@ -258,7 +258,7 @@ ZTEST(ivshmem_mbox, test_meeting)
 	memset(a_part, 0xaa, PART_BYTES);
 	memset(b_part, 0xbb, PART_BYTES);
 
-	/* Nothing may be cleared while the other end may still use it */
+	/* Nothing may be cleared while the other end can still use it */
 	zassert_equal(ivshmem_mbox_meet(named_a, a_part, PART_BYTES, SILENCE), -EAGAIN);
 	zassert_equal(a_part[0], 0xaa, "cleared before b has closed its session");
 
@@ -270,7 +270,7 @@ ZTEST(ivshmem_mbox, test_meeting)
 	zassert_false(ivshmem_mbox_peer_restarted(named_a), "b has not restarted");
 	zassert_false(ivshmem_mbox_peer_restarted(named_b), "a has not restarted");
 
-	/* b begins anew: a has to notice, and b waits until it has */
+	/* b restarts: a has to notice, and b waits until then */
 	begin_as_b();
 	zassert_not_ok(k_thread_join(&b_thread, SILENCE), "b did not wait for a");
 	zassert_true(ivshmem_mbox_peer_restarted(named_a), "a has not noticed");
