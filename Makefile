@@ -20,44 +20,44 @@ help: ## list the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  TARGETS=\"NAME...\"  QEMU targets to build and test: arm (the default), riscv32, sparc;"
-	@echo "                     others have no firmware here"
-	@echo "  QEMU=RELEASE       the Debian release whose QEMU to build and use: trixie (10.0, the"
-	@echo "                     default), bookworm (7.2) or sid (the newest); stock: Debian's own"
-	@echo "                     program, which loads the device and has no qtests"
-	@echo "  QEMU_SRC=DIR       your own QEMU tree instead: 7.2, or 10.0 or newer; for patches, a"
-	@echo "                     git checkout"
-	@echo "  LINUX_KERNEL=DIR   your arm64 kernel, unpacked with dpkg -x, instead of Debian's"
-	@echo "  DEBIAN_MIRROR=URL  where to fetch from, instead of the mirror of this machine's apt"
-	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR=DIR goes before it"
-	@echo "  SUITE=RELEASE      of Debian, for check-deb: bookworm or trixie"
-	@echo "  NO_INSTALL=1       name missing Debian packages and stop, instead of installing them"
-	@echo "  ZEPHYR_BASE=DIR    a Zephyr tree, for zephyr, demo-rpmsg, check-zephyr and check"
+	@echo "  TARGETS=\"NAME...\"  QEMU targets to build and test: arm (default), riscv32, sparc;"
+	@echo "                     there is no firmware for others"
+	@echo "  QEMU=RELEASE       build and use the QEMU of this Debian release: trixie (10.0, the"
+	@echo "                     default), bookworm (7.2) or sid (the newest); stock: load the"
+	@echo "                     device into Debian's own program, which has no qtests"
+	@echo "  QEMU_SRC=DIR       use your own QEMU tree, 7.2, or 10.0 or newer; for patches it must"
+	@echo "                     be a git checkout"
+	@echo "  LINUX_KERNEL=DIR   an arm64 kernel package, unpacked with dpkg -x, instead of Debian's"
+	@echo "  DEBIAN_MIRROR=URL  Debian mirror to use, instead of that of this machine's apt"
+	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR is supported"
+	@echo "  SUITE=RELEASE      Debian release for check-deb: bookworm or trixie"
+	@echo "  NO_INSTALL=1       list missing Debian packages and stop, instead of installing them"
+	@echo "  ZEPHYR_BASE=DIR    Zephyr tree for zephyr, demo-rpmsg, check-zephyr and check"
 	@echo "  ZEPHYR_MODULES=DIR where CMSIS is, if not where west puts it"
-	@echo "  SECONDS=N          how long check-soak runs, instead of 60"
+	@echo "  SECONDS=N          duration of each part of check-soak, instead of 60"
 	@echo "  SEED=N             repeat the run of check-soak that printed this seed"
-	@echo "  BENCH=\"NAME...\"    what bench measures; bench/run --list prints the names"
-	@echo "  ROUNDS=N           how many samples bench takes of each"
-	@echo "  FUZZ_SECONDS=N     let each fuzzer run for N seconds"
-	@echo "  FUZZ_SEED=SEED     repeat the run of a fuzzer that printed this random seed"
-	@echo "  TIMELINE=1         demo: also draw a timeline, in build/timeline/"
-	@echo "  V=1                show the whole output of each step"
+	@echo "  BENCH=\"NAME...\"    measurements that bench runs; bench/run --list prints their names"
+	@echo "  ROUNDS=N           number of samples that bench takes of each"
+	@echo "  FUZZ_SECONDS=N     run each fuzzer for N seconds"
+	@echo "  FUZZ_SEED=SEED     repeat the run of a fuzzer that printed this seed"
+	@echo "  TIMELINE=1         also draw a timeline of the demo, in build/timeline/"
+	@echo "  V=1                show all output of each step"
 	@echo
-	@echo "Debian packages that are missing are installed when a target needs them."
+	@echo "Each target installs the Debian packages that it needs and that are missing."
 
-deps: ## install the Debian packages that any target needs, at once
+deps: ## install all Debian packages that the targets need
 	@scripts/install-packages --all
 
-server: ## build the server, ivshmemd, and ivshmemctl: build/server/
+server: ## build ivshmemd and ivshmemctl: build/server/
 	@scripts/build-server >/dev/null
 
-install: ## install what has been built, and name what has not; 'make uninstall' removes it
+install: ## install what has been built, and list what has not
 	@scripts/install
 
-uninstall: ## remove what 'make install' installed, with the same PREFIX and DESTDIR
+uninstall: ## remove what 'make install' installed; needs the same PREFIX and DESTDIR
 	@scripts/install --uninstall
 
-qemu: ## build QEMU with the device in it: build/qemu-VERSION/
+qemu: ## build QEMU with the device: build/qemu-VERSION/
 	@scripts/build-qemu >/dev/null
 
 docs: ## build the manual as HTML and as a man page: build/docs/
@@ -72,10 +72,10 @@ patches: ## make a patch series for QEMU's source: build/patches/
 firmware: ## build the demo's and the tests' firmware: build/firmware/
 	@scripts/build-firmware
 
-linux: ## build a tiny Linux guest for the PCI device: build/linux/
+linux: ## build a small Linux guest for the PCI device: build/linux/
 	@scripts/build-linux
 
-linux-library: ## build the library and the command 'ivshmem' for Linux on this CPU, to install
+linux-library: ## build the Linux guest library and command 'ivshmem' for this CPU
 	@scripts/install-packages linux-library
 	@$(MAKE) --silent -C guest/linux OUT='$(CURDIR)/build/linux-library' library
 
@@ -91,7 +91,7 @@ demo: ## two boards share memory and ring each other's doorbells
 		scripts/build-firmware demo && \
 		scripts/demo $(if $(TIMELINE),--timeline build/timeline)
 
-demo-linux: ## the same, between a board and Linux with the PCI device
+demo-linux: ## the same with a board and Linux, which has the PCI device
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-firmware demo && scripts/build-linux && scripts/demo mps2-an385 linux
 
@@ -102,7 +102,7 @@ demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BAS
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
-check-style: ## check style, types, spelling, licences, and names of files in texts
+check-style: ## check style, types, spelling, licences and mentioned file names
 	@scripts/install-packages style tests
 	@/usr/bin/python3 -m pytest --quiet tests/style
 
@@ -110,38 +110,38 @@ check-guest: ## test the firmware's headers on the host
 	@scripts/install-packages guest tests
 	@/usr/bin/python3 -m pytest --quiet tests/guest
 
-check-docs: server firmware ## run the commands and programs of README and manual
+check-docs: server firmware ## run the commands and programs of the README and the manual
 	@scripts/run-tests docs
 
-check-qtest: ## test the device within QEMU's own test framework
+check-qtest: ## test the device in QEMU's own test framework
 	@scripts/run-tests qtest
 
-check-server: server firmware linux ## test the server, by its unit tests and over real sockets
+check-server: server firmware linux ## test the server: unit tests, and tests over real sockets
 	@scripts/run-tests server
 
-check-system: server firmware linux ## test whole virtual machines that run the firmware
+check-system: server firmware linux ## test whole virtual machines with real firmware
 	@scripts/run-tests system
 
 check-zephyr: zephyr server firmware linux ## test Zephyr with the module; needs ZEPHYR_BASE
 	@scripts/run-tests zephyr
 
-check-soak: server firmware ## for a minute each, boards ring each other at random, and servers are killed
+check-soak: server firmware ## let boards ring each other at random, then kill servers; a minute each
 	@scripts/install-packages tests
 	@$(call with,scripts/build-qemu) && \
 		scripts/soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 	@CHAOS_SECONDS=$(or $(SECONDS),60) CHAOS_SEED=$(SEED) /usr/bin/python3 -m pytest \
 		--quiet -p no:timeout tests/server/test_chaos.py
 
-check-sanitized: firmware linux ## run our tests with sanitizers in QEMU and server
+check-sanitized: firmware linux ## run the tests with sanitizers in QEMU and the server
 	@scripts/run-tests --sanitized server qtest system
 
-check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check on the QEMU of each Debian release: 7.2, 10.0, the newest
+check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check with the QEMU of each Debian release: 7.2, 10.0, the newest
 	@scripts/run-tests --all "$(RELEASES)" style guest docs server qtest system zephyr
 
-check-deb: ## make, install, try and remove them on a fresh Debian SUITE; as root
+check-deb: ## build, install, test and remove packages on a fresh Debian SUITE; as root
 	@scripts/check-deb $(SUITE)
 
-bench: server firmware linux ## measure the device and compare it: bench/README.md
+bench: server firmware linux ## run the benchmark: bench/README.md
 	@scripts/install-packages bench
 	@$(call with,scripts/build-qemu) && bench/build-reference && \
 		bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)
@@ -149,5 +149,5 @@ bench: server firmware linux ## measure the device and compare it: bench/README.
 clean: ## remove build/
 	rm -rf build
 
-distclean: clean ## also remove the cache: sources of QEMU and Linux, compiler results
+distclean: clean ## also remove the cache of sources and compiler results
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ivshmem-flat"
