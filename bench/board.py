@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The board that the guests' numbers are taken on, and its clock."""
+"""The board that guests are measured on, and its clock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs in C beside the measurements, compiled when they are needed."""
+"""C programs of the benchmark, compiled when needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 60.0
 
 
 def compiled(name: str) -> Path:
-    """The program of bench/NAME.c, compiled if it is older than that."""
+    """The program of bench/NAME.c, compiled if it is out of date."""
     source = Path(__file__).with_name(f"{name}.c")
     program = artifacts.CHECKOUT / "build/bench" / name
     if (not program.exists() or

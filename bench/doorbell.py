@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long a doorbell takes to another machine and back.
+"""Round trips of a doorbell.
 
-Boards run guest/bench/doorbell.c, which explains the words in shared memory,
-Linux runs guest/linux/ivshmem.c. The floor is what the host's kernel takes for
-the same between two processes.
+Boards run guest/bench/doorbell.c, which describes the words in shared memory.
+Linux runs guest/linux/ivshmem.c. The floor is the time of the same round trip
+between two host processes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ivshmem.server import IvshmemServer
 ANSWERER, CALLER = 0, 1
 GO = 16
 
-SECONDS = 0.3  # of the trips that make a sample
+SECONDS = 0.3  # duration of the round trips of one sample
 PATIENCE_SECONDS = 10.0
 
-# Linux takes a while to start.
+# Linux starts slowly.
 LINUX_TRIPS = 1000
 LINUX_PATIENCE_SECONDS = 60.0
 
@@ -37,7 +37,7 @@ SHARED = "ivshmem-flat, iothread="
 POLLING = "ivshmem-flat, iothread= that polls"
 LINUX = "ivshmem-flat, PCI device in Linux"
 
-# Longer than a trip takes, or QEMU would soon cease to.
+# Longer than a round trip, or QEMU would soon stop polling.
 POLL_MAX_NS = 400_000
 
 StartBoard = Callable[[Testbed, IvshmemServer], Board]
@@ -45,8 +45,8 @@ StartBoard = Callable[[Testbed, IvshmemServer], Board]
 
 @dataclass(frozen=True)
 class Trip:
-    """There and back, in microseconds: on average, and at best, which is what
-    a busy host leaves as it is."""
+    """A round trip in microseconds, on average and at best. Load on the host
+    affects the latter less."""
 
     mean: float
     best: float
@@ -66,13 +66,13 @@ def floor() -> Trip:
 
 
 def ours(sleep: bool) -> Trip:
-    """Two boards that wait for each other, asleep or busy."""
+    """Two boards that sleep or busy-wait."""
     return between_boards(_our_board, sleep)
 
 
 def with_iothread(sleep: bool, poll_max_ns: int = 0) -> float:
-    """The same; each device has an IOThread that others may use, too, and that
-    looks for so long before it sleeps."""
+    """The same, with iothread=. The IOThread polls for this long before it
+    sleeps."""
     def start(bed: Testbed, server: IvshmemServer) -> Board:
         *others, device = usual_device(BOARD, server.socket)
         return bed.board(BOARD, "doorbell", server, device=[
@@ -83,14 +83,14 @@ def with_iothread(sleep: bool, poll_max_ns: int = 0) -> float:
 
 
 def theirs(sleep: bool) -> Trip:
-    """The same with the device that QEMU has without us."""
+    """The same with QEMU's own device."""
     return between_boards(
         lambda bed, server: their_board(bed, server, "doorbell"), sleep,
         MEMORY_BYTES)
 
 
 def with_linux() -> float:
-    """Our board answers, Linux has the PCI device; both sleep."""
+    """A board answers Linux with the PCI device. Both sleep."""
     with Testbed(LINUX_PATIENCE_SECONDS) as bed:
         server = bed.server()
         _order(server, sleep=True)
@@ -152,22 +152,22 @@ def _measurement(name: str, how: str, sleep: bool, of_theirs: float,
         ratios += [Ratio(OURS, THEIRS, of_theirs),
                    Ratio(at_best(OURS), at_best(THEIRS))]
     if sleep:
-        # A busy guest needs the CPU that it would take.
+        # Between busy guests, polling would take CPU time from them.
         subjects.append(Subject(
             POLLING, lambda: with_iothread(sleep, POLL_MAX_NS)))
         ratios += [Ratio(POLLING, ratio.to, ratio.goal) for ratio in ratios
                    if ratio.goal]
     return Measurement(
-        name, f"a doorbell and its answer, both guests wait {how}", "us",
+        name, f"doorbell round trip, both guests {how}", "us",
         subjects, ratios)
 
 
 MEASUREMENTS = [
-    _measurement("doorbell-busy", "busily", False, 0.25, 1.0),
-    _measurement("doorbell-sleep", "asleep (WFI)", True, 0.9, 1.5),
+    _measurement("doorbell-busy", "busy-wait", False, 0.25, 1.0),
+    _measurement("doorbell-sleep", "sleep (WFI)", True, 0.9, 1.5),
     Measurement(
         "doorbell-linux",
-        "a doorbell and its answer, a board and Linux wait asleep", "us",
+        "doorbell round trip between a board and Linux, which sleep", "us",
         [Subject(OURS, lambda: ours(sleep=True).mean),
          Subject(LINUX, with_linux)],
         [Ratio(OURS, LINUX)], rounds=3),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * floor MILLISECONDS: the least that a doorbell between two processes takes.
+ * eventfd_baseline MILLISECONDS: the least time of a doorbell round trip.
  *
- * Two processes ring each other's eventfd, for so long, and wait for their own
- * with poll(), as programs do that have other files to look at.  Prints
- * microseconds for one way and back: of all, and of the fastest in a row.
+ * For this long, two processes ring each other's eventfd, and wait for their own
+ * with poll(), like programs that wait for several files.  Prints the time of a
+ * round trip in microseconds: the mean of all, and of the fastest in a row.
  */
 
 #include <poll.h>

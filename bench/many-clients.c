@@ -2,18 +2,18 @@
 /*
  * many-clients SOCKET: many clients of an ivshmem server, in one process.
  *
- * Each line on stdin is an order. The answer is one line of seconds: how long
- * it took, one number for each repetition.
+ * Each line on stdin is a command. The answer is one line with the time of each
+ * repetition in seconds.
  *
  *   join N      N clients connect, one after another, until all know each other
- *   newcomer N  a client connects, until it knows all; it leaves; N times
- *   announce N  a client connects, until all others know it; it leaves; N times
- *   stall       one more client connects, which never reads
+ *   newcomer N  a client connects, until it knows all, then leaves; N times
+ *   announce N  a client connects, until all others know it, then leaves; N times
+ *   stall       one more client connects, and never reads
  *   hang-up     the client that never reads leaves
  *
- * The server has to give each client one vector. Each client checks all that it
- * is told. It keeps no eventfd: it reads without room for fds, so the kernel
- * closes them at once, and says that there was one.
+ * The server has to give each client one vector. Each client checks all messages.
+ * It keeps no eventfd: it reads without space for fds, so the kernel closes them
+ * at once, and reports that there was one.
  */
 
 #define _GNU_SOURCE /* recvmmsg() */

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What it costs a server to tell many clients about each other.
+"""The cost for a server to tell many clients about each other.
 
-All clients are in one process, many-clients.c, which checks what they are
-told. They connect one after another, each as soon as the one before knows all,
-and read at once. So the server sends N clients N * N announcements: one half as
-news, each alone, and one half to newcomers, many in a row.
+All clients are in one process, many-clients.c, which checks the announcements.
+They connect one after another, each as soon as the one before knows all peers,
+and read at once. The server sends N clients N * N announcements: half of them
+to existing clients, one by one, and half to new clients, many in a row.
 
-QEMU's own server takes turns with ours, with as many clients as it survives.
+QEMU's own server takes turns with ours, with as many clients as it supports.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from ivshmem.server import is_listening
 OURS = "ivshmemd"
 THEIRS = "QEMU's"
 
-FEW = (10, 100, SERVED_MAX)  # which QEMU's can serve, too
+FEW = (10, 100, SERVED_MAX)  # supported by QEMU's server, too
 MANY = 1000
 MOST = 5000
 
-# A server has a socket and a vector of each client.
+# A server has a socket and a vector for each client.
 FDS_EACH = 2
 
 NEWCOMERS = 10
 PATIENCE_SECONDS = 60.0
 
-# 25 million announcements: 4 minutes on a machine that has much else to do
+# 25 million announcements take 4 minutes on a busy machine
 MOST_PATIENCE_SECONDS = 600.0
 MILLION = 1_000_000
 
-# Turns without a client that never reads, and with one
+# Turns with and without a client that never reads
 TURNS = 10
 ANNOUNCEMENTS = 10  # in each turn
 
@@ -62,7 +62,7 @@ class Costs:
 
 
 class Clients:
-    """They obey the orders that many-clients.c lists."""
+    """Runs the commands that many-clients.c lists."""
 
     def __init__(self, bed: Testbed, socket: Path) -> None:
         self._bed = bed
@@ -71,7 +71,7 @@ class Clients:
         self._orders = 0
 
     def do(self, order: str) -> list[float]:
-        """How many seconds it took, each time that it was done."""
+        """Runs a command, and returns the seconds of each repetition."""
         self._process.type(order)
         self._orders += 1
         answers = self._process.output
@@ -95,8 +95,7 @@ def costs(server: str, number: int, patience: float = PATIENCE_SECONDS,
 
 
 def memory_each(server: str, number: int) -> float:
-    """How many bytes of memory the server needs for each client. What the
-    kernel needs is not counted."""
+    """The server's memory for each client in bytes, without the kernel's."""
     with room_for(number, FDS_EACH), Testbed(PATIENCE_SECONDS) as bed:
         process, clients = _start(bed, server)
         before = _memory_bytes(process.pid)
@@ -105,9 +104,9 @@ def memory_each(server: str, number: int) -> float:
 
 
 def slow_client() -> Mapping[str, float]:
-    """How many milliseconds it takes until all clients know another one, with
-    and without one that never reads. Its socket is full at once: it is told
-    about more clients than a socket holds messages."""
+    """Milliseconds until all clients know a new one, with and without a client
+    that never reads. Its socket is full at once, because it is told about more
+    clients than a socket can hold messages."""
     with room_for(MANY, FDS_EACH), Testbed(PATIENCE_SECONDS) as bed:
         _, clients = _start(bed, OURS)
         clients.join(MANY)
@@ -126,7 +125,7 @@ def _start(bed: Testbed, server: str) -> tuple[Process, Clients]:
     socket = directory / "server.sock"
     if server == OURS:
         argv = [str(artifacts.ivshmemd())]
-    else:  # by default, its memory has the name that a user's server gives it
+    else:  # its default memory could be that of a user's server
         argv = [str(artifacts.ivshmem_server()), "-m", str(directory)]
     process = bed.program(server, [*argv, "-F", "-S", str(socket)])
     bed.wait(f"{server} to listen", lambda: is_listening(socket))
@@ -134,7 +133,7 @@ def _start(bed: Testbed, server: str) -> tuple[Process, Clients]:
 
 
 def _memory_bytes(pid: int) -> int:
-    """Its own, exactly: the counters in /proc/PID/status lag behind."""
+    """Private memory. The counters in /proc/PID/status are not exact."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return 1024 * sum(map(int, re.findall(
         r"^Pss_(?:Anon|Shmem):\s*(\d+) kB$", rollup, re.M)))
@@ -182,8 +181,8 @@ def _most() -> Mapping[str, float]:
 
 MEASUREMENTS = [
     Measurement(
-        "server", "until N clients know each other; until a newcomer "
-        "knows them", "ms",
+        "server", "until N clients know each other; until a new client "
+        "knows all", "ms",
         [*(_subject(server, number) for number in FEW
            for server in (OURS, THEIRS)),
          _subject(OURS, MANY)],
@@ -198,11 +197,11 @@ MEASUREMENTS = [
         [Ratio(_name(OURS, MOST, CPU_PER_MILLION),
                _name(OURS, MANY, CPU_PER_MILLION), goal=1.5)], rounds=1),
     Measurement(
-        "server-slow-client", "until all clients know another one", "ms",
+        "server-slow-client", "until all clients know a new one", "ms",
         [Group((ALL_READ, ONE_STALLS), slow_client)],
         [Ratio(ONE_STALLS, ALL_READ, goal=1.1)], rounds=5),
     Measurement(
-        "server-memory", "memory that a server needs for each client",
+        "server-memory", "server memory for each client",
         "bytes",
         [*(Subject(f"{server}, {number:,}",
                    partial(memory_each, server, number))

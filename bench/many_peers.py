@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Many peers, who are there and do nothing, for one VM to know.
+"""Many idle peers for one VM.
 
-They have the IDs from 0 up, the VM has the next.
+They have the IDs from 0, and the VM has the next one.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from ivshmem.fake_server import MEMORY, VERSION, FakeServer
 from ivshmem.memory import SharedMemory
 from ivshmem.server import IvshmemServer
 
-# Those that join one by one are told of each other: more would take minutes.
+# The most that join a real server. More would take minutes.
 SERVED_MAX = 250
 
 MESSAGE_BYTES = 8
 PATIENCE_SECONDS = 10.0
 
-# Fds of a program beside those of peers, with room to spare.
+# Other fds of a program, with room to spare.
 OTHER_FDS = 100
 
 
 @dataclass
 class ManyPeers:
-    """What a VM is to be started with. introduce() is to be called when it
-    has been; the VM's devices are served in the order in which they come."""
+    """What a VM needs to start. Call introduce() after the start; the VM's
+    devices are served in the order in which they connect."""
 
     peers: int
     socket: Path
@@ -41,7 +41,7 @@ class ManyPeers:
     _announcer: FakeServer | None = None
 
     def introduce(self) -> None:
-        """Tells the VM who is there, as far as no server does that."""
+        """Announces the peers to the VM, unless a real server does it."""
         if self._announcer:
             if not self._announcer.accept(PATIENCE_SECONDS):
                 raise TestbedError("QEMU did not connect within "
@@ -50,8 +50,8 @@ class ManyPeers:
 
 
 def many_peers(bed: Testbed, peers: int) -> ManyPeers:
-    """Clients of a server, if they are not too many; else nobody but
-    the announcement of them. They end with the bed."""
+    """Clients of a real server, or with too many peers, only announcements of
+    them. They end with the bed."""
     if peers <= SERVED_MAX:
         server = bed.server()
         _join(bed, server, peers)
@@ -62,7 +62,7 @@ def many_peers(bed: Testbed, peers: int) -> ManyPeers:
 
 @contextmanager
 def room_for(peers: int, fds_each: int = 1) -> Iterator[None]:
-    """Lets programs started in this block have enough fds for the peers."""
+    """Allows programs started in this block enough fds for the peers."""
     needed = peers * fds_each + OTHER_FDS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
@@ -76,7 +76,7 @@ def room_for(peers: int, fds_each: int = 1) -> Iterator[None]:
 
 
 def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
-    """One after the other. They leave the fds that they are sent."""
+    """Connects one after the other. The clients never read their fds."""
     clients = []
     unread = [0] * peers
     with DefaultSelector() as selector:
@@ -98,8 +98,8 @@ def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
 
 
 def announce(server: FakeServer, peers: Iterable[int]) -> None:
-    """Says that peers with these IDs are there. Each has an eventfd of its
-    own, which nobody keeps but who hears it."""
+    """Announces peers with these IDs, each with its own eventfd, which only the
+    receiver keeps."""
     for peer in peers:
         doorbell = eventfd.create()
         try:
@@ -109,7 +109,7 @@ def announce(server: FakeServer, peers: Iterable[int]) -> None:
 
 
 def _welcome(server: FakeServer, peers: int) -> None:
-    """Says all that a server says to a newcomer."""
+    """Sends all messages that a server sends to a new client."""
     server.say(VERSION)
     server.say(peers)
     server.say(MEMORY, server.memory_fd)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a measurement is, and how it is run.
+"""Defines and runs measurements.
 
-On a noisy machine a time means little by itself, and a ratio of two times
-little if they were taken minutes apart. So the subjects of a measurement take
-turns: in each round each of them gives one sample, in an order that rotates.
-They are compared within each round, and of the rounds the median is taken.
+On a noisy machine, a single time is not reliable, and neither is a ratio of
+times measured minutes apart. So the subjects of a measurement take turns: in
+each round, each of them gives one sample, and the order rotates. Ratios are
+computed within each round, and the result is their median.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Sample = float | None  # None: it failed
 @dataclass(frozen=True)
 class Subject:
     """Something to measure. `sample` measures it once, in the unit of the
-    measurement; it has an end, come what may."""
+    measurement. It must have a time limit."""
 
     name: str
     sample: Callable[[], float]
@@ -36,8 +36,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Group:
-    """Subjects that are measured together, by one run of `samples`, which
-    gives a number to each of these names."""
+    """Subjects that are measured together. One run of `samples` returns a
+    number for each name."""
 
     names: tuple[str, ...]
     samples: Callable[[], Mapping[str, float]]
@@ -45,8 +45,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One subject by another. The goal is the most that it may be, or the
-    least where more is better."""
+    """One subject divided by another. The goal is the upper limit, or the lower
+    limit if more is better."""
 
     of: str
     to: str
@@ -60,7 +60,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Difference(Ratio):
-    """One subject less another, in the unit of the measurement."""
+    """One subject minus another, in the unit of the measurement."""
 
     SIGN = "-"
 
@@ -70,14 +70,14 @@ class Difference(Ratio):
 
 @dataclass(frozen=True)
 class Measurement:
-    """`name` is one word. A comparison's subjects are among the subjects."""
+    """`name` is one word. Comparisons refer to names of subjects."""
 
     name: str
     title: str
     unit: str
     subjects: Sequence[Subject | Group]
     comparisons: Sequence[Ratio] = ()
-    better: str = "less"  # or "more", or "" where neither is
+    better: str = "less"  # or "more", or "" if neither is better
     rounds: int = 7
 
     @property
@@ -89,7 +89,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Spread:
-    """Of several numbers."""
+    """Median and range of several numbers."""
 
     median: float
     least: float
@@ -97,7 +97,7 @@ class Spread:
 
     @classmethod
     def of(cls, numbers: Sequence[Sample]) -> Spread | None:
-        """Missing ones do not count; None where all are missing."""
+        """Ignores missing numbers. None if all are missing."""
         there = [number for number in numbers if number is not None]
         if not there:
             return None
@@ -106,11 +106,11 @@ class Spread:
 
 @dataclass
 class Result:
-    """What the rounds gave: the n-th sample of each subject is of round n."""
+    """Results of all rounds: the n-th sample of each subject is of round n."""
 
     measurement: Measurement
     samples: dict[str, list[Sample]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)  # whose, and why
+    failures: list[str] = field(default_factory=list)  # subject and reason
 
     def compare(self, comparison: Ratio) -> list[Sample]:
         """The comparison in each round."""
@@ -120,8 +120,8 @@ class Result:
                                   self.samples[comparison.to])]
 
     def is_met(self, comparison: Ratio) -> bool | None:
-        """Whether the median reaches the goal; None if there is no goal.
-        What could not be measured does not."""
+        """Whether the median reaches the goal, or None without a goal. A
+        failed measurement does not reach it."""
         if comparison.goal is None:
             return None
         spread = Spread.of(self.compare(comparison))
@@ -134,8 +134,8 @@ class Result:
 
 def run(measurement: Measurement, rounds: int | None = None,
         show: Callable[[str], None] = lambda text: None) -> Result:
-    """Runs a measurement, with its own number of rounds if none is given.
-    `show` is told what comes next."""
+    """Runs a measurement, by default with its own number of rounds. `show` is
+    called with each next step."""
     subjects = list(measurement.subjects)
     result = Result(measurement, {name: [] for subject in subjects
                                   for name in subject.names})

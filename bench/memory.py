@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How fast a guest reads and writes the shared memory, beside its own RAM.
+"""How fast a guest accesses the shared memory, compared with its own RAM.
 
-The board runs guest/bench/memory.c, which takes turns with the two.
+The board runs guest/bench/memory.c, which alternates between the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WINDOW = {kind: f"{kind}, window" for kind in KINDS}
 
 
 def speeds() -> Mapping[str, float]:
-    """In MB/s, the median of the board's turns. A copy's bytes count once."""
+    """Medians of the board's turns in MB/s. A copied byte counts once."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     with Testbed(PATIENCE_SECONDS) as bed:
         board = bed.board(BOARD, "memory", bed.server())
@@ -37,7 +37,7 @@ def speeds() -> Mapping[str, float]:
 
 MEASUREMENTS = [
     Measurement(
-        "memory", "a guest and the shared memory, beside the board's RAM",
+        "memory", "shared memory compared with the board's RAM",
         "MB/s",
         [Group((*RAM.values(), *WINDOW.values()), speeds)],
         [Ratio(WINDOW[kind], RAM[kind], goal=0.95) for kind in KINDS],

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""plot.py FILE.json: draw what a run of the benchmark measured, as FILE.svg.
+"""plot.py FILE.json: draw the results of a benchmark run as FILE.svg.
 
-A panel for each measurement, a row for each subject; a dot is a sample, a bar
-their median. The scale is logarithmic where the medians are far apart.
+Each measurement is a panel and each subject a row. Dots are samples, and a bar
+is their median. The scale is logarithmic if the medians are far apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PANEL_INCHES = 1.1  # title, scale and space of a panel
 
 
 def draw(data: dict[str, Any], file: Path) -> None:
-    # Here, for the rest of the benchmark to do without it
+    # Imported here, so that the rest of the benchmark does not need it
     import matplotlib
     matplotlib.use("svg")
     from matplotlib import pyplot

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards with the device that QEMU has without us, where there is one."""
+"""Boards with QEMU's own ivshmem-flat, if it has one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ivshmem.server import IvshmemServer
 
 THEIRS = "QEMU's own ivshmem-flat"
 
-# hw/arm/ivshmem-flat-testboard.c wires the device, and says so.
+# As hw/arm/ivshmem-flat-testboard.c sets it.
 MEMORY_BYTES = 1 * MIB
 
 
 def _reference() -> Path | None:
-    """The QEMU with it, if build-reference could make one."""
+    """The QEMU with this device, if build-reference could make one."""
     try:
         program = artifacts.qemu_build() / "reference/qemu-system-arm"
     except TestbedError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a run of the benchmark leaves: tables on the terminal, JSON in a file."""
+"""Output of a benchmark run: tables for the terminal, and JSON for a file."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def as_data(result: Result) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were taken on, and of."""
+    """The machine and the versions that were measured."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -80,14 +80,14 @@ def load() -> str:
 def _row(name: str, samples: list[Sample]) -> str:
     spread = Spread.of(samples)
     if spread is None:
-        return f"    {name:{NAMES}}   nothing: it failed each time"
+        return f"    {name:{NAMES}}   no result: every sample failed"
     return f"    {name:{NAMES}}" + "".join(
         f"{_short(number):>10}"
         for number in (spread.median, spread.least, spread.most))
 
 
 def _short(number: float) -> str:
-    """Three digits that matter."""
+    """Three significant digits."""
     if abs(number) >= 100:
         return f"{number:.0f}"
     return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a doorbell costs who rings it, and what becomes of too many of them.
+"""The time that ringing takes a guest, and the effect of many doorbells.
 
 Boards run guest/bench/ringing.c, on a device for each number of peers, and
 guest/bench/coalescing.c.
@@ -22,7 +22,7 @@ from ivshmem.board import Board, flat_device
 from ivshmem.boards import CORTEX_M
 from ivshmem.memory import MIB
 
-# Of the devices, in this order; guest/bench/ringing.c says where they are.
+# Number of peers of each device; see guest/bench/ringing.c for addresses.
 PEERS = (1, 100, 1000, 10000)
 REGISTERS_STEP = 0x1000
 MEMORY = 0x60000000
@@ -37,10 +37,10 @@ MOST = "10,000 peers"
 IN_TURN = "10,000 peers, each in turn"
 KNOWN = (ONE, "100 peers", "1,000 peers", MOST)
 
-# Of guest/bench/ringing.c: for the same peer and for all in turn
+# From guest/bench/ringing.c: for the same peer and for each in turn
 ALL_RINGS = 60 * 2 * 500
 
-# Of guest/bench/coalescing.c
+# From guest/bench/coalescing.c
 RINGS = 1_000_000
 LISTENS, RUNG, SEEN, INTERRUPTS = 0x40, 0x80, 0xC0, 0xC4
 
@@ -50,7 +50,7 @@ AWAKE = "a board that does not"
 
 @dataclass(frozen=True)
 class Turn:
-    """What a board says of one turn, in ns for each doorbell."""
+    """Result of one turn, in ns for each doorbell."""
 
     device: int
     same: float
@@ -58,7 +58,7 @@ class Turn:
 
 
 def _turns(bed: Testbed, board: Board) -> list[Turn]:
-    """Of a board that runs, when it has finished."""
+    """Waits until the board has finished."""
     bed.wait("the board to finish", lambda: board.said("^ringing: done$"))
     return [Turn(device, *(microseconds(ticks) * 1000 / rings
                            for ticks in (same, all_)))
@@ -71,8 +71,8 @@ def _turns(bed: Testbed, board: Board) -> list[Turn]:
 def cost_alone(theirs: bool) -> float:
     """In ns, on a board with one device and one peer, which is on the host.
 
-    QEMU's own device learns of a peer from the main loop, later than the guest
-    starts: the guest is held until then, and all its doorbells have to come."""
+    QEMU's own device learns of a peer in the main loop, after the guest could
+    start. So the guest waits until then, and all its doorbells must arrive."""
     with Testbed(PATIENCE_SECONDS) as bed:
         server = bed.server(size=THEIR_BYTES)
         server.memory.set_words(0, 1, 0)
@@ -86,13 +86,13 @@ def cost_alone(theirs: bool) -> float:
         board.qmp.command("cont")
         turns = _turns(bed, board)
         if (came := peer.take_doorbells()) != ALL_RINGS:
-            raise TestbedError(f"of {ALL_RINGS} doorbells {came} came")
+            raise TestbedError(f"{came} of {ALL_RINGS} doorbells arrived")
         return statistics.median(turn.same for turn in turns)
 
 
 def costs(peers: tuple[int, ...] = PEERS) -> list[tuple[float, float]]:
-    """In ns, from a store to the next instruction, with each number of peers:
-    for a doorbell of the same peer each time, and of each peer in turn."""
+    """In ns, from a store to the next instruction, for each number of peers:
+    ringing the same peer each time, and ringing each peer in turn."""
     same: defaultdict[int, list[float]] = defaultdict(list)
     each: defaultdict[int, list[float]] = defaultdict(list)
     with room_for(sum(peers)), Testbed(PATIENCE_SECONDS) as bed:
@@ -121,15 +121,15 @@ def cost_by_name() -> Mapping[str, float]:
 
 @dataclass(frozen=True)
 class Storm:
-    """What doorbells to one board came to."""
+    """Result of many doorbells to one board."""
 
-    ns_each: float   # to the board that rang
-    interrupts: int  # at the other
+    ns_each: float   # for the ringing board
+    interrupts: int  # at the other board
 
 
 def storm(asleep: bool, rings: int = RINGS, rows: int = 1) -> Storm:
-    """Rings a board that has nothing else to do, so often in a row; before the
-    next row, and the end, it has seen the last doorbell."""
+    """Rings an idle board this many times in a row. It must have seen the last
+    doorbell of a row before the next row begins or the test ends."""
     with Testbed(3 * PATIENCE_SECONDS) as bed:
         server = bed.server()
         memory = server.memory
@@ -158,19 +158,19 @@ def _ringing() -> Measurement:
                                 lambda: cost_alone(theirs=True)))
         ratios.append(Ratio(OURS, REFERENCE_NAME, goal=1.1))
     return Measurement(
-        "ringing", "a doorbell, from the store to the next instruction", "ns",
+        "ringing", "ringing a doorbell, from the store to the next instruction",
+        "ns",
         subjects, ratios)
 
 
 MEASUREMENTS = [
     _ringing(),
     Measurement(
-        "storm", f"a doorbell, {RINGS:,} of them in a row, the last one seen",
-        "ns",
+        "storm", f"ringing {RINGS:,} doorbells in a row, for each", "ns",
         [Subject(ASLEEP, lambda: storm(asleep=True).ns_each),
          Subject(AWAKE, lambda: storm(asleep=False).ns_each)], rounds=3),
     Measurement(
-        "coalescing", f"what {RINGS:,} doorbells in a row come to",
+        "coalescing", f"interrupts caused by {RINGS:,} doorbells in a row",
         "interrupts",
         [Subject(ASLEEP, lambda: storm(asleep=True).interrupts),
          Subject(AWAKE, lambda: storm(asleep=False).interrupts)],

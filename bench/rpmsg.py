@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages from a board to another machine and back, each of them checked: by
-RPMsg in shared memory, and by what there is without the device, UARTs or Ethernet
-that a socket joins.
+"""Round trips of messages from a board to another machine, each checked: over
+RPMsg in shared memory, and over UARTs or Ethernet joined by a socket.
 
 The boards run guest/bench/rpmsg-call.c with guest/examples/rpmsg-echo.c,
 uart-call.c with uart-echo.c, and ethernet-call.c with ethernet-echo.c;
 guest/bench/messages.h explains them. Linux runs guest/linux/rpmsg.c, and is
-left out where scripts/build-rpmsg has not built that. The times are the host's.
+left out if scripts/build-rpmsg has not built it. The times are the host's.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ ETHERNET = "Ethernet"
 
 HAS_LINUX = (artifacts.CHECKOUT / "build/linux/ivshmem-rpmsg").exists()
 
-# Messages in a second, by size
+# Messages per second, by size
 Rates = Mapping[int, float]
-RateOf = Callable[[int], Rates]  # with this many under way
+RateOf = Callable[[int], Rates]  # with this many in flight
 
 
 def by_rpmsg(at_once: int) -> Rates:
@@ -47,7 +46,7 @@ def by_rpmsg(at_once: int) -> Rates:
 
 def by_uarts(at_once: int) -> Rates:
     def uart(server: str) -> list[str]:
-        """The second of a board; the first is its console."""
+        """The second UART of a board. The first is its console."""
         return ["-chardev", f"socket,id=uart,path={socket},{server}",
                 "-serial", "chardev:uart"]
 
@@ -58,7 +57,7 @@ def by_uarts(at_once: int) -> Rates:
         _wait_for_caller(bed, caller)
         bed.board(BOARD_WITH_FIFO, "uart-echo", device=uart("server=off"))
         rates = _rates(bed, caller, at_once)
-        # A PL011 that waits for the other board would not let its QEMU end.
+        # A QEMU whose PL011 waits for the other board would not end.
         bed.wait("the caller to be done", lambda: caller.said(
             f"^messages: {SIZES[-1]} bytes, {AT_ONCE} at once: .*came back$"))
         return rates
@@ -93,7 +92,7 @@ def with_linux(at_once: int) -> Rates:
 
 
 def _start_echo(bed: Testbed, board: Board) -> None:
-    # The host's first doorbells may come before this QEMU knows of it.
+    # The host's first rings may come before this QEMU knows the peer.
     board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
                        most=100, least=0)
     bed.wait("the board to wait", lambda: board.said("waits for the host"))
@@ -142,8 +141,8 @@ def _measurement(name: str, title: str, unit: str, better: str, at_once: int,
 
 
 MEASUREMENTS = [
-    _measurement("rpmsg-trip", "a message there and back, one at a time", "us",
+    _measurement("rpmsg-trip", "round trip of a message, one at a time", "us",
                  "less", 1, lambda rate: 1e6 / rate),
-    _measurement("rpmsg", f"messages that come back, {AT_ONCE} at a time",
+    _measurement("rpmsg", f"round trips of messages, {AT_ONCE} in flight",
                  "messages/s", "more", AT_ONCE, lambda rate: rate),
 ]

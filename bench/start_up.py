@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the device adds to a VM's start and to its memory.
+"""How much the device adds to a VM's start-up time and memory.
 
-Boards run guest/bench/start-up.c, whose first instructions write a line. The
-time is that from before QEMU is executed until the line is here, and so holds
-what it takes to start and hear any process. The CPU time is QEMU's alone until
-then, which a busy host hardly adds to.
+Boards run guest/bench/start-up.c, whose first instructions print a line. The
+time is from before QEMU is executed until this line arrives, including the time
+to start a process and to read its output. The CPU time is QEMU's until then,
+which depends less on the load of the host.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MANY_PEERS = 10000
 
 
 def start_without() -> Mapping[str, float]:
-    """In milliseconds, as all of these."""
+    """In milliseconds, like all functions below."""
     with Testbed(PATIENCE_SECONDS) as bed:
         return _times(WITHOUT, bed, [], lambda: None)
 
@@ -55,8 +55,7 @@ def _times(name: str, bed: Testbed, device: Sequence[str],
 
 
 def memory_for_each() -> float:
-    """What each peer takes, if this many join, of the QEMU's memory that is no
-    other process's: in bytes."""
+    """QEMU's private memory for each peer in bytes, if this many join."""
     with room_for(MANY_PEERS), Testbed(PATIENCE_SECONDS) as bed:
         server = bed.enter(FakeServer())
         board = bed.board(BOARD, "start-up",
@@ -83,7 +82,7 @@ def _subject(name: str, samples: Callable[[], Mapping[str, float]]) -> Group:
 
 MEASUREMENTS = [
     Measurement(
-        "start-up", "from before exec until the guest's first line", "ms",
+        "start-up", "time from before exec to the guest's first line", "ms",
         [_subject(WITHOUT, start_without),
          *(_subject(name, partial(start_with, name, WITH_PEERS[name]))
            for name in WITH_PEERS)],
@@ -91,6 +90,6 @@ MEASUREMENTS = [
          *(Difference(CPU.format(name), CPU.format(WITHOUT))
            for name in WITH_PEERS)], rounds=15),
     Measurement(
-        "peer-memory", "memory that QEMU takes for each peer", "bytes",
+        "peer-memory", "QEMU's memory for each peer", "bytes",
         [Subject(f"{MANY_PEERS:,} peers", memory_for_each)], rounds=5),
 ]

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How many bytes get from one board to another, each of them checked: through
-a ring buffer in shared memory, and through UARTs that a socket joins, which is
-what there is without the device.
+"""Throughput of a checked stream between two boards: through a ring buffer in
+shared memory, and through UARTs joined by a socket.
 
 The boards run guest/bench/stream.c; or uart-send.c, and uart-receive.c on a
-board whose UART has a FIFO, without which it takes several times as long.
+board whose UART has a FIFO, without which it is several times slower.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ def through_uarts() -> float:
 
 
 def _uart(socket: str) -> list[str]:
-    """The second of a board; the first is its console."""
+    """The second UART of a board. The first is its console."""
     return ["-chardev", f"socket,id=uart,{socket}", "-serial", "chardev:uart"]
 
 
 def _speed(bed: Testbed, sender: Board) -> float:
-    """In MB/s, when all has arrived."""
+    """Waits for the whole stream. In MB/s."""
     length, ticks = bed.wait("all bytes to be checked", lambda: sender.said(
         r": sent bytes=(\d+) ticks=(\d+)$")).groups()
     return int(length) / microseconds(ticks)

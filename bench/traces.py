@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What it costs to trace doorbells to a file, as for a timeline.
+"""The cost of tracing doorbells to a file, as for a timeline.
 
-The boards of doorbell.py, asleep. A trip is two doorbells. Each is three events:
-of the QEMU that rings the write to the register and the ring, of the other the
-interrupt.
+Runs the sleeping boards of doorbell.py. A round trip is two doorbells with three
+events each: the register write and the ring in the ringing QEMU, and the
+interrupt in the other.
 """
 
 from __future__ import annotations
@@ -48,13 +48,12 @@ def bytes_for_each_doorbell() -> float:
 
 MEASUREMENTS = [
     Measurement(
-        "traces", "a doorbell and its answer, both guests wait asleep (WFI)",
-        "us",
+        "traces", "doorbell round trip, both guests sleep (WFI)", "us",
         [trip_group(OURS, lambda: ours(sleep=True)),
          trip_group(TRACED, traced)],
         [Ratio(TRACED, OURS), Ratio(at_best(TRACED), at_best(OURS)),
          Difference(TRACED, OURS), Difference(at_best(TRACED), at_best(OURS))]),
     Measurement(
-        "trace-size", "what the traces of both QEMUs hold for each doorbell",
+        "trace-size", "size of both QEMUs' traces for each doorbell",
         "bytes", [Subject(TRACED, bytes_for_each_doorbell)], rounds=3),
 ]
