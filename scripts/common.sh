@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh disable=SC2034 # its variables are for the others
 #
-# What the shell scripts beside this file share. They source it; it does
-# nothing by itself.
+# Functions and variables for the other shell scripts, which source this file.
 
 program=${0##*/}
 scripts=$(cd "$(dirname "$0")" && pwd)
@@ -12,11 +11,10 @@ python=/usr/bin/python3
 verbose=
 [ "${V:-0}" = 0 ] || verbose=1
 
-# Compilers find what any checkout has compiled from the same files in the same
-# way. Paths below the checkout count as relative to it.
+# All checkouts share compiler results. Paths below a checkout count as relative to it.
 export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$top" CCACHE_DEPEND=1
 
-# One line of progress. It goes to stderr, so that stdout can carry a result.
+# Print a line of progress on stderr. stdout is for results.
 say() {
     printf '%s\n' "$*" >&2
 }
@@ -38,14 +36,14 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Of TARGETS, those that have boards in guest/.
+# The TARGETS that have boards in guest/
 firmware_targets() {
     for target in ${TARGETS:-arm}; do
         ! grep -q "^BOARDS_$target " "$top/guest/Makefile" || echo "$target"
     done
 }
 
-# Show the seconds that pass, in a line of its own, until killed.
+# Show a counter of seconds on one line, until killed.
 count_seconds() {
     seconds=0
     while kill -0 $$ 2>/dev/null; do
@@ -55,10 +53,10 @@ count_seconds() {
     done
 }
 
-# step LOG TEXT COMMAND...: say TEXT, which tells what for and how long it usually
-# takes, and run COMMAND with its output in a log, whose end (20 lines, or
-# $log_lines) is shown if it fails. On a terminal the seconds count. With V=1 there
-# is no log: all is shown.
+# step LOG TEXT COMMAND...: print TEXT, a description with the usual duration, and run
+# COMMAND with its output in a log. If it fails, print the end of the log (20 lines, or
+# $log_lines). On a terminal, show a counter of seconds. With V=1, print all output
+# instead of writing a log.
 step() {
     log=$top/build/log/$1.log
     [ -z "$2" ] || say "$2"
@@ -81,13 +79,13 @@ step() {
     fi
     [ $status = 0 ] || {
         tail -n "${log_lines:-20}" "$log" >&2
-        say "(the whole log: $log)"
+        say "(full log: $log)"
     }
     return $status
 }
 
-# ninja_step LOG TEXT DIRECTORY TARGET...: the same with ninja, which counts its own
-# steps on a terminal. Says TEXT where a target is not there yet.
+# ninja_step LOG TEXT DIRECTORY TARGET...: the same with ninja, which shows its own
+# progress on a terminal. Prints TEXT only if a target does not exist yet.
 ninja_step() {
     ninja_log=$1 first_time=$2 folder=$3 text=
     shift 3
@@ -103,8 +101,7 @@ ninja_step() {
     fi
 }
 
-# Only one checkout at a time puts something into the cache, until this process
-# ends.
+# Lock the cache against other checkouts until this process ends.
 lock_cache() {
     minutes=15
     mkdir -p "$cache"
@@ -117,16 +114,15 @@ lock_cache() {
     }
 }
 
-# Of this project
+# The version of this project
 project_version() {
     sed -n "s/^ *version: '\([^']*\)',$/\1/p" "$top/server/meson.build"
 }
 
-# What apt knows may be missing, as in a fresh container, or out of date, which only an
-# attempt tells. A list that cannot be renewed may be one that is not needed: what
-# comes next tells.
+# Update apt's package lists, which can be missing, as in a fresh container, or out of
+# date. An error is ignored, because the failing list may not be needed.
 update_apt() {
-    step apt-get-update "reading apt's lists of packages, usually 5 s" \
+    step apt-get-update "updating apt's package lists, usually 5 s" \
         as_root apt-get update -o Acquire::Retries=3 || :
 }
 
@@ -136,18 +132,17 @@ machines_mirror() {
         sed -n 's/^Debian|Debian|//p' | head -n 1
 }
 
-# The mirror of Debian's that this machine's apt uses, or DEBIAN_MIRROR.
+# DEBIAN_MIRROR, or the Debian mirror that this machine's apt uses.
 debian_mirror() {
     mirror=${DEBIAN_MIRROR:-}
     if [ -z "$mirror" ]; then
         mirror=$(machines_mirror)
-        # A machine that never ran apt-get update does not know its mirrors.
+        # Without apt's package lists, the mirror is not known.
         if [ -z "$mirror" ] && can_be_root; then
             update_apt
             mirror=$(machines_mirror)
         fi
     fi
-    [ -n "$mirror" ] || die "this machine's apt knows no Debian mirror: give one with" \
-        "DEBIAN_MIRROR=URL"
+    [ -n "$mirror" ] || die "this machine's apt has no Debian mirror: set DEBIAN_MIRROR=URL"
     echo "$mirror"
 }

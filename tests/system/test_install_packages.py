@@ -84,7 +84,7 @@ def test_no_install_only_names_them(debian: Debian) -> None:
     done = debian.install("patches", NO_INSTALL="1")
 
     assert done.returncode == 1
-    assert "missing: git perl. NO_INSTALL is set: have root run " in done.stderr
+    assert "missing: git perl. NO_INSTALL is set: run " in done.stderr
     assert debian.calls() == []
 
 
@@ -102,7 +102,7 @@ def test_part_that_is_not_there(debian: Debian) -> None:
     done = debian.install("patches", "pathces")
 
     assert done.returncode == 1
-    assert "names no part 'pathces'" in done.stderr
+    assert "no part 'pathces' in " in done.stderr
     assert debian.calls() == []
 
 

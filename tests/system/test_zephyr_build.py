@@ -135,4 +135,4 @@ def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
 
     assert sample.returncode and older.returncode
     assert f"OPENAMP_SAMPLE={nowhere} is not OpenAMP's sample" in sample.stderr
-    assert "OPENAMP_2023= is no Zephyr module" in older.stderr
+    assert "OPENAMP_2023= is not a Zephyr module" in older.stderr
