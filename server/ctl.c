@@ -79,30 +79,28 @@ static const Command commands[] = {
 };
 
 static const char summary[] =
-    "Shows and reloads an ivshmemd, or joins any ivshmem server as a peer.\n"
+    "Controls ivshmemd, or joins any ivshmem server as a peer.\n"
     "\n"
-    "Commands for the control socket of an ivshmemd:\n"
+    "Commands for ivshmemd's control socket:\n"
     "  list                      Show all channels and their peers\n"
-    "  reload                    Execute the server anew; clients stay connected\n"
+    "  reload                    Restart the server; clients stay connected\n"
     "  top                       Show how often each peer rings and is interrupted; with\n"
-    "                            --server instead, join any server for that\n"
+    "                            --server, join any server instead\n"
     "\n"
-    "Commands that join a server; each joining uses up an ID:\n"
-    "  info                      Show memory, own ID and peers\n"
-    "  peers                     Show the peers; --watch: those that join and leave\n"
+    "Commands that join a server and use up an ID:\n"
+    "  info                      Show memory, ID and peers\n"
+    "  peers                     Show the peers; --watch: also when they join or leave\n"
     "  listen [VECTOR]           Print a line for each doorbell\n"
-    "  ring PEER [VECTOR]        Ring a doorbell, of vector 0 if none is given\n"
-    "  ping PEER [VECTOR]        Ring a peer that rings back, and measure how long\n"
-    "                            that takes\n"
+    "  ring PEER [VECTOR]        Ring a doorbell; the default vector is 0\n"
+    "  ping PEER [VECTOR]        Ring a peer that rings back; measure the round trip\n"
     "  read OFFSET [SIZE]        Copy memory to standard output: SIZE bytes, or up to\n"
     "                            the first NUL byte\n"
     "  dump [OFFSET [SIZE]]      Show memory as hex and ASCII\n"
-    "  write OFFSET [TEXT]       Put text, or a --file, into the memory\n"
-    "  wait peers N              Wait until N others are there\n"
-    "  wait word OFFSET VALUE    Wait until 32 bits of memory have the value\n"
+    "  write OFFSET [TEXT]       Write text or a --file to the memory\n"
+    "  wait peers N              Wait until N peers are connected\n"
+    "  wait word OFFSET VALUE    Wait until a 32-bit word has this value\n"
     "\n"
-    "Exit status: 0 done, 1 the server refused, 2 wrong usage, 3 no server answered,\n"
-    "4 the time limit was reached.";
+    "Exit status: 0 success, 1 failure, 2 wrong usage, 3 no server answered, 4 timeout.";
 
 static unsigned given_options(const Ctl *ctl)
 {
@@ -223,35 +221,36 @@ static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError *
         { "server", 'S', 0, G_OPTION_ARG_FILENAME, &ctl->server,
           "The server's socket (default: " DEFAULT_SOCKET ")", "PATH" },
         { "timeout", 't', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
-          "listen, peers --watch: end then; wait (default: 10), and ping for each answer "
-          "(default: 1): give up then", "SECONDS" },
+          "listen, peers --watch: stop after this time; wait (default: 10), ping (default: "
+          "1, for each answer): give up after this time", "SECONDS" },
         { "json", 0, 0, G_OPTION_ARG_NONE, &ctl->json,
           "list, top, info, peers, listen, ping, read: as JSON", NULL },
         { "watch", 0, 0, G_OPTION_ARG_NONE, &ctl->watch,
-          "list: again every second; peers: who joins and leaves", NULL },
+          "list: update every second; peers: show who joins or leaves", NULL },
         { "count", 'c', 0, G_OPTION_ARG_CALLBACK, parse_number,
-          "listen: end after N doorbells; ping: ring N times (default: 1000); top: show "
-          "it N times", "N" },
+          "listen: stop after N doorbells; ping: ring N times (default: 1000); top: stop "
+          "after N updates", "N" },
         { "interval", 'i', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
-          "ping: so long from an answer to the next ring, and a line for each; top: how "
-          "often to show it (default: 1)", "SECONDS" },
+          "ping: pause before the next ring, and print a line for each answer; top: time "
+          "between updates (default: 1)", "SECONDS" },
         { "qmp", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &ctl->qmp,
-          "top: the QMP socket of a VM, to be asked for its counts; repeatable", "PATH" },
+          "top: QMP socket of a VM, to get its counts; repeatable", "PATH" },
         { "answer", 0, 0, G_OPTION_ARG_CALLBACK, parse_number,
           "listen: ring this peer back each time", "PEER" },
         { "reply-at", 0, 0, G_OPTION_ARG_STRING, &ctl->reply_at,
-          "ping: put what the peer has to write to its DOORBELL into this word",
+          "ping: store what the peer has to write to its DOORBELL at OFFSET",
           "OFFSET" },
         { "hex", 'x', 0, G_OPTION_ARG_NONE, &ctl->hex,
           "read, write: as hex digits", NULL },
         { "text", 0, 0, G_OPTION_ARG_NONE, &ctl->text,
-          "read: as text with escapes, which write understands", NULL },
+          "read: as text with escapes, as for write", NULL },
         { "word", 'w', 0, G_OPTION_ARG_NONE, &ctl->word,
           "read, write: as 32-bit numbers", NULL },
         { "big-endian", 0, 0, G_OPTION_ARG_NONE, &ctl->big_endian,
-          "The words are big-endian", NULL },
+          "Words are big-endian", NULL },
         { "file", 'f', 0, G_OPTION_ARG_FILENAME, &ctl->file,
-          "read: to this file; write: from it, or from standard input for -", "FILE" },
+          "read: write to FILE; write: read from FILE, or from standard input with -",
+          "FILE" },
         { "version", 0, 0, G_OPTION_ARG_NONE, version, "Print the version", NULL },
         G_OPTION_ENTRY_NULL
     };

@@ -144,8 +144,8 @@ static void given_clear(Given *given)
 }
 
 static const char summary[] =
-    "Server of QEMU's ivshmem devices: gives virtual machines shared memory and\n"
-    "doorbells. It stays in the foreground unless --daemon is given.";
+    "Server for QEMU's ivshmem devices: provides shared memory and doorbells to\n"
+    "virtual machines. Stays in the foreground unless --daemon is given.";
 
 Options *options_parse(char **argv, GError **error)
 {
@@ -155,30 +155,30 @@ Options *options_parse(char **argv, GError **error)
         { "verbose", 'v', 0, G_OPTION_ARG_NONE, &given.verbose,
           "Log every client that joins or leaves", NULL },
         { "foreground", 'F', 0, G_OPTION_ARG_NONE, &given.foreground,
-          "Stay in the foreground, which is the default", NULL },
+          "Stay in the foreground (default)", NULL },
         { "daemon", 0, 0, G_OPTION_ARG_NONE, &given.daemon,
-          "Go to the background once all is ready", NULL },
+          "Go to the background when ready", NULL },
         { "pid-file", 'p', 0, G_OPTION_ARG_FILENAME, &options->pid_file,
           "Write the process ID to FILE", "FILE" },
         { "socket-path", 'S', 0, G_OPTION_ARG_FILENAME, &given.plain_socket,
           "Listen at PATH (default: " DEFAULT_SOCKET ")", "PATH" },
         { "socket", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &given.sockets,
-          "Listen there, too: PATH[,id=N][,vectors=N][,mode=0660][,group=NAME]",
+          "Also listen at PATH[,id=N][,vectors=N][,mode=0660][,group=NAME]",
           "SOCKET" },
         { "shm-name", 'M', 0, G_OPTION_ARG_FILENAME, &given.object,
-          "Memory is the POSIX object NAME, not a memfd", "NAME" },
+          "Use the POSIX object NAME as memory, not a memfd", "NAME" },
         { "shm-directory", 'm', 0, G_OPTION_ARG_FILENAME, &given.directory,
-          "Memory is a file in DIR, not a memfd", "DIR" },
+          "Use a file in DIR as memory, not a memfd", "DIR" },
         { "size", 'l', 0, G_OPTION_ARG_STRING, &given.size,
-          "Size of the memory, like 512K, 4M (the default), 1G", "SIZE" },
+          "Size of the memory, such as 512K, 4M (default), 1G", "SIZE" },
         { "vectors", 'n', 0, G_OPTION_ARG_STRING, &given.vectors,
-          "Vectors of each client, 0 to 64 (default: 1)", "N" },
+          "Number of vectors of each client, 0 to 64 (default: 1)", "N" },
         { "config", 0, 0, G_OPTION_ARG_FILENAME, &options->config,
-          "Read the channels from FILE: ivshmemd.conf(5)", "FILE" },
+          "Read the channels from FILE, see ivshmemd.conf(5)", "FILE" },
         { "control", 0, 0, G_OPTION_ARG_FILENAME, &options->control,
           "Listen for ivshmemctl(1) at PATH", "PATH" },
         { "sandbox", 0, 0, G_OPTION_ARG_STRING, &given.sandbox,
-          "on: system calls that it never needs fail (default); kill: they end it; off",
+          "on: unexpected system calls fail (default); kill: they kill the server; off",
           "MODE" },
         { "version", 0, 0, G_OPTION_ARG_NONE, &given.version,
           "Print the version", NULL },

@@ -350,7 +350,7 @@ def test_objections(pristine: Pristine, tmp_path: Path) -> None:
 
     made = pristine.make_patches(tmp_path)
     assert made.returncode == 1
-    assert made.stderr.endswith(" objects:\nWARNING: I do not like it\n")
+    assert made.stderr.endswith(" reports:\nWARNING: I do not like it\n")
 
 
 def test_nothing_to_send(pristine: Pristine, tmp_path: Path) -> None:
