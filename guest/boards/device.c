@@ -36,8 +36,13 @@ void find_device(void)
     }
 }
 
-void count_doorbells(void)
+void count_doorbells_on(unsigned line)
 {
     ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, shm_vector);
+    irq_enable(line, shm_vector);
+}
+
+void count_doorbells(void)
+{
+    count_doorbells_on(BOARD_SHM_IRQ);
 }

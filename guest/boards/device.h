@@ -21,4 +21,7 @@ void find_device(void);
 /* Begins to count the doorbells of the device, which is mapped. */
 void count_doorbells(void);
 
+/* The same, with vector 0 on another interrupt line than board.h says. */
+void count_doorbells_on(unsigned line);
+
 #endif /* DEVICE_H */

@@ -8,29 +8,16 @@
 
 #include "board.h"
 #include "console.h"
+#include "device.h"
 #include "ivshmem-fifo.h"
-#include "ivshmem-flat.h"
 
 #define FIFO_SIZE 1024u
-#define FIFO_STRIDE 0x1000u /* from the one to the other */
+#define FIFO_STRIDE 0x1000u /* from one to the other */
 #define MESSAGES 500u
 #define TEXT_MAX 26u
 
-static struct ivshmem_flat shm;
 static struct ivshmem_fifo out, in;
 static uint16_t peer;
-static volatile uint32_t doorbells;
-
-static void on_doorbell(void *context, uint16_t vector)
-{
-    (void)context, (void)vector;
-    doorbells++;
-}
-
-static void irq_handler(void)
-{
-    ivshmem_flat_isr(&shm, 0);
-}
 
 static void *fifo_of(uint16_t writer)
 {
@@ -89,9 +76,8 @@ int main(void)
     uint32_t sent = 0, received = 0;
     uint16_t id;
 
-    ivshmem_flat_map(&shm, BOARD_SHM_REGISTERS, BOARD_SHM_MEMORY, BOARD_SHM_BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(BOARD_SHM_IRQ, irq_handler);
+    find_device();
+    count_doorbells();
     id = ivshmem_flat_own_id(&shm);
     peer = id ^ 1;
     ivshmem_fifo_open(&out, fifo_of(id), FIFO_SIZE, IVSHMEM_FIFO_WRITER);

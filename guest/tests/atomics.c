@@ -33,11 +33,12 @@ static void increment(volatile uint32_t *word)
 
 int main(void)
 {
-    volatile uint32_t *counter = (volatile uint32_t *)BOARD_SHM_MEMORY;
-    volatile uint32_t *rounds = counter + 1;
+    uint32_t *counter, *rounds;
     uint16_t id;
 
     find_device();
+    counter = (uint32_t *)ivshmem_flat_at(&shm, 0, 4);
+    rounds = (uint32_t *)ivshmem_flat_at(&shm, 4, VMS * 4);
     id = ivshmem_flat_own_id(&shm);
     if (id >= VMS) {
         print("atomics: FAILED own ID is %u, possible are 0 to %u\n", id,

@@ -13,27 +13,12 @@
 
 #include "board.h"
 #include "console.h"
-#include "ivshmem-flat.h"
+#include "device.h"
 
 #define REGISTERS 0x400FF000u
 #define MEMORY 0x40100000u
 #define BYTES (4u * 1024 * 1024)
 #define IRQ 0
-
-static struct ivshmem_flat shm;
-static volatile uint32_t doorbells;
-
-static void on_doorbell(void *context, uint16_t vector)
-{
-    (void)context;
-    (void)vector;
-    doorbells++;
-}
-
-static void shm_vector(void)
-{
-    ivshmem_flat_isr(&shm, 0);
-}
 
 static void answer(uint32_t *words)
 {
@@ -45,8 +30,7 @@ int main(void)
     unsigned told = 0;
 
     ivshmem_flat_map(&shm, REGISTERS, MEMORY, BYTES);
-    ivshmem_flat_set_handler(&shm, on_doorbell, NULL);
-    irq_enable(IRQ, shm_vector);
+    count_doorbells_on(IRQ);
     answer(ivshmem_flat_at(&shm, 0, 8));
     answer(ivshmem_flat_at(&shm, BYTES - 8, 8));
     print("defaults: id=%u\n", ivshmem_flat_own_id(&shm));
