@@ -21,10 +21,10 @@
  *         ...                                 // sleep until doorbell or timer
  *     }
  *
- * Call ivshmem_rpmsg_poll() after each doorbell of the link's vector, and by a
- * timer, some 10 to 100 times each second: no doorbell tells that the host has
- * started or restarted.  Either end may start first, and restart at any time: the two
- * meet again, by the rules of ivshmem-names.h.
+ * Call ivshmem_rpmsg_poll() after each doorbell of the link's vector, and also with
+ * a timer, 10 to 100 times each second, because a host that starts or restarts may
+ * not ring.  Either end may start first, and restart at any time: the two meet
+ * again, by the rules of ivshmem-names.h.
  *
  * The link takes 64 KiB of the shared memory, at the same offset on both ends:
  *
@@ -34,11 +34,17 @@
  *     0x08354  vring from remote to host
  *
  * This is Zephyr's layout for a memory region of 64 KiB and buffers of 512 bytes.
- * The two macros below are for other sizes.
+ * The two macros below are for other sizes.  VIRTIO 1.0 defines the vrings (section
+ * 2.4, "Virtqueues"), and OpenAMP the messages; the device knows neither.
  *
  * The host is not trusted: what it writes can garble messages, and nothing else.
  *
- * Call the functions in one context at a time.  None waits.
+ * If another VM enters this end's name, that VM gets the link, and this end's stays
+ * down.
+ *
+ * Programs call ivshmem_rpmsg_defaults(), _open(), _poll(), _send() and _is_up().
+ * The other functions are internal.  For each link, call them in one thread or one
+ * interrupt handler at a time.  No function waits.
  */
 
 #ifndef IVSHMEM_RPMSG_H
@@ -64,9 +70,10 @@
 #endif
 
 /*
- * Called for each message that is not empty.  It is in shared memory, where the
- * host can change it: copy what you check.  To return false leaves the message
- * where it is, and the next ivshmem_rpmsg_poll() offers it again.
+ * Called by ivshmem_rpmsg_poll() for each message that is not empty.  The message is in
+ * shared memory, where the host can change it: copy it before you check it.  It is valid
+ * until the handler returns.  Return true when it is done with, false to get it again
+ * from the next ivshmem_rpmsg_poll().
  */
 typedef bool ivshmem_rpmsg_handler(void *context, const void *message,
                                    size_t bytes);
@@ -128,6 +135,7 @@ struct ivshmem_rpmsg {
     const struct ivshmem_flat *shm;
     volatile struct ivshmem_rpmsg_memory *memory;
     struct ivshmem_name *table, *own;
+    uint16_t own_id; /* with which this end has entered its name */
     const struct ivshmem_name *peer; /* that this end meets or has met, or NULL */
     uint32_t start;                  /* of the peer */
     bool has_met, is_announced, is_bound;
@@ -135,7 +143,10 @@ struct ivshmem_rpmsg {
     uint16_t received, sent; /* used buffers, modulo 2^16 */
 };
 
-/* Fills *link with the numbers in the comments above. */
+/*
+ * Fills *link with the defaults that the comments above say.  service and handler have
+ * none: set both before ivshmem_rpmsg_open().
+ */
 static inline void ivshmem_rpmsg_defaults(struct ivshmem_rpmsg *link)
 {
     link->service = NULL;
@@ -149,7 +160,10 @@ static inline void ivshmem_rpmsg_defaults(struct ivshmem_rpmsg *link)
     link->vector = 0;
 }
 
-/* Whether both ends have the service: messages can be sent. */
+/*
+ * Returns whether both ends have the service, so that messages can be sent, as the last
+ * ivshmem_rpmsg_poll() found it.
+ */
 static inline bool ivshmem_rpmsg_is_up(const struct ivshmem_rpmsg *link)
 {
     return link->is_bound;
@@ -255,10 +269,10 @@ static inline bool ivshmem_rpmsg_send_to(struct ivshmem_rpmsg *link,
 }
 
 /*
- * Sends a message to the service's other end.  Returns false, and sends nothing,
- * if the link is not up, if the message is longer than
- * IVSHMEM_RPMSG_BUFFER_BYTES - 16, or if the host has returned no buffer yet: it
- * rings when it does.  The handler may call it.
+ * Sends a message to the service's other end: 0 to IVSHMEM_RPMSG_BUFFER_BYTES - 16 bytes,
+ * which are copied.  Returns false, and sends nothing, if the message is longer, if the
+ * link is not up, or if the host has not returned a buffer yet: it rings when it does.
+ * The handler may call this.
  */
 static inline bool ivshmem_rpmsg_send(struct ivshmem_rpmsg *link,
                                       const void *data, size_t bytes)
@@ -294,14 +308,19 @@ static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
 {
     link->peer = NULL;
     link->has_met = link->is_announced = link->is_bound = false;
-    link->own = ivshmem_names_enter(link->table, link->own_name,
-                                    ivshmem_flat_own_id(link->shm));
+    link->own_id = ivshmem_flat_own_id(link->shm);
+    link->own = ivshmem_names_enter(link->table, link->own_name, link->own_id);
     return link->own != NULL;
 }
 
 /* Step by step, by the rules of ivshmem-names.h.  Returns whether both met. */
 static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
 {
+    if (ivshmem_names_taken(link->table, link->own_name, link->own_id)) {
+        link->peer = NULL;
+        link->has_met = link->is_announced = link->is_bound = false;
+        return false;
+    }
     if (link->own == NULL ||
         !ivshmem_names_holds(link->own, link->own_name,
                              ivshmem_flat_own_id(link->shm))) {
@@ -347,9 +366,9 @@ ivshmem_rpmsg_take(struct ivshmem_rpmsg *link,
 }
 
 /*
- * Prepares the link.  shm is the device, whose doorbells are enabled; it must
- * live as long as the link.  Returns false if the link or the table of names is
- * not within the shared memory, or if the table is full.
+ * Prepares the link, which the caller has filled.  shm is the device, with its interrupts
+ * enabled; it must live as long as the link.  Returns false if the link or the table of
+ * names is not within the shared memory, or if the table is full.  Call it once.
  */
 static inline bool ivshmem_rpmsg_open(struct ivshmem_rpmsg *link,
                                       const struct ivshmem_flat *shm)
@@ -364,8 +383,9 @@ static inline bool ivshmem_rpmsg_open(struct ivshmem_rpmsg *link,
 }
 
 /*
- * Does what there is to do: meets the host, announces the service, has the
- * handler called for each message.  Returns whether the link is up.
+ * Does what there is to do: meets the host, announces the service, calls the
+ * handler for each message.  Returns whether the link is up.  If the host or the server
+ * restarts, the link goes down, and later calls bring it up again.
  */
 static inline bool ivshmem_rpmsg_poll(struct ivshmem_rpmsg *link)
 {

@@ -81,7 +81,7 @@ static void enter(void)
     start = 0;
 }
 
-/* Keeps the own name in the table, and halts if another guest has it. */
+/* Keeps this board's name in the table, and halts if another guest has it. */
 static void keep_name(void)
 {
     if (ivshmem_names_taken(table, names[self], own_id)) {

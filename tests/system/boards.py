@@ -14,7 +14,7 @@ from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, OTHER_BOARDS, Board, usual_device
 from ivshmem.boards import wiring
 from ivshmem.process import Process
-from ivshmem.server import is_listening
+from ivshmem.server import Server, is_listening
 
 TARGETS = {name: wiring(name).target for name in OTHER_BOARDS}
 MISSING = [target for target in TARGETS.values()
@@ -59,6 +59,16 @@ def expect_returns(board: Board, returns: int) -> None:
                        least=0)
     board.expect_error("warning: .*server closed the connection during",
                        most=10 * returns, least=0)
+
+
+def start_returning(bed: Testbed, server: Server, name: str, program: str,
+                    returns: int = 0) -> Board:
+    """A board, and how many times the server will return to it."""
+    board = bed.board(name, program,
+                      device=returning_device(name, server.socket))
+    if returns:
+        expect_returns(board, returns)
+    return with_early_rings(board)
 
 
 def with_early_rings(board: Board) -> Board:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from boards import (Keeper, expect_returns, property_of, returning_device,
-                    with_early_rings)
+from boards import Keeper, property_of, start_returning
 from ivshmem import Testbed
 from ivshmem.board import BOARDS, Board
 from ivshmem.server import Server
@@ -19,12 +18,7 @@ either_first = pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
 
 
 def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
-    """A board, and how many times the server will return to it."""
-    board = bed.board(name, "rejoin",
-                      device=returning_device(name, server.socket))
-    if returns:
-        expect_returns(board, returns)
-    return with_early_rings(board)
+    return start_returning(bed, server, name, "rejoin", returns)
 
 
 @dataclass

@@ -148,6 +148,24 @@ def test_board_restarts(
 
 
 @boards
+def test_name_of_a_board_that_runs(bed: Testbed, name: str) -> None:
+    """The newer board gets the link, and the older one does not fight for it."""
+    server, older, _ = linked(bed, name)
+    newer = start(bed, server, name)
+    bed.wait("the older board to lose the link",
+             lambda: older.said("the host is away"))
+
+    host = RpmsgHost(bed, bed.peer(server))
+    host.connect()
+    for number in range(MESSAGE_MAX):
+        assert host.answers(message(number)), f"message {number}"
+
+    assert newer.count("linked") == 1 and newer.count("is away") == 0
+    assert older.count("linked") == 1
+    older.check_idle()
+
+
+@boards
 def test_server_returns_with_new_memory(bed: Testbed, name: str) -> None:
     """Nothing of the link is left there, not even the board's name."""
     server = bed.server()
