@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A ring buffer in the memory that two VMs share: one of them writes bytes, the other
- * reads them in the same order.  Neither waits for a lock, and doorbells are rung only
- * when the other side sleeps.  It is called FIFO here because "ring" means a doorbell.
+ * reads them in the same order.  There is no lock, and a doorbell is needed only when the
+ * other side sleeps.  It is called FIFO here because "ring" means a doorbell.  It is a
+ * convention of the two VMs: the device does not know it.
  *
  *     static struct ivshmem_fifo fifo;
  *
@@ -28,10 +29,10 @@
  *         sleep_until(doorbells != heard);                // your platform's own
  *     }
  *
- * Zeros, as a server hands out its memory, are an empty FIFO.  A VM that is started
- * anew opens it again and goes on where its last advance left off.  When the server has
- * replaced the memory, or something else has overwritten it, ivshmem_fifo_is_broken()
- * is true: then both sides open it anew (ivshmem-flat.h, NEW SESSIONS).
+ * Zeros, as a server hands out its memory, are an empty FIFO.  A VM that restarts opens
+ * it again and continues where its last advance left off.  When the server has replaced
+ * the memory, or something else has overwritten it, ivshmem_fifo_is_broken() returns
+ * true.  Then both sides open it again (ivshmem-flat.h, NEW SESSIONS).
  *
  * In the shared memory, all numbers little-endian:
  *
@@ -41,8 +42,8 @@
  *     0x44  1: the reader waits for a doorbell
  *     0x80  the buffer; byte n is in place n % size
  *
- * Each side belongs to one thread, or to one interrupt handler: functions may be called
- * in either, but not in several at the same time.  No function waits.
+ * Call the functions of one side in one thread or one interrupt handler at a time.  The
+ * two sides may work at the same time.  No function waits.
  */
 
 #ifndef IVSHMEM_FIFO_H
@@ -61,7 +62,7 @@ struct ivshmem_fifo_side {
     uint32_t unused[14];
 };
 
-/* How much shared memory a FIFO takes whose buffer has this size */
+/* Bytes of shared memory that a FIFO needs whose buffer has this size */
 #define IVSHMEM_FIFO_BYTES(size) (2 * sizeof(struct ivshmem_fifo_side) + (size))
 
 enum ivshmem_fifo_role {
@@ -69,6 +70,7 @@ enum ivshmem_fifo_role {
     IVSHMEM_FIFO_READER,
 };
 
+/* One side.  The caller owns it and may read it; only the functions here change it. */
 struct ivshmem_fifo {
     struct ivshmem_fifo_side *own, *other;
     uint8_t *buffer;
@@ -78,8 +80,10 @@ struct ivshmem_fifo {
 };
 
 /*
- * Opens one side of the FIFO at memory, which is aligned to 4 bytes.  size is that of
- * its buffer: a power of two, from 1 to 2^31, the same on both sides.
+ * Opens one side of the FIFO at memory: IVSHMEM_FIFO_BYTES(size) bytes of the shared
+ * memory, aligned to 4 bytes, which stay mapped as long as *fifo is in use.  size is that
+ * of the buffer in bytes: a power of two, from 1 to 2^31, the same on both sides.  The
+ * arguments are not checked.  Whether the other side has opened the FIFO does not matter.
  */
 static inline void ivshmem_fifo_open(struct ivshmem_fifo *fifo, void *memory,
                                      uint32_t size, enum ivshmem_fifo_role role)
@@ -94,7 +98,10 @@ static inline void ivshmem_fifo_open(struct ivshmem_fifo *fifo, void *memory,
     fifo->position = ivshmem_flat_load32(&fifo->own->position);
 }
 
-/* Bytes that were written and not read; more than size if the FIFO is broken */
+/*
+ * Returns how many bytes were written and not read yet: 0 to size, or more if the FIFO
+ * is broken.
+ */
 static inline uint32_t ivshmem_fifo_filled(const struct ivshmem_fifo *fifo)
 {
     uint32_t other = ivshmem_flat_load32(&fifo->other->position);
@@ -103,13 +110,19 @@ static inline uint32_t ivshmem_fifo_filled(const struct ivshmem_fifo *fifo)
                                              : other - fifo->position;
 }
 
-/* Whether the positions contradict each other: no bytes can be written or read. */
+/*
+ * Returns whether the positions contradict each other.  Then no bytes can be written or
+ * read until both sides have opened the FIFO again, in memory that is zero.
+ */
 static inline bool ivshmem_fifo_is_broken(const struct ivshmem_fifo *fifo)
 {
     return ivshmem_fifo_filled(fifo) > fifo->size;
 }
 
-/* How many bytes the writer has room for, or the reader can read; 0 if it is broken */
+/*
+ * Returns how many bytes the writer has room for, or the reader can read: 0 to size, and
+ * 0 if the FIFO is broken.
+ */
 static inline uint32_t ivshmem_fifo_available(const struct ivshmem_fifo *fifo)
 {
     uint32_t filled = ivshmem_fifo_filled(fifo);
@@ -121,8 +134,11 @@ static inline uint32_t ivshmem_fifo_available(const struct ivshmem_fifo *fifo)
 }
 
 /*
- * To write or read in place: where the next byte is, and in *bytes how many follow it
- * without a gap.  More can be available: they go on at the start of the buffer.
+ * For writing or reading in place: returns where the next byte is, and sets *bytes to
+ * how many of the available bytes follow without a gap, 0 if none is available.  Others
+ * can be available at the start of the buffer.  The address is in the shared memory and
+ * valid until the next advance: the writer may write there, the reader may read.  What
+ * the reader reads can change: copy it before you check it.
  */
 static inline uint8_t *ivshmem_fifo_at(const struct ivshmem_fifo *fifo, uint32_t *bytes)
 {
@@ -133,14 +149,22 @@ static inline uint8_t *ivshmem_fifo_at(const struct ivshmem_fifo *fifo, uint32_t
     return fifo->buffer + offset;
 }
 
-/* Tells the other side that this many of the available bytes were written or read. */
+/*
+ * Tells the other side that this many bytes were written or read, which is at most what
+ * ivshmem_fifo_available() has returned; this is not checked.  The other side finds what
+ * was written before the call.  Ask ivshmem_fifo_must_ring() next.
+ */
 static inline void ivshmem_fifo_advance(struct ivshmem_fifo *fifo, uint32_t bytes)
 {
     fifo->position += bytes;
     ivshmem_flat_store32(&fifo->own->position, fifo->position);
 }
 
-/* Writes all of these bytes, or, if there is no room for all, none and returns false. */
+/*
+ * Copies these bytes into the FIFO.  Returns false, and writes nothing, if there is no
+ * room for all of them now, which is always so if there are more than size.  Ask
+ * ivshmem_fifo_must_ring() after success.
+ */
 static inline bool ivshmem_fifo_put(struct ivshmem_fifo *fifo, const void *data,
                                     uint32_t bytes)
 {
@@ -156,7 +180,10 @@ static inline bool ivshmem_fifo_put(struct ivshmem_fifo *fifo, const void *data,
     return true;
 }
 
-/* Reads exactly this many bytes, or, if there are fewer, none and returns false. */
+/*
+ * Copies this many bytes out of the FIFO.  Returns false, and reads nothing, if fewer are
+ * there now.  Ask ivshmem_fifo_must_ring() after success.
+ */
 static inline bool ivshmem_fifo_get(struct ivshmem_fifo *fifo, void *data, uint32_t bytes)
 {
     uint8_t *to = (uint8_t *)data;
@@ -171,7 +198,10 @@ static inline bool ivshmem_fifo_get(struct ivshmem_fifo *fifo, void *data, uint3
     return true;
 }
 
-/* After an advance: whether the other side sleeps, and has to be rung */
+/*
+ * After an advance, put or get: returns whether the other side sleeps.  Then ring it; it
+ * was not rung here.
+ */
 static inline bool ivshmem_fifo_must_ring(const struct ivshmem_fifo *fifo)
 {
     ivshmem_flat_barrier();
@@ -179,9 +209,9 @@ static inline bool ivshmem_fifo_must_ring(const struct ivshmem_fifo *fifo)
 }
 
 /*
- * Whether fewer than least bytes are available, from 1 to size.  Then the other side
- * rings after its next advance: sleep until the doorbell, and ask again.  A FIFO that
- * is broken is not worth waiting for: false.
+ * Returns whether fewer than least bytes are available, least being 1 to size.  If so,
+ * the other side is told to ring after its next advance: sleep until a doorbell, and
+ * call this again.  Returns false if the FIFO is broken.
  */
 static inline bool ivshmem_fifo_must_wait(const struct ivshmem_fifo *fifo, uint32_t least)
 {

@@ -22,8 +22,8 @@
  *     }
  *
  * Addresses, size and interrupt line are those of the QEMU command line
- * (x-bus-address-mmr, x-bus-address-shmem, shmem-size, x-irq-qompath).  The
- * device cannot tell them.
+ * (x-bus-address-mmr, x-bus-address-shmem, shmem-size, x-irq-qompath).  A guest
+ * cannot read them from the device.
  *
  * Several vectors: x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a line each,
  * up to 64.  Let the vector table's entry of each line call ivshmem_flat_isr()
@@ -46,8 +46,8 @@
  * may all be different.  To notice, keep a magic word and an epoch in the
  * memory and, for each VM, its ID and the epoch that it has joined.  New memory
  * is zero: nobody has joined it.  One VM, the same each time, sets it up: it
- * writes all else, then the epoch (the last one plus 1), and the magic word
- * last.  At each doorbell every VM looks at these first:
+ * writes everything else, then the epoch (the last one plus 1), and the magic
+ * word last.  At each doorbell every VM looks at these first:
  *
  *     if (ivshmem_flat_load32(&shared->magic) != MAGIC) {
  *         // the memory is new: set it up, or look again at the next doorbell
@@ -59,7 +59,8 @@
  *
  * A peer may return later than this VM, and a doorbell to it is lost until
  * then.  At each doorbell, ring those who have not answered in the memory.
- * guest/examples/rejoin.c is a program that does all of this.
+ * guest/examples/rejoin.c is a program that does all of this, and
+ * ivshmem-names.h does it for two VMs that know each other's names.
  *
  * CONTEXT.  Each function says where it may be called.  "Any context" means in
  * interrupt handlers and in several threads at the same time.  No function
@@ -139,11 +140,11 @@ static inline uint32_t ivshmem_flat_le32(uint32_t number)
  * Orders every access to the shared memory before it against every one after
  * it, as the peers see them.
  *
- * Needed between a store and a later load, which nothing else here orders:
- * after ivshmem_flat_store32() has told a peer something, before
- * ivshmem_flat_load32() looks what the peer has told meanwhile.  "I am here"
- * and then "who else is?" is one example, "I may sleep" and then "is there
- * anything new?" another.
+ * Call it between a store and a later load, which nothing else here orders:
+ * after ivshmem_flat_store32() has told a peer something, and before
+ * ivshmem_flat_load32() looks for what the peer has told this VM.  One example
+ * is "I am here" and then "who else is?", another is "I may sleep" and then
+ * "is there anything new?".
  *
  * Any context.
  */
@@ -161,7 +162,7 @@ static inline void ivshmem_flat_barrier(void)
  *     while (ivshmem_flat_load32(&shared->ready) == 0) {
  *     }
  *
- * word is a multiple of 4.  Any context.
+ * word is aligned to 4 bytes.  Any context.
  */
 static inline uint32_t ivshmem_flat_load32(const volatile uint32_t *word)
 {
@@ -176,8 +177,8 @@ static inline uint32_t ivshmem_flat_load32(const volatile uint32_t *word)
  * a whole, with release order: a peer that loads it finds everything that was
  * written before the call.
  *
- * word is a multiple of 4.  Any context.  Two writers of one word overwrite each
- * other's number, even if each loads it first: give each word one writer.
+ * word is aligned to 4 bytes.  Any context.  Two writers of one word overwrite
+ * each other's number, even if each loads it first: give each word one writer.
  */
 static inline void ivshmem_flat_store32(volatile uint32_t *word,
                                         uint32_t number)
@@ -243,7 +244,7 @@ static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
  * result is false without the device.  On others, such as mps2-an385, the
  * access is a bus fault.
  *
- * One caller at a time, not in interrupt handlers: two callers take each
+ * One caller at a time, not in interrupt handlers: two callers would read each
  * other's answer.
  */
 static inline bool ivshmem_flat_present(const struct ivshmem_flat *dev)
@@ -258,10 +259,10 @@ static inline bool ivshmem_flat_present(const struct ivshmem_flat *dev)
 }
 
 /*
- * Returns the device's own ID, by which peers ring this VM (Spec, IVPosition
- * Register).  It changes only in a new session, see above.  0 is an ID, and is
- * also what a device without interrupts returns: the guest cannot tell.
- * Without a device the result means nothing: ask ivshmem_flat_present() first.
+ * Returns the device's own ID, 0 to 65535, by which peers ring this VM (Spec,
+ * IVPosition Register).  It changes only in a new session, see above.  A device
+ * without interrupts also returns 0, and the guest cannot tell.  Without a
+ * device the result means nothing: call ivshmem_flat_present() first.
  *
  * Any context.
  */
@@ -290,12 +291,12 @@ static inline void *ivshmem_flat_at(const struct ivshmem_flat *dev,
 
 /*
  * Rings a vector of a peer, which may be this VM's own ID (Spec, Doorbell
- * Register).  The peer finds everything that was written to the shared memory
- * before the call when its interrupt comes.
+ * Register).  When the peer is interrupted, it finds everything that was
+ * written to the shared memory before the call.
  *
- * Another ivshmem-flat hears the vectors that have an interrupt line.  If the
- * peer or its vector is not connected, or if either side has no interrupts,
- * nothing happens and nothing says so.
+ * On a peer with ivshmem-flat, the vectors that have an interrupt line
+ * interrupt.  If the peer or its vector is not connected, or if either side has
+ * no interrupts, nothing happens and the caller is not told.
  *
  * Check IDs that you read from the shared memory: a number above 65535 loses
  * its upper bits in this call.  GCC and Clang find such calls with -Wconversion.
@@ -329,8 +330,9 @@ static inline void ivshmem_flat_set_handler(struct ivshmem_flat *dev,
 }
 
 /*
- * To be called when the line of a vector interrupts: vector 0 if there is one
- * line.  Nothing has to be acknowledged in the device, which pulses the line.
+ * Calls the handler that ivshmem_flat_set_handler() has set.  Call this when the
+ * line of a vector interrupts, with that vector: 0 if there is one line.  The
+ * device pulses the line, so there is nothing to acknowledge in it.
  *
  * In interrupt handlers.  Calls for different vectors may overlap if the
  * handler allows it.

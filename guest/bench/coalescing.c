@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings another VM as fast as it can.  The VM with ID 0 is the one that is
- * rung, the one with ID 1 rings.
+ * Rings another VM as fast as it can.  The VM with ID 1 rings the one with ID 0.
  *
  * Shared memory, little-endian 32-bit words:
  *
- *     0x00  rings       how often to ring in a row; like the next two from the
- *                       host, before the VMs start
+ *     0x00  rings       how often to ring in a row; like the next two, written by
+ *                       the host before the VMs start
  *     0x04  rows        how many rows
  *     0x08  busy        1: the VM that is rung never sleeps
  *     0x40  listens     1: the VM that is rung may be
@@ -15,8 +14,8 @@
  *     0xC4  interrupts  how many there were so far
  *
  * After each row the ringing VM waits until the last doorbell has been seen.
- * After all it says "coalescing: rang ticks=TICKS", TICKS being those of
- * board_ticks() without the time that it waited.
+ * After all rows it says "coalescing: rang ticks=TICKS".  TICKS are those of
+ * board_ticks(), without the time that it waited.
  */
 
 #include "board.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures the way of a doorbell to another board and back.
+ * Measures how long a doorbell takes to another board and back.
  *
  * Shared memory, little-endian 32-bit words from its start, from the host:
  *
@@ -29,8 +29,8 @@ struct orders {
 };
 
 /*
- * Between two looks at the time.  Few, so that some are not interrupted even
- * where the host's CPUs have much else to do.
+ * Between two looks at the time.  Few, so that some are not interrupted even on
+ * a busy host.
  */
 #define TRIPS 4u
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Compares the shared memory with the board's own RAM: the same stores, loads
- * and copies in either, by turns.  Needs 256 KiB of RAM.
+ * and copies, alternately in each.  Needs 256 KiB of RAM.
  *
  * Says a line for each turn of each kind of access,
  *
  *     memory: KIND bytes=BYTES ram=TICKS window=TICKS
  *
- * KIND being store, load or copy, TICKS those of board_ticks() that it took;
- * then "memory: done", or "memory: FAILED" and why where a word that it reads
- * is not what was written.
+ * where KIND is store, load or copy, and TICKS are those of board_ticks() that
+ * it took.  Then it says "memory: done", or "memory: FAILED" and why if a word
+ * that it reads is not what was written.
  */
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@
 static uint32_t own[2][WORDS];
 static uint32_t (*const window)[WORDS] = (uint32_t (*)[WORDS])BOARD_SHM_MEMORY;
 
-/* Has every pass made as written, none left out and none put off. */
+/* The compiler must not leave out or delay any pass. */
 static void finish_pass(void)
 {
     __asm__ volatile("" : : : "memory");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RPMsg as a carrier of messages: the host's end of a link, as OpenAMP has it.
- * ivshmem-rpmsg.h, which is the remote's end, explains the memory; of the remote it
- * is known here that it uses buffers in their order.
+ * ivshmem-rpmsg.h, which is the remote's end, explains the memory.  The code here
+ * relies on a remote that uses buffers in their order.
  */
 
 #include "board.h"

@@ -21,10 +21,10 @@
 typedef void message_handler(const unsigned char *message, size_t bytes);
 
 struct carrier {
-    /* Prepares it, and has *interrupts counted. */
+    /* Prepares it, and begins to count *interrupts. */
     void (*open)(void);
     void (*send)(const unsigned char *message, size_t bytes);
-    /* Has handler called for each message that has arrived. */
+    /* Calls handler for each message that has arrived. */
     void (*poll)(message_handler *handler);
     const volatile uint32_t *interrupts;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures what a doorbell costs the VM that rings it: on several devices by
- * turns, each of which knows another number of peers.
+ * Measures what a doorbell costs the VM that rings it, on several devices in
+ * turn.  Each device knows a different number of peers.
  *
  * Device N, from 0, is at BOARD_SHM_REGISTERS less N * REGISTERS_STEP, with its
  * memory at BOARD_SHM_MEMORY plus N * BOARD_SHM_BYTES.  There the host has
@@ -14,8 +14,8 @@
  *
  *     ringing: device=N rings=RINGS same=TICKS all=TICKS
  *
- * TICKS being those of board_ticks() that it took to ring RINGS times the peer
- * with the highest ID, or all in turn; then "ringing: done".
+ * where TICKS are those of board_ticks() that it took to ring RINGS times: the
+ * peer with the highest ID, or all in turn.  Then it says "ringing: done".
  */
 
 #include "board.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends a stream of words to another VM through a ring buffer, and has it
- * check each of them.  The VM with ID 0 receives, the one with ID 1 sends.
+ * Sends a stream of words through a ring buffer to another VM, which checks each
+ * of them.  The VM with ID 0 receives, the one with ID 1 sends.
  *
  * Shared memory:
  *
@@ -10,9 +10,9 @@
  *     0x040   1: the receiver takes words and doorbells
  *     0x1000  the ring buffer
  *
- * The sender says "stream: sent bytes=BYTES ticks=TICKS", the ticks being those
- * of board_ticks() from the first word written until the last was checked.  The
- * receiver says "stream: FAILED" and why where a word is not the one sent.
+ * The sender says "stream: sent bytes=BYTES ticks=TICKS".  The ticks are those of
+ * board_ticks(), from the first word written until the last was checked.  The
+ * receiver says "stream: FAILED" and why if a word is not the one sent.
  */
 
 #include "board.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes the stream of bench/uart-send.c from the second UART, and checks each
+ * Receives the stream of bench/uart-send.c on the second UART, and checks each
  * byte.  Sends a byte when it is ready, and another when it has checked all.
- * Says "uart-receive: FAILED" and why where one is not the one sent.
+ * Says "uart-receive: FAILED" and why if a byte is not the one sent.
  */
 
 #include "board.h"

@@ -3,8 +3,8 @@
  * Sends a stream of bytes to bench/uart-receive.c through the second UART.
  *
  * Says "uart-send: ready" when the other board may start, and at the end
- * "uart-send: sent bytes=BYTES ticks=TICKS", the ticks being those of
- * board_ticks() from the first byte sent until the other board has told that
+ * "uart-send: sent bytes=BYTES ticks=TICKS".  The ticks are those of
+ * board_ticks(), from the first byte sent until the other board has said that
  * it has checked the last.
  */
 

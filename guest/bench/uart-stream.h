@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What bench/uart-send.c and bench/uart-receive.c have agreed upon. */
+/* What bench/uart-send.c and bench/uart-receive.c agree on. */
 
 #ifndef BENCH_UART_STREAM_H
 #define BENCH_UART_STREAM_H

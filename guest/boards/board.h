@@ -55,24 +55,24 @@ void uart_init(void);
 void uart_put(char c);
 
 /*
- * BOARD.c: a second UART, for what is no text.  received is called for each
- * byte that comes, in interrupt context.  lm3s6965evb and mps2-an385 only.
+ * BOARD.c: a second UART, for data.  received is called in interrupt context
+ * for each byte that arrives.  lm3s6965evb and mps2-an385 only.
  */
 void link_init(void (*received)(unsigned char byte));
 void link_put(unsigned char byte);
 
 /*
- * The time, in ticks of BOARD_TICKS_HZ since some moment, modulo 2^32: of the
- * machine, whose time is that of the host while it runs.  mps2-an385 only.
+ * Returns the machine's time in ticks of BOARD_TICKS_HZ, modulo 2^32.  While the
+ * machine runs, it is as fast as the host's time.  mps2-an385 only.
  */
 #define BOARD_TICKS_HZ 25000000u
 uint32_t board_ticks(void);
 
 /*
  * Where the CPU starts, once it has a stack.  A program may define its own, to
- * do something before anything else; neither static data nor the UART is ready
- * then.  It ends with board_start(), which prepares both, calls main() and
- * sleeps when that returns.
+ * do something before anything else, when neither static data nor the UART is
+ * ready.  Let it end with board_start(), which prepares both, calls main() and
+ * sleeps when main() returns.
  */
 void reset_handler(void);
 void board_start(void) __attribute__((noreturn));
@@ -81,16 +81,16 @@ int main(void);
 /* Sleeps for ever; interrupts are still served. */
 void halt(void) __attribute__((noreturn));
 
-/* Has handler called for a line (below BOARD_IRQS), and leaves it disabled. */
+/* Sets the handler of a line (below BOARD_IRQS), which stays disabled. */
 void irq_set_handler(unsigned line, void (*handler)(void));
 
 /* The same, and enables the line. */
 void irq_enable(unsigned line, void (*handler)(void));
 
 /*
- * Sleeps until an interrupt comes, unless *count, which a handler changes, no
- * longer is what the caller saw.  An interrupt between look and sleep is not
- * missed:
+ * Sleeps until an interrupt, unless *count, which a handler changes, is no
+ * longer what the caller saw.  An interrupt between the caller's look and the
+ * sleep is not missed:
  *
  *     seen = count;
  *     if (nothing is to be done) {
@@ -102,8 +102,8 @@ void irq_enable(unsigned line, void (*handler)(void));
 void sleep_while(const volatile uint32_t *count, uint32_t seen);
 
 /*
- * Has a timer interrupt the CPU some 50 or 100 times each second from now on, so
- * that sleep_while() returns.  lm3s6965evb and mps2-an385 only.
+ * Starts a timer that interrupts the CPU 50 or 100 times each second, so that
+ * sleep_while() returns.  lm3s6965evb and mps2-an385 only.
  */
 void wake_often(void);
 

@@ -8,8 +8,8 @@
 
 /*
  * As printf, with %s, %u, %x and %% and no width.  \n becomes carriage return
- * and line feed.  Returns when the UART has taken the last character.  Not to
- * be used in an interrupt handler that returns.
+ * and line feed.  Returns when the UART has taken the last character.  Do not
+ * call it in an interrupt handler that returns.
  */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_list(const char *format, va_list arguments)

@@ -65,7 +65,7 @@ static void irq_vector(void)
     cpu_interrupted(active_exception() - 16);
 }
 
-/* That the CPU wakes is all. */
+/* It is enough that the CPU wakes. */
 static void timer_vector(void)
 {
 }

@@ -2,8 +2,9 @@
 /*
  * Start-up, traps, interrupts and sleep of a LEON3, a SPARC V8.
  *
- * All is compiled with -mflat: the code before a trap has one register window,
- * what serves the trap the next one.  Neither overflows nor underflows.
+ * Everything is compiled with -mflat: the code before a trap has one register
+ * window, and the code that serves the trap has the next.  Neither overflows nor
+ * underflows.
  */
 
 #include "board.h"
@@ -13,7 +14,7 @@
 /* The interrupt controller, IRQMP: mask of the first CPU. */
 #define IRQMP_MASK (*(volatile uint32_t *)0x80000240)
 
-/* Trap type of interrupt line 0; there is none, it is followed by 1 to 15. */
+/* Trap type of interrupt line 0, which does not exist; 1 to 15 follow it. */
 #define TRAP_INTERRUPT 0x10u
 
 __asm__(
@@ -57,7 +58,7 @@ __asm__(
     "        and     %o0, 0xFF, %o0\n"
     "        call    serve_trap\n"
     "         mov    %l1, %o1\n"
-    /* sleep_while() has to look again, unless it is through */
+    /* sleep_while() has to look again, unless it has slept */
     "        set     sleep_while, %l5\n"
     "        set     slept, %l6\n"
     "        cmp     %l1, %l5\n"

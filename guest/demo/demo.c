@@ -2,8 +2,8 @@
 /*
  * The demo: boards that were told nothing about each other meet in shared
  * memory, talk, and check a megabyte from each other, woken by doorbells only.
- * protocol.h says what they agree on, member.c does it; here is what
- * it takes on bare metal.
+ * protocol.h says what they agree on, and member.c does it.  This file is the
+ * part for bare metal.
  */
 
 #include "board.h"

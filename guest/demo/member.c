@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The course of protocol.h, for any platform: see member.h. */
+/* What protocol.h asks of a member, on any platform: see member.h. */
 
 #include "member.h"
 

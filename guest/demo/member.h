@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One member of the demo, for any platform: member.c goes the course that
- * protocol.h sets and says on the console what it does.  The platform
- * calls demo_run() and provides the functions below it.
+ * One member of the demo, for any platform: member.c does what protocol.h asks
+ * for, and says so on the console.  The platform calls demo_run() and provides
+ * the functions below it.
  */
 
 #ifndef DEMO_MEMBER_H
@@ -14,9 +14,9 @@
 #include "protocol.h"
 
 /*
- * Goes the whole course and returns when everything is verified.  name is that
- * of the board or program, of which DEMO_NAME_BYTES are kept.  shared is the
- * start of the shared memory, DEMO_MEMORY_BYTES of it.  To be called once.
+ * Runs the whole demo and returns when everything is verified.  name is that of
+ * the board or program, of which DEMO_NAME_BYTES are kept.  shared is the start
+ * of the shared memory, DEMO_MEMORY_BYTES of it.  Call this once.
  */
 void demo_run(const char *name, volatile struct demo_memory *shared);
 
@@ -24,15 +24,15 @@ void demo_run(const char *name, volatile struct demo_memory *shared);
 uint16_t demo_own_id(void);
 
 /*
- * Rings vector 0 of the member with this ID (spec: Doorbell Register).  That
- * member finds what was written to the memory before: a full barrier.
+ * Rings vector 0 of the member with this ID (spec: Doorbell Register), after a
+ * full barrier: that member finds what was written to the memory before.
  */
 void demo_ring(uint16_t id);
 
 /*
- * Sleeps until the own doorbell rings, or returns at once if it has rung since
- * this function returned last, or ever if it did not.  Returns how often, 1 if
- * the platform cannot tell.
+ * Sleeps until this member's doorbell rings.  Returns at once if it has rung since
+ * this function last returned or, in the first call, since the start.  Returns
+ * how often it rang, or 1 if the platform cannot tell.
  */
 unsigned demo_wait(void);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the members of the demo agree on in the shared memory.  Plain C99: for
- * firmware and for programs on any operating system.  member.c is a member
- * that can be taken to any of them.
+ * What the members of the demo agree on in the shared memory.  Plain C99, for
+ * firmware and for programs on any operating system.  member.c is a member for
+ * all of them.
  *
- * THE MEMORY, 4 MiB, all zero when the first member starts, save what the host
- * may have set in the lobby:
+ * THE MEMORY, 4 MiB, all zero when the first member starts, except for what the
+ * host may have set in the lobby:
  *
  *     0x000000  lobby
  *     0x000100  three seats, 64 bytes each (member n sits in slot n)
@@ -14,21 +14,20 @@
  *
  * Every field is a 32-bit word at a multiple of 4, and is read and written as
  * such, never in smaller or larger pieces: that works on any kind of memory.
- * Words are little-endian whatever the CPU is: demo_load() and demo_store()
- * see to it.  Text stands in words too, first character at the lowest address.
- * Each word has one writer, save lobby.claimed, which is incremented
- * atomically.
+ * Words are little-endian on every CPU: demo_load() and demo_store() convert
+ * them.  Text is in words too, first character at the lowest address.  Each word
+ * has one writer, except for lobby.claimed, which is incremented atomically.
  *
  * DOORBELLS (vector 0) mean "look again", nothing more.  Several may become
- * one, so what happened is always told by words in memory: a member writes its
- * data, then (full barrier) the word that announces it, then rings.  Who waits
- * for a word sleeps until its own doorbell rings, and looks at everything it
- * waits for.
+ * one, so words in memory always tell what happened: a member writes its data,
+ * then (full barrier) the word that announces it, then rings.  A member that
+ * waits for a word sleeps until its doorbell rings, and then looks at everything
+ * that it waits for.
  *
  * THE COURSE of the demo, the same for every member:
  *
- * 1. Join.  Claim a slot: old value of an atomic increment of lobby.claimed.
- *    Not below the number of members expected: the lobby is full, give up.
+ * 1. Join.  Claim a slot: old value of an atomic increment of lobby.claimed.  If
+ *    it is not below the number of members expected, the lobby is full: give up.
  *    Fill the seat, set its state to DEMO_PRESENT, (full barrier), and ring
  *    every member already present.  Go on when all seats are present.  The ID
  *    to ring a member by is the one in its seat.
@@ -38,11 +37,11 @@
  * 3. Blocks.  Fill the own block (demo_pattern_*), set seat.filled, ring every
  *    other member.  When another one's seat.filled is set: compare the whole
  *    block, set the own seat.verified[its slot], ring it.
- * 4. Done when all messages went both ways, and every block that one should
- *    verify is verified, the own one by every other member: state DEMO_DONE.
+ * 4. Done when all messages went both ways, this member has verified every other
+ *    block, and every other member has verified this one's: state DEMO_DONE.
  *
  * A member that finds anything wrong sets its state to DEMO_FAILED, rings every
- * other member and stops; who sees DEMO_FAILED does the same.
+ * other member and stops.  A member that sees DEMO_FAILED does the same.
  */
 
 #ifndef DEMO_PROTOCOL_H

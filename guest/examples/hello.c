@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The smallest program: two virtual machines ring each other three times.  The
- * one that starts first, with an even ID, waits for the other.
+ * one that starts first has the even ID and waits for the other.
  */
 
 #include "board.h"

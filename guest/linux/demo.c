@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The demo in a Linux guest that has QEMU's ivshmem-doorbell: what a member of
- * the demo, ../demo/member.c, takes there.  ivshmem-pci.h says what is needed.
+ * The demo in a Linux guest with QEMU's ivshmem-doorbell.  ../demo/member.c does
+ * it; this file is the part for Linux.  ivshmem-pci.h says what the guest needs.
  */
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "demo/member.h"
 #include "ivshmem-pci.h"
 
-/* No member of the demo is silent so long, not even while it starts. */
+/* No member of the demo is silent for this long, not even while it starts. */
 #define SILENCE_MILLISECONDS 30000
 
 static struct ivshmem_pci dev;

@@ -65,7 +65,7 @@ static bool has_driver(const struct ivshmem_pci *dev)
     return strcmp(driver, DRIVER) == 0;
 }
 
-/* Sees to it that the device's driver is vfio-pci. */
+/* Makes vfio-pci the device's driver. */
 static int bind_driver(struct ivshmem_pci *dev)
 {
     char driver[PATH_MAX], override[PATH_MAX];
@@ -221,7 +221,7 @@ static int make_doorbells(struct ivshmem_pci *dev, unsigned count)
     return 0;
 }
 
-/* Has VFIO signal each vector's eventfd. */
+/* Makes VFIO signal each vector's eventfd. */
 static int connect_doorbells(struct ivshmem_pci *dev)
 {
     size_t bytes = sizeof(struct vfio_irq_set) + dev->vectors * sizeof(int);

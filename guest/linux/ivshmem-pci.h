@@ -58,8 +58,8 @@ struct ivshmem_pci {
 /*
  * Maps registers and memory (Spec, "PCI device registers").  address is the
  * device's on the PCI bus, as in "0000:00:01.0", or NULL for the ivshmem with
- * the lowest one.  Fills *dev, whatever it holds.  ivshmem_pci_close() gives
- * back what it takes; after a failure there is nothing to give back.
+ * the lowest one.  Fills *dev, whatever it holds.  ivshmem_pci_close() releases
+ * what it takes; after a failure there is nothing to release.
  *
  * An Arm CPU can access the memory unaligned and atomically if the kernel has a
  * file resource2_wc for it, as arm64's has from 5.10 on and x86's before.
@@ -69,9 +69,9 @@ struct ivshmem_pci {
 int ivshmem_pci_open(struct ivshmem_pci *dev, const char *address);
 
 /*
- * Has doorbells wait for ivshmem_pci_wait(), on every vector of the device.
- * Earlier doorbells are lost: tell peers only now that you are there.  The
- * device's driver becomes vfio-pci and stays so.  Does nothing if interrupts
+ * Keeps doorbells for ivshmem_pci_wait(), on every vector of the device.
+ * Earlier doorbells are lost: tell peers only after this call that you are there.
+ * The device's driver becomes vfio-pci and stays so.  Does nothing if interrupts
  * are enabled.
  */
 int ivshmem_pci_enable_interrupts(struct ivshmem_pci *dev);
@@ -94,7 +94,7 @@ int ivshmem_pci_wait(struct ivshmem_pci *dev, int timeout);
  */
 int ivshmem_pci_fd(const struct ivshmem_pci *dev, unsigned vector);
 
-/* Gives back all that was opened and mapped.  May be called again. */
+/* Closes and unmaps everything.  May be called again. */
 void ivshmem_pci_close(struct ivshmem_pci *dev);
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
 /*
  * Adds to a register of the device atomically, with LDREX and STREX.
  *
- * A register is not memory, yet nothing forbids it, and a compiler or an RTOS may
- * do it where a program asks for an atomic access.
+ * A register is not memory, but nothing forbids this, and a compiler or an RTOS may
+ * do it if a program asks for an atomic access.
  *
  * Says "atomic-register: ok intrmask=N" when done.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings whom the host tells it to ring.
+ * Rings the peers that the host names.
  *
  * Shared memory, little-endian 32-bit words from its start, all zero at first:
  *

@@ -9,23 +9,23 @@
  *     0x1000  struct side     of the VM with ID 0
  *     0x2000  struct side     of the VM with ID 1
  *
- * BALLS.  A VM with a ball in its hands has to throw it, sooner or later; one
- * without sleeps, and nothing but its doorbell wakes it.  As no ball is ever
- * lost, neither is the game, unless a doorbell or a wake-up is.
+ * BALLS.  A VM that holds a ball throws it sooner or later.  A VM without a ball
+ * sleeps, and only its doorbell wakes it.  No ball gets lost, so the game goes on
+ * unless a doorbell or a wake-up is lost.
  *
- * MESSAGES are numbered from 1.  A throw is a burst of some, and its last one
+ * MESSAGES are numbered from 1.  A throw is a burst of messages, and the last one
  * brings the ball.  Each overwrites the one before, so that the other VM may
  * miss all of a burst but the last.
  *
- * DOORBELLS.  Some messages ring in any case, others only where the other VM
- * has said that it may be asleep: it looks for messages after it has said so.
+ * DOORBELLS.  Some messages ring in any case, others only if the other VM has
+ * said that it may be asleep: it looks for messages after it has said so.
  * Several may become one.
  *
  * After a throw a VM does not ring again before its last message was read and
- * its last doorbell heard.  Thus nothing comes that would make up for what was
- * lost: it is there for the host to see.
+ * its last doorbell heard.  So no later doorbell makes up for one that was lost,
+ * and the host sees the loss.
  *
- * Says "soak: plays as id=ID" once it is up, and "soak: FAILED" and why where a
+ * Says "soak: plays as id=ID" once it is up, and "soak: FAILED" and why if a
  * message is wrong.
  */
 
