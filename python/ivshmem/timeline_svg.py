@@ -92,9 +92,8 @@ class _Picture:
             begin, end = self._ms(session.begin), self._ms(session.end)
             self._panel.barh(lane, end - begin, left=begin, height=2 * EDGE,
                              color=BAR, zorder=1)
-            self._panel.text(max(begin, self._begin), lane,
-                             f" ID {session.own_id}", va="center",
-                             fontsize="small", zorder=4, clip_on=True)
+            self._text(max(begin, self._begin), lane,
+                       f" ID {session.own_id}", va="center", fontsize="small")
         good = [each for each in participant.doorbells
                 if not each.lost and not each.ignored]
         bad = [each for each in participant.doorbells
@@ -120,9 +119,8 @@ class _Picture:
             middle = lane - 0.4 + height * (ids.index(life.id) + 0.5)
             self._panel.barh(middle, end - begin, left=begin,
                              height=height * 0.8, color=BAR, zorder=1)
-            self._panel.text(max(begin, self._begin), middle,
-                             f" peer {life.id}", va="center",
-                             fontsize="x-small", zorder=4, clip_on=True)
+            self._text(max(begin, self._begin), middle, f" peer {life.id}",
+                       va="center", fontsize="x-small")
 
     def _marks(self, times: list[int], y: float, marker: str,
                colour: str) -> None:
@@ -142,9 +140,16 @@ class _Picture:
             elif self._begin <= x <= self._end:
                 shown.append((x, text, 0))
         for x, text, more in shown:
-            self._panel.text(x, y, f"{text}, +{more}" if more else text,
-                             color=colour, va=where, fontsize="x-small",
-                             zorder=4, clip_on=True)
+            self._text(x, y, f"{text}, +{more}" if more else text,
+                       color=colour, va=where, fontsize="x-small")
+
+    def _text(self, x: float, y: float, text: str, **how: Any) -> None:
+        """On top of arrows, which leave a margin around its letters."""
+        from matplotlib.patheffects import withStroke
+
+        self._panel.text(x, y, text, **how, zorder=6, clip_on=True,
+                         path_effects=[withStroke(linewidth=3,
+                                                  foreground="white")])
 
     def _arrows(self) -> None:
         targets = {interrupt: self._lanes[participant]
