@@ -361,7 +361,7 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
           "interrupts" },
         { "x-bus-address-mmr", "Where the guest finds the registers" },
         { "x-bus-address-shmem", "Where the guest finds the shared memory" },
-        { "vectors", "For board code: how many interrupt lines (default 1)" },
+        { "vectors", "For board code: how many interrupt lines, 0 for one" },
         { "iothread", "Thread that waits for interrupts, instead of one of the "
           "device's own" },
         { "own-id", "This VM's ID at the server (read-only)" },

@@ -21,6 +21,7 @@ QUESTION = take(README, "build/server/ivshmemctl write")
 COMPLETE = take(FIRMWARE, '#include "ivshmem-flat.h"')
 NAMES = take(FIRMWARE, '#include "ivshmem-names.h"')
 COMPILE = take(FIRMWARE, "arm-none-eabi-gcc")
+COPY = take(FIRMWARE, "mkdir your-firmware")
 BOARD_CODE = take(DEVICE, "DeviceState *dev")
 FIXTURES = take(PYTHON, "def test_answers")
 PEER = take(PYTHON, "from pathlib import Path")
@@ -92,6 +93,15 @@ def test_names(reader: Reader) -> None:
     reader.start("\n".join(rest))
 
     reader.wait_for(1, "^ready\ndoorbell$")
+
+
+def test_copied_example(reader: Reader) -> None:
+    reader.run(COPY.text)
+    (reader.folder / "your.elf").symlink_to("your-firmware/hello.elf")
+
+    reader.start("\n".join(commands(COMPILE.text)[1:]))
+
+    reader.wait_for(1, "^hello: id 0, peer 1$")
 
 
 def test_board_code() -> None:
