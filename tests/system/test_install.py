@@ -248,3 +248,19 @@ def test_what_is_not_built_is_left_out(tmp_path: Path) -> None:
 
     make("uninstall", root, checkout)
     assert everything(root) == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_owner_of_the_checkout_keeps_it(tmp_path: Path) -> None:
+    """After 'sudo make install' the user can still build and install."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(artifacts.CHECKOUT, checkout,
+                    ignore=shutil.ignore_patterns(".git", "build", "results"))
+    subprocess.run(["chown", "--recursive", "nobody", checkout], check=True)
+    root = tmp_path / "root"
+
+    make("install", root, checkout)
+
+    assert (checkout / "build/log").is_dir()
+    assert {path.owner() for path in checkout.rglob("*")} == {"nobody"}
+    assert {path.owner() for path in root.rglob("*")} == {"root"}
