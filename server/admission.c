@@ -58,7 +58,7 @@ static int channel_take_id(Channel *channel, const Door *door, GError **error)
         return id;
     }
     if (channel_find(channel, id)) {
-        fail(error, "peer %d is connected already", id);
+        fail(error, "peer %d is already connected", id);
         return -1;
     }
     ids_use(channel->ids, id);
@@ -140,7 +140,7 @@ static Peer *channel_admit(Channel *channel, int socket, const Door *door,
     int id;
 
     if (slot < 0) {
-        fail(error, "%d clients are connected, and no more can be", LEDGER_CLIENTS);
+        fail(error, "%d clients are connected, which is the maximum", LEDGER_CLIENTS);
         return NULL;
     }
     if (channel_has_room(client)) {

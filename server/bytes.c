@@ -81,7 +81,7 @@ GBytes *bytes_from_text(const char *text, GError **error)
             unsigned length = unescape(text, &byte);
 
             if (!length) {
-                fail(error, "'\\%.3s' is no escape: there are \\n \\r \\t \\0 \\xHH, and "
+                fail(error, "'\\%.3s' is not an escape: use \\n \\r \\t \\0 \\xHH, and "
                      "\\\\ for a backslash", text);
                 return NULL;
             }

@@ -71,7 +71,7 @@ static bool note_lines(Reader *reader, const char *text, GError **error)
         }
         other = g_hash_table_lookup(reader->lines, name);
         if (other) {
-            fail(error, "%s:%u: %s is there already, in line %u", reader->path, i + 1,
+            fail(error, "%s:%u: %s is already defined, in line %u", reader->path, i + 1,
                  name, GPOINTER_TO_UINT(other));
             g_free(name);
             return false;
@@ -162,7 +162,7 @@ static bool read_group(const Reader *reader, Settings *settings, const char *gro
         const char *name = group + strlen(CHANNEL_PREFIX);
 
         if (!is_channel_name(name)) {
-            return fail(error, "%s:%u: '%s' is no name of a channel: give up to %u of "
+            return fail(error, "%s:%u: '%s' is not a channel name: use up to %u of "
                         "A-Z a-z 0-9 . _ -", reader->path, line_of(reader, group, NULL),
                         name, LEDGER_NAME_LENGTH - 1);
         }
@@ -203,7 +203,7 @@ static bool read_all(Reader *reader, Settings *settings, const char *text,
         }
     }
     if (!settings->channels->len) {
-        return fail(error, "%s: it has no [channel NAME]", reader->path);
+        return fail(error, "%s: there is no [channel NAME]", reader->path);
     }
     if (!settings_check(settings, error)) {
         g_prefix_error(error, "%s: ", reader->path);

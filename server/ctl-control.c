@@ -46,7 +46,7 @@ static JsonNode *returned(JsonParser *parser, const char *answer, GError **error
     }
     root = json_parser_get_root(parser);
     if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
-        fail(error, "the server answered something else: %s", answer);
+        fail(error, "unexpected answer from the server: %s", answer);
         return NULL;
     }
     object = json_node_get_object(root);

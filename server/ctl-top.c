@@ -329,7 +329,7 @@ int ctl_top(const Ctl *ctl, GError **error)
         return EXIT_USAGE;
     }
     if (!ctl->json && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
-        fail(error, "top draws on a terminal, and this is none: give --json");
+        fail(error, "top needs a terminal, or --json");
         return EXIT_USAGE;
     }
     if (ctl->server) {

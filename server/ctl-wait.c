@@ -40,7 +40,7 @@ static int wait_for_peers(const Ctl *ctl, const char *number, GError **error)
         result = client_next(client, deadline, &message, error);
     }
     if (result == CLIENT_TIME_LIMIT) {
-        fail(error, "%u of %u peers are there after %g s", client_count_peers(client),
+        fail(error, "%u of %u peers are connected after %g s", client_count_peers(client),
              (unsigned)wanted, limit_of(ctl));
         return EXIT_TIME_LIMIT;
     }

@@ -141,11 +141,11 @@ static bool command_check(const Command *command, const Ctl *ctl, GError **error
     }
     if (ctl->big_endian && !ctl->word && !ctl->reply_at &&
         !(command->func == ctl_wait && g_str_equal(ctl->words[0], "word"))) {
-        return fail(error, "--big-endian is about words, and this %s has none",
+        return fail(error, "--big-endian is for words, and this %s has none",
                     command->name);
     }
     if (both & (both - 1)) {
-        return fail(error, "%s and %s do not go together", lowest_name(both),
+        return fail(error, "%s and %s cannot be used together", lowest_name(both),
                     lowest_name(both & (both - 1)));
     }
     return true;

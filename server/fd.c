@@ -54,8 +54,8 @@ int fd_connect(const char *path, const char *hint, GError **error)
         return fd_steal(&fd);
     }
     if (errno == EAGAIN) {
-        fail(error, "%s: nobody is accepted, and too many others wait to be: what listens "
-             "there is stopped or stuck. Continue or restart it", path);
+        fail(error, "%s: its connection queue is full: the program that listens there is "
+             "stopped or stuck. Continue or restart it", path);
     } else {
         fail(error, "%s: %s. %s", path, g_strerror(errno), hint);
     }

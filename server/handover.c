@@ -192,7 +192,7 @@ static bool handover_read_table(Handover *handover, const char *variable,
             *space = 0;
         }
         if (!space || !parse_fd(lines[i], &fd)) {
-            return fail(error, "line %u of the table of file descriptors makes no sense",
+            return fail(error, "line %u of the table of file descriptors is invalid",
                         i + 1);
         }
         handover_put(handover, space + 1, fd);
@@ -214,7 +214,7 @@ static bool handover_read_listen_fds(Handover *handover, GError **error)
     }
     if (!g_ascii_string_to_unsigned(pid, 10, 1, INT_MAX, &listen_pid, NULL) ||
         !g_ascii_string_to_unsigned(fds, 10, 0, INT_MAX - FIRST_FD, &number, NULL)) {
-        return fail(error, "LISTEN_PID=%s LISTEN_FDS=%s are no numbers: unset them", pid,
+        return fail(error, "LISTEN_PID=%s LISTEN_FDS=%s are not numbers: unset them", pid,
                     fds);
     }
     if (listen_pid != (guint64)getpid()) {
@@ -439,8 +439,8 @@ static bool check_program(const char *program, GError **error)
 
     if (g_file_get_contents(program, &file, &length, NULL) &&
         !can_take_over(file, length)) {
-        return fail(error, "%s is no complete ivshmemd that the clients can be handed "
-                    "to: install it anew", program);
+        return fail(error, "%s is not a complete ivshmemd, so it cannot take over "
+                    "the clients: install it again", program);
     }
     return true;
 }

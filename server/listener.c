@@ -116,7 +116,7 @@ static bool to_address(const char *path, struct sockaddr_un *un, GError **error)
 {
     *un = (struct sockaddr_un) { .sun_family = AF_UNIX };
     if (!*path || strlen(path) >= sizeof(un->sun_path)) {
-        return fail(error, "'%s' is no path for a socket: it may have 1 to %zu bytes",
+        return fail(error, "'%s' is not a socket path: it can have 1 to %zu bytes",
                     path, sizeof(un->sun_path) - 1);
     }
     g_strlcpy(un->sun_path, path, sizeof(un->sun_path));
@@ -134,7 +134,7 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
         return true;        /* bind() says what may be wrong with the directory */
     }
     if (!S_ISSOCK(st.st_mode)) {
-        return fail(error, "cannot listen at %s: there is something that is no socket: "
+        return fail(error, "cannot listen at %s: there is a file that is not a socket: "
                     "move it away, or choose another path", path);
     }
     if (connect(probe, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
@@ -143,14 +143,14 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
             return fail(error, "cannot listen at %s: another user's socket is there, "
                         "perhaps one in use: choose another path", path);
         }
-        return fail(error, "cannot listen at %s: a server that is running has it: stop "
+        return fail(error, "cannot listen at %s: a running server uses it: stop "
                     "that one, or choose another path with -S", path);
     }
     if (unlink(path) < 0) {
-        return fail(error, "cannot replace %s, which a dead server left: %s", path,
+        return fail(error, "cannot replace %s, which a killed server left: %s", path,
                     g_strerror(errno));
     }
-    g_message("replaced %s, which a dead server left", path);
+    g_message("replaced %s, which a killed server left", path);
     return true;
 }
 
@@ -316,13 +316,13 @@ void listener_discard_rest(Handover *handover, Notify *notify)
         if (path && inode) {
             g_autofree char *name = fd_name_format(FD_LISTENER, 0, inode, 0);
 
-            g_message("socket %s is no longer wanted: it is closed", path);
+            g_message("socket %s is no longer configured: closed", path);
             notify_forget(notify, name);
             if (inode_at(path) == inode) {
                 unlink(path);
             }
         } else {
-            g_warning("the service manager passed a socket, %s, that no channel has: "
+            g_warning("the service manager passed a socket, %s, that no channel uses: "
                       "it is closed", path ? path : "which has no path");
         }
         fd_close(&fd);

@@ -127,10 +127,10 @@ static bool memory_lock(Memory *memory, struct stat *st, GError **error)
                         g_strerror(errno));
         }
         if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
-            return fail(error, "cannot use %s as memory: it is no file", memory->path);
+            return fail(error, "cannot use %s as memory: it is not a file", memory->path);
         }
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-            return fail(error, "memory %s belongs to a server that is running: stop "
+            return fail(error, "memory %s is used by a running server: stop "
                         "that one, or choose another name", memory->path);
         }
         if (stat(memory->path, &now) == 0 && same_file(st, &now)) {
@@ -165,8 +165,8 @@ static bool memory_make_named(Memory *memory, uint64_t asked, GError **error)
         g_autofree char *has = size_format(st.st_size);
         g_autofree char *want = size_format(memory->size);
 
-        return fail(error, "memory %s is left from before and has %s, not %s: keep it "
-                    "with -l %s, or remove it with: rm %s", memory->path, has, want,
+        return fail(error, "memory %s exists from an earlier run and has %s, not %s: "
+                    "keep it with -l %s, or remove it with: rm %s", memory->path, has, want,
                     has, memory->path);
     }
     if (!memory_reserve(memory->lock, memory->size, memory->path, error)) {
@@ -181,7 +181,8 @@ static bool memory_make_named(Memory *memory, uint64_t asked, GError **error)
     }
     memory_log_rounding(asked, memory->size);
     if (!is_new) {
-        g_message("memory %s is left from before: what is in it is kept", memory->path);
+        g_message("memory %s exists from an earlier run: its contents are kept",
+                  memory->path);
     }
     return true;
 }
@@ -217,7 +218,7 @@ Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
     struct stat st, owner;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
-        fail(error, "the memory that was handed over is none");
+        fail(error, "what was handed over is not memory");
         return NULL;
     }
     if (kind != MEMORY_SEALED &&

@@ -83,7 +83,7 @@ static bool notify_send(Notify *notify, const char *text, int fd)
         return false;
     }
     if (!notify->failed) {
-        g_warning("cannot tell the service manager: %s", g_strerror(errno));
+        g_warning("cannot notify the service manager: %s", g_strerror(errno));
     }
     notify->failed = true;
     return true;
@@ -133,7 +133,7 @@ static void notify_queue(Notify *notify, char *text, int fd)
     if (fd >= 0) {
         message->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (message->fd < 0) {
-            g_warning("cannot have a file descriptor kept: %s", g_strerror(errno));
+            g_warning("cannot store a file descriptor: %s", g_strerror(errno));
             message_free(message);
             return;
         }

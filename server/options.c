@@ -104,13 +104,13 @@ static bool given_channel(const Given *given, Options *options, GError **error)
 static bool given_check(const Given *given, GError **error)
 {
     if (given->foreground && given->daemon) {
-        return fail(error, "-F and --daemon contradict each other");
+        return fail(error, "-F and --daemon cannot be used together");
     }
     if (given->options->config &&
         (given->plain_socket || given->sockets || given->object || given->directory ||
          given->size || given->vectors)) {
-        return fail(error, "--config describes all channels: it cannot be with -S, "
-                    "--socket, -M, -m, -l or -n");
+        return fail(error, "--config cannot be used with -S, --socket, -M, -m, -l "
+                    "or -n");
     }
     return true;
 }
@@ -192,7 +192,7 @@ Options *options_parse(char **argv, GError **error)
     g_option_context_add_main_entries(context, entries, NULL);
     ok = g_option_context_parse_strv(context, &words, error);
     if (ok && words[0] && words[1]) {
-        ok = fail(error, "'%s' is no option", words[1]);
+        ok = fail(error, "'%s' is not an option", words[1]);
     }
     ok = ok && given_apply(&given, error);
     given_clear(&given);

@@ -45,7 +45,7 @@ static const char *const allowed[] = {
 bool sandbox_renounce_privileges(GError **error)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-        return fail(error, "cannot renounce new privileges: %s", g_strerror(errno));
+        return fail(error, "cannot set no_new_privs: %s", g_strerror(errno));
     }
     return true;
 }

@@ -103,7 +103,7 @@ static Channel *open_channel(Server *server, const ChannelSettings *settings,
         if (channel) {
             return channel;
         }
-        g_warning("channel %s begins anew, and its clients are disconnected: %s",
+        g_warning("channel %s starts again, and its clients are disconnected: %s",
                   settings->name, problem->message);
     }
     memory = memory_new(memory_kind(settings), path, settings->size, error);
@@ -174,7 +174,7 @@ static bool add_channel(Server *server, const ChannelSettings *settings,
             close_channel(server, channel);
             return false;
         }
-        g_warning("channel %s goes on without a socket: %s", settings->name,
+        g_warning("channel %s continues without a socket: %s", settings->name,
                   problem->message);
         server_socket_free(g_ptr_array_steal_index(server->sockets,
                                                    server->sockets->len - 1), false);

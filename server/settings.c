@@ -101,7 +101,7 @@ static bool set_socket_option(SocketSettings *socket, const char *option,
         socket->group = g_strdup(option + 6);
         return true;
     }
-    return fail(error, "'%s' is no option of a socket: there are id=N, vectors=N, "
+    return fail(error, "'%s' is not a socket option: use id=N, vectors=N, "
                 "mode=0660 and group=NAME", option);
 }
 
@@ -113,7 +113,7 @@ bool settings_add_socket(ChannelSettings *channel, const char *text, GError **er
     unsigned i;
 
     if (!part[0] || !*part[0] || strlen(part[0]) > longest) {
-        return fail(error, "'%s' is no path for a socket: give 1 to %zu bytes",
+        return fail(error, "'%s' is not a socket path: use 1 to %zu bytes",
                     part[0] ? part[0] : "", longest);
     }
     socket = g_new0(SocketSettings, 1);
@@ -152,8 +152,8 @@ bool settings_set_object(ChannelSettings *channel, const char *text, GError **er
     const char *name = text + (*text == '/');
 
     if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..")) {
-        return fail(error, "'%s' is no name of a POSIX object: it has no '/' but "
-                    "perhaps one in front", text);
+        return fail(error, "'%s' is not a POSIX object name: use a file name, with or "
+                    "without a leading '/'", text);
     }
     g_free(channel->object);
     channel->object = g_strdup(name);
@@ -163,7 +163,7 @@ bool settings_set_object(ChannelSettings *channel, const char *text, GError **er
 bool settings_set_directory(ChannelSettings *channel, const char *text, GError **error)
 {
     if (!g_file_test(text, G_FILE_TEST_IS_DIR)) {
-        return fail(error, "'%s' is no directory for a file with the memory", text);
+        return fail(error, "'%s' is not a directory", text);
     }
     g_free(channel->directory);
     channel->directory = g_strdup(text);

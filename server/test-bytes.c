@@ -69,7 +69,7 @@ static void test_text_refused(void)
         g_autoptr(GError) error = NULL;
 
         g_assert_null(bytes_from_text(cases[i], &error));
-        g_assert_nonnull(strstr(error->message, "is no escape"));
+        g_assert_nonnull(strstr(error->message, "is not an escape"));
     }
 }
 

@@ -46,10 +46,10 @@ static void test_errors(void)
         const char *text;
         const char *message;
     } cases[] = {
-        { "", "f: it has no [channel NAME]" },
+        { "", "f: there is no [channel NAME]" },
         { "nonsense", "f:1: 'nonsense' is neither" },
         { "[chan a]\n", "f:1: no such group: [chan a]" },
-        { "[channel a b]\n", "f:1: 'a b' is no name of a channel" },
+        { "[channel a b]\n", "f:1: 'a b' is not a channel name" },
         { "[channel a]\nsize=4Q\n", "f:2: size: '4Q' is not a size" },
         { "[channel a]\n\nvectors=65\n", "f:3: vectors: vectors '65': give a number "
           "from 0 to 64" },
@@ -57,9 +57,9 @@ static void test_errors(void)
         { "[ivshmemd]\nsocket=x\n", "f:2: socket: no such key; this group has control" },
         { "[channel a]\nsockets=/a,id=65536\n", "from 0 to 65535" },
         { "[channel a]\nsockets=/a,mode=888\n", "in octal" },
-        { "[channel a]\nsockets=/a,ip=8\n", "'ip=8' is no option of a socket" },
-        { "[channel a]\nsockets=,id=1\n", "is no path" },
-        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is there already, "
+        { "[channel a]\nsockets=/a,ip=8\n", "'ip=8' is not a socket option" },
+        { "[channel a]\nsockets=,id=1\n", "is not a socket path" },
+        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is already defined, "
           "in line 2" },
         { "[channel a]\nsize=1M\n", "f: channel a: it has no socket" },
         { "[channel a]\nsockets=/a;/a\n", "the socket /a is named twice" },
@@ -67,12 +67,12 @@ static void test_errors(void)
         { "[channel a]\nsockets=/a\nmemory-name=x\n[channel b]\nsockets=/b\n"
           "memory-name=x\n", "another channel has the memory 'x'" },
         { "[channel a]\nsockets=/a\nmemory-name=x\nmemory-directory=/\n", "not both" },
-        { "[channel a]\nmemory-directory=/nowhere\n", "'/nowhere' is no directory" },
-        { "[channel a]\nmemory-name=x/y\n", "no name of a POSIX object" },
+        { "[channel a]\nmemory-directory=/nowhere\n", "'/nowhere' is not a directory" },
+        { "[channel a]\nmemory-name=x/y\n", "not a POSIX object name" },
         { "[ivshmemd]\ncontrol=/a\n[channel a]\nsockets=/a\n", "the control socket" },
         { "[channel a]\nsockets=/"
           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "give 1 to 107 bytes" },
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "use 1 to 107 bytes" },
     };
     unsigned i;
 

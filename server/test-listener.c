@@ -99,7 +99,7 @@ static void test_alive(Fixture *fixture, gconstpointer data)
 
     (void)data;
     g_assert_null(listen_there(fixture, -1, &error));
-    g_assert_nonnull(strstr(error->message, "a server that is running has it"));
+    g_assert_nonnull(strstr(error->message, "a running server uses it"));
     turn();
     g_assert_cmpuint(fixture->accepted, ==, 0);     /* it was not even noticed */
     client = connect_there(fixture);
@@ -116,7 +116,8 @@ static void test_dead(Fixture *fixture, gconstpointer data)
     (void)data;
     listener_free(listener, false);
     g_assert_cmpint(connect_there(fixture), ==, -1);
-    g_test_expect_message("ivshmemd", G_LOG_LEVEL_MESSAGE, "*which a dead server left*");
+    g_test_expect_message("ivshmemd", G_LOG_LEVEL_MESSAGE,
+                          "*which a killed server left*");
     listener = listen_there(fixture, -1, NULL);
     g_test_assert_expected_messages();
     client = connect_there(fixture);
@@ -132,7 +133,7 @@ static void test_no_socket(Fixture *fixture, gconstpointer data)
     (void)data;
     g_assert_true(g_file_set_contents(fixture->path, "precious", -1, NULL));
     g_assert_null(listen_there(fixture, -1, &error));
-    g_assert_nonnull(strstr(error->message, "something that is no socket"));
+    g_assert_nonnull(strstr(error->message, "a file that is not a socket"));
     g_assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_REGULAR));
 }
 

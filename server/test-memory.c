@@ -70,7 +70,7 @@ static void test_taken_over(Place *place, gconstpointer data)
     g_assert_nonnull(memory);
     g_assert_cmpint(pwrite(memory->fd, &byte, 1, 5000), ==, 1);
     memory_free(memory);
-    expect("what is in it is kept");
+    expect("its contents are kept");
     memory = memory_new(MEMORY_FILE, place->path, 8192, NULL);
     g_test_assert_expected_messages();
     g_assert_nonnull(memory);
@@ -102,7 +102,7 @@ static void test_owner_alive(Place *place, gconstpointer data)
 
     (void)data;
     g_assert_null(memory_new(MEMORY_FILE, place->path, 8192, &error));
-    g_assert_nonnull(strstr(error->message, "a server that is running"));
+    g_assert_nonnull(strstr(error->message, "a running server"));
     memory_free(memory);
 }
 
@@ -114,7 +114,7 @@ static void test_client_is_no_owner(Place *place, gconstpointer data)
 
     (void)data;
     memory_free(memory);
-    expect("what is in it is kept");
+    expect("its contents are kept");
     memory = memory_new(MEMORY_FILE, place->path, 8192, NULL);
     g_test_assert_expected_messages();
     g_assert_nonnull(memory);

@@ -185,7 +185,7 @@ static void test_own_socket(Fixture *fixture, gconstpointer data)
 
     (void)data;
     second = join(fixture, 5, 1, false);
-    assert_logged("peer 5 is connected already");
+    assert_logged("peer 5 is already connected");
     assert_reads(second, "end ");
     assert_reads(first, "0 5 -1+ 5+ ");
     close(first);

@@ -238,7 +238,7 @@ def test_restart_after_kill(lab: Lab, server: Server) -> None:
     os.kill(process.pid, signal.SIGKILL)
     lab.bed.wait_for_failure(process, "SIGKILL")
     process = server.start()
-    server.expect_note(process, "replaced .*, which a dead server left")
+    server.expect_note(process, "replaced .*, which a killed server left")
     assert lab.client().id == 0
 
 
@@ -250,7 +250,7 @@ def test_restart_keeps_memory(lab: Lab, server: Server) -> None:
     os.pwrite(client.memory, b"precious", 100)
     lab.stop(process)
     process = server.start("-M", lab.object)
-    server.expect_note(process, "left from before: what is in it is kept")
+    server.expect_note(process, "from an earlier run: its contents are kept")
     again = lab.client()
     assert again.memory is not None
     assert os.pread(again.memory, 8, 100) == b"precious"

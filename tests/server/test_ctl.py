@@ -209,15 +209,15 @@ def test_server_is_stopped(lab: Lab, command: str) -> None:
     os.kill(process.pid, signal.SIGKILL)
     assert (ended.returncode, ended.stdout) == (NO_SERVER, "")
     assert ended.stderr == (
-        f"ivshmemctl: {lab.control}: nobody is accepted, and too many others "
-        "wait to be: what listens there is stopped or stuck. Continue or "
-        "restart it\n")
+        f"ivshmemctl: {lab.control}: its connection queue is full: the "
+        "program that listens there is stopped or stuck. Continue or restart "
+        "it\n")
 
 
 def test_help_and_version(lab: Lab) -> None:
     assert re.match(r"ivshmemctl \d", lab.ctl("--version").stdout)
     text = lab.ctl("--help").stdout
-    assert "1 the server refused, 2 wrong usage, 3 no server answered" in text
+    assert "1 failure, 2 wrong usage, 3 no server answered" in text
 
 
 def test_mode(lab: Lab) -> None:

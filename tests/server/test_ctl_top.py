@@ -155,7 +155,7 @@ def test_server_ends(lab: Lab) -> None:
 
 def test_no_terminal() -> None:
     assert rejected(USAGE) == (
-        "top draws on a terminal, and this is none: give --json")
+        "top needs a terminal, or --json")
 
 
 def test_too_often() -> None:
@@ -165,7 +165,7 @@ def test_too_often() -> None:
 
 def test_two_places() -> None:
     assert rejected(USAGE, "--control", "a", "--server", "b") == (
-        "--control and --server do not go together")
+        "--control and --server cannot be used together")
 
 
 def test_no_server(lab: Lab) -> None:
@@ -207,7 +207,7 @@ def test_qmp_accepts_nobody(lab: Lab) -> None:
         listening.bind(str(lab.path("qmp")))
         listening.listen(0)
         lab.fill_queue(lab.path("qmp"))
-        assert ("nobody is accepted, and too many others wait to be" in rejected(
+        assert ("its connection queue is full" in rejected(
             NO_SERVER, "--json", "--qmp", str(lab.path("qmp"))))
 
 

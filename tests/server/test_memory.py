@@ -140,9 +140,9 @@ def test_is_taken_over(lab: Lab, option: str, end: signal.Signals) -> None:
     os.kill(process.pid, end)
     lab.bed.wait_for_failure(process, "status 0|SIGKILL")
     process = lab.ivshmemd(option, value)
-    process.expect_error("left from before: what is in it is kept")
+    process.expect_error("from an earlier run: its contents are kept")
     if end == signal.SIGKILL:
-        process.expect_error("replaced .*, which a dead server left")
+        process.expect_error("replaced .*, which a killed server left")
     again = lab.client()
     assert read(again) == TEXT
     write(again, b"shared!!")
@@ -154,7 +154,7 @@ def test_another_size_is_not_taken_over(lab: Lab) -> None:
     lab.stop(lab.ivshmemd("-M", lab.object))
     path.write_bytes(TEXT.ljust(4 * MIB, b"\0"))
     stderr = lab.refused("-M", lab.object, "-l", "8M")
-    assert (f"memory {path} is left from before and has 4M, not 8M: keep it "
+    assert (f"memory {path} exists from an earlier run and has 4M, not 8M: keep it "
             f"with -l 4M, or remove it with: rm {path}") in stderr
     assert path.stat().st_size == 4 * MIB
     assert path.read_bytes().startswith(TEXT)
@@ -166,7 +166,7 @@ def test_of_a_running_server(lab: Lab, larger: str) -> None:
     client = lab.client()
     stderr = lab.refused("-M", lab.object, "-l", larger,
                          "-S", str(lab.path("second")))
-    assert "belongs to a server that is running: stop that one" in stderr
+    assert "is used by a running server: stop that one" in stderr
     assert size(client) == 4 * MIB
     assert Path("/dev/shm", lab.object).exists()
 

@@ -30,7 +30,7 @@ def test_help(option: str) -> None:
     text = said(option)
     for letter in "hvFpSMmln":
         assert re.search(rf"^  -{letter}, --", text, re.M), letter
-    assert "stays in the foreground unless --daemon is given" in text
+    assert "Stays in the foreground unless --daemon is given" in text
 
 
 def test_version() -> None:
@@ -39,7 +39,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize("options, message", [
     (["-x"], "Unknown option -x"),
-    (["more"], "'more' is no option"),
+    (["more"], "'more' is not an option"),
     (["-l"], "Missing argument for -l"),
     (["-l", "0"], "-l: '0' is not a size: give a number of bytes"),
     (["-l", "4Q"], "-l: '4Q' is not a size"),
@@ -48,28 +48,28 @@ def test_version() -> None:
     (["-n", "65"], "-n: vectors '65': give a number from 0 to 64"),
     (["-n", "-1"], "-n: vectors '-1': give a number from 0 to 64"),
     (["-n", "two"], "-n: vectors 'two': give a number from 0 to 64"),
-    (["-M", "a/b"], "-M: 'a/b' is no name of a POSIX object"),
-    (["-M", ".."], "-M: '..' is no name of a POSIX object"),
-    (["-m", "/missing"], "-m: '/missing' is no directory"),
+    (["-M", "a/b"], "-M: 'a/b' is not a POSIX object name"),
+    (["-M", ".."], "-M: '..' is not a POSIX object name"),
+    (["-m", "/missing"], "-m: '/missing' is not a directory"),
     (["-M", "name", "-m", "/dev/shm"], "either an object .* or a file"),
-    (["-S", ""], "-S: '' is no path for a socket: give 1 to 107 bytes"),
-    (["-S", "s" * 108], "-S: 's+' is no path for a socket: give 1 to 107"),
+    (["-S", ""], "-S: '' is not a socket path: use 1 to 107 bytes"),
+    (["-S", "s" * 108], "-S: 's+' is not a socket path: use 1 to 107"),
     (["-S", "/missing/socket"], "cannot listen at /missing/socket: No such"),
-    (["-S", "/dev/null"], "there is something that is no socket: move it"),
+    (["-S", "/dev/null"], "there is a file that is not a socket: move it"),
     (["--socket", "s,id=65536"], "socket s: id '65536': give a number from 0"),
     (["--socket", "s,vectors=65"], "socket s: vectors '65': give a number"),
     (["--socket", "s,mode=888"], "socket s: mode '888': give permissions in"),
-    (["--socket", "s,color=red"], "'color=red' is no option of a socket: "
-     "there are id=N, vectors=N, mode=0660 and group=NAME"),
-    (["--socket", "s,group="], "'group=' is no option of a socket"),
+    (["--socket", "s,color=red"], "'color=red' is not a socket option: "
+     "use id=N, vectors=N, mode=0660 and group=NAME"),
+    (["--socket", "s,group="], "'group=' is not a socket option"),
     (["--socket", "s", "--socket", "s"], "the socket s is named twice"),
     (["--socket", "s,id=3", "--socket", "t,id=3"],
      "two sockets have the ID 3"),
     (["--control", "s", "-S", "s"], "control socket s is a channel's socket"),
-    (["-F", "--daemon"], "-F and --daemon contradict each other"),
+    (["-F", "--daemon"], "-F and --daemon cannot be used together"),
     (["--sandbox=maybe"], "--sandbox=maybe: give on, off or kill"),
     (["--config", "/missing"], "/missing.*: No such file or directory"),
-    (["--config", "file", "-n", "2"], "--config describes all channels"),
+    (["--config", "file", "-n", "2"], "--config cannot be used with -S"),
 ])
 def test_refused(lab: Lab, options: list[str], message: str) -> None:
     stderr = lab.refused(*options)
@@ -135,7 +135,7 @@ def test_leaves_others_socket(lab: Lab) -> None:
 
 def test_second_server_on_the_socket(lab: Lab) -> None:
     lab.ivshmemd()
-    assert (f"cannot listen at {lab.socket}: a server that is running has it"
+    assert (f"cannot listen at {lab.socket}: a running server uses it"
             in lab.refused())
     lab.clients(2)
 

@@ -182,7 +182,7 @@ def test_object_stays_locked(service: Service) -> None:
     service.start("-M", lab.object)
     expect_reload(service)
     service.again()
-    assert "belongs to a server that is running" in lab.refused(
+    assert "is used by a running server" in lab.refused(
         "-M", lab.object, "-S", str(lab.path("second")))
 
 
@@ -193,7 +193,7 @@ def test_identity_stays(service: Service) -> None:
     expect_reload(service)
     client = lab.client(gateway)
     service.again()
-    service.process.expect_error("peer 7 is connected already")
+    service.process.expect_error("peer 7 is already connected")
     second = lab.connect(gateway)
     lab.wait("the second to be refused", second.closed)
     client.close()
@@ -358,7 +358,7 @@ def test_activated_socket_that_nobody_wants(lab: Lab) -> None:
     activate(lab, manager, lab.path("other"), "other.socket")
     process = manager.start()
     process.expect_error("the service manager passed a socket, .*other, that "
-                         "no channel has")
+                         "no channel uses")
     lab.clients(2)
 
 
@@ -400,7 +400,7 @@ def test_reload_removes_a_channel(lab: Lab) -> None:
     process = lab.ivshmemd("--config", str(file),
                            "--control", str(lab.control))
     process.expect_error("channel b is no longer configured: it is closed")
-    process.expect_error("socket .*b is no longer wanted: it is closed")
+    process.expect_error("socket .*b is no longer configured: closed")
     process.expect_error("reloaded: ")
     stays, goes = lab.client(a), lab.client(b)
     file.write_text(f"[channel a]\nsockets={a}\n")
@@ -425,7 +425,7 @@ def test_removed_channel_leaves_the_store(lab: Lab) -> None:
     manager.reload()
     lab.wait("the store to be tidy", lambda: set(manager.store) == before)
     process.expect_error("channel b is no longer configured: it is closed")
-    process.expect_error("socket .*b is no longer wanted: it is closed")
+    process.expect_error("socket .*b is no longer configured: closed")
     process.expect_error(RELOADED, 2)
 
 
@@ -503,8 +503,8 @@ def another_program(ivshmemd: bytes) -> bytes:
 def test_bad_program_changes_nothing(
         lab: Lab, spoil: Callable[[bytes], bytes]) -> None:
     process, program = from_a_copy(lab)
-    process.expect_error(f"not reloaded: {program} is no complete ivshmemd .* "
-                         "install it anew")
+    process.expect_error(f"not reloaded: {program} is not a complete ivshmemd.* "
+                         "install it again")
     client = lab.client()
     good = program.read_bytes()
     program.unlink()  # what runs cannot be written
@@ -512,7 +512,7 @@ def test_bad_program_changes_nothing(
     program.chmod(0o755)
     ended = lab.ctl("reload")
     assert ended.returncode == 1
-    assert f"{program} is no complete ivshmemd" in ended.stderr
+    assert f"{program} is not a complete ivshmemd" in ended.stderr
     os.kill(process.pid, signal.SIGHUP)
     lab.wait("the log", lambda: process.errors)
     lab.wait_for_view(lab.client(), {0: 1, 1: 1})

@@ -38,7 +38,7 @@ def test_second_client_of_an_identity(lab: Lab) -> None:
     gateway = lab.path("gateway")
     process = lab.ivshmemd("--socket", f"{gateway},id=7")
     process.expect_error(f"default: refused a client at {gateway}: "
-                         "peer 7 is connected already")
+                         "peer 7 is already connected")
     first = lab.client(gateway)
     second = lab.connect(gateway)
     lab.wait("the second to be refused", second.closed)
@@ -135,19 +135,19 @@ def test_channels(lab: Lab) -> None:
     ("[channel a]\nsockets=s;t,id=x", 2,
      "sockets: socket t: id 'x': give a number from 0 to 65535"),
     ("[channel a]\nsize=1M\nsize=2M\nsockets=s", 3,
-     "size is there already, in line 2"),
+     "size is already defined, in line 2"),
     ("[channel a]\nsockets=s\n[channel a]\nsockets=t", 3,
-     "there already, in line 1"),
+     "already defined, in line 1"),
     ("[channel a]\nsockets=s\n[canal b]", 3,
      r"no such group: \[canal b\]; there are \[ivshmemd\] and "),
-    ("[channel a b]\nsockets=s", 1, "'a b' is no name of a channel"),
+    ("[channel a b]\nsockets=s", 1, "'a b' is not a channel name"),
     ("[ivshmemd]\ncontrols=s", 2, "controls: no such key; this group has control"),
     ("[channel a]\nmemory-name=a/b\nsockets=s", 2,
-     "memory-name: 'a/b' is no name of a POSIX object"),
+     "memory-name: 'a/b' is not a POSIX object name"),
     ("[channel a]\nsockets=s\nsize=\\q", 3, "size: .*cannot be interpreted"),
     ("[ivshmemd]\ncontrol=\\q", 2, "control: .*cannot be interpreted"),
     ("[channel a]\nmemory-directory=/missing\nsockets=s", 2,
-     "memory-directory: '/missing' is no directory"),
+     "memory-directory: '/missing' is not a directory"),
 ])
 def test_error_names_line_and_key(lab: Lab, text: str, line: int,
                                   message: str) -> None:
@@ -157,7 +157,7 @@ def test_error_names_line_and_key(lab: Lab, text: str, line: int,
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "it has no .channel NAME."),
+    ("", "there is no .channel NAME."),
     ("[channel a]\nsize=1M", "channel a: it has no socket"),
     ("[channel a]\nsockets=s\n[channel b]\nsockets=s",
      "channel b: the socket s is named twice"),

@@ -146,7 +146,7 @@ def test_server_returns_with_the_same_memory(bed: Testbed,
         try:
             server.stop()
             server = keeper.start(bed)
-            server.expect_error("left from before: what is in it is kept")
+            server.expect_error("from an earlier run: its contents are kept")
             bed.wait("the second board to return", lambda: ids(second)[-1] == 0)
             rung = property_of(second, "doorbells")
             second.check_idle()

@@ -86,7 +86,7 @@ def test_server_returns_with_the_same_memory(bed: Testbed,
     for sessions in range(2, 5):
         server.stop()
         server = keeper.start(bed)
-        server.expect_error("left from before: what is in it is kept")
+        server.expect_error("from an earlier run: its contents are kept")
         for board in boards:
             bed.wait("the server to return", lambda: property_of(
                 board, "sessions") == sessions)
