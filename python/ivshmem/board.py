@@ -57,7 +57,8 @@ def command_line(board: str, image: Path, device: Sequence[str],
             "-d", "guest_errors", *device]
 
 
-def _tracing(file: Path) -> list[str]:
+def tracing(file: Path) -> list[str]:
+    """For timeline.py. What the guest does wrong is there, too."""
     return ["-trace", "ivshmem_flat_*", "-msg", "timestamp=on",
             "-D", str(file)]
 
@@ -83,7 +84,7 @@ class Board(Machine):
         super().__init__(
             name, kind or board,
             [*command_line(board, image, device, qemu),
-             *(["-S"] if paused else []), *(_tracing(trace) if trace else [])],
+             *(["-S"] if paused else []), *(tracing(trace) if trace else [])],
             news, pass_fds)
 
     def failure(self) -> str | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import artifacts, board, command, linux
+from . import artifacts, board, command, linux, timeline
 from .boards import WIRINGS, wiring
 from .linux import LINUX
 from .machine import Machine
@@ -172,6 +172,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gdb-wait", action="store_true",
                         help="the same, and start no CPU until GDB does")
     parser.add_argument(
+        "--timeline", type=Path, metavar="DIR", help="have the boards trace "
+        "what they do, with their guests' errors, to files in this directory, "
+        "and draw a timeline there when all have ended")
+    parser.add_argument(
         "--timeout", type=float, metavar="SECONDS",
         help="end all, with status 1, if some still run after this long")
     options = parser.parse_args(arguments)
@@ -199,6 +203,9 @@ def _check(options: argparse.Namespace) -> None:
             "that PATH as --server to this guest alone")
     if not 1 <= options.vectors <= MAX_VECTORS:
         raise Misuse(f"--vectors {options.vectors} is not 1 to {MAX_VECTORS}")
+    if (options.timeline and options.guests and
+            all(guest.is_linux for guest in options.guests)):
+        raise Misuse("--timeline needs a board: Linux is not traced")
     if options.timeout is not None and not options.timeout > 0:
         raise Misuse(f"--timeout {options.timeout:g} is not above 0")
 
@@ -248,6 +255,13 @@ def check_server(path: Path) -> None:
         raise TestbedError(f"--server {path}: {error.strerror}") from error
 
 
+def make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TestbedError(f"--timeline {path}: {error.strerror}") from error
+
+
 class Plan:
     """What is to be started, once it is known that all is there."""
 
@@ -274,14 +288,23 @@ class Plan:
         if options.server:
             check_server(options.server)
 
-    def device(self, guest: Guest, server_socket: Path) -> list[str]:
+    def trace(self, number: int) -> Path | None:
+        """That of the guest with this number, if it is traced."""
+        guest, directory = self.guests[number], self.options.timeline
+        if guest.is_linux or not directory:
+            return None
+        return Path(directory / f"{number}-{guest.board}.trace")
+
+    def device(self, number: int, server_socket: Path) -> list[str]:
         """The device's options, and the user's."""
+        guest, trace = self.guests[number], self.trace(number)
         device = (linux.doorbell_device(server_socket, self.options.vectors)
                   if guest.is_linux else board.usual_device(
                       guest.board, server_socket, self.options.vectors,
                       self.options.size))
         paused = ["-S"] if self.options.gdb_wait else []
-        return [*device, *paused, *guest.options]
+        return [*device, *paused, *(board.tracing(trace) if trace else []),
+                *guest.options]
 
     def image(self, guest: Guest) -> dict[str, Any]:
         """For Testbed.image()."""
@@ -302,7 +325,7 @@ class Plan:
                 *(f"--socket={path},id={peer}"
                   for peer, path in sockets.items())])
         for number, guest in enumerate(self.guests):
-            device = self.device(guest, server_socket if guest.id is None
+            device = self.device(number, server_socket if guest.id is None
                                  else sockets[guest.id])
             if self.options.gdb:
                 device += ["-gdb", f"tcp:127.0.0.1:{FIRST_GDB_PORT + number}"]
@@ -332,14 +355,14 @@ class Run:
             server = self._bed.server(
                 size=options.size, vectors=options.vectors, ids=self._plan.ids)
             self._screen.say(server.name, f"listens on {server.socket}")
-        for guest in self._plan.guests:
+        for number, guest in enumerate(self._plan.guests):
             if server is None:
                 where = options.server
             elif guest.id is None:
                 where = server.socket
             else:
                 where = server.socket_of(guest.id)
-            self._start(guest, self._plan.device(guest, where))
+            self._start(guest, self._plan.device(number, where))
 
     def wait(self) -> None:
         """Until all guests have ended."""
@@ -354,6 +377,11 @@ class Run:
         if running := self._running():
             raise TestbedError(f"after the {timeout:g} s of --timeout these "
                                f"still run: {', '.join(running)}")
+
+    def traces(self) -> list[tuple[str, Path]]:
+        """Of the boards that were started, by their names"""
+        return [(guest.name, trace) for number, guest in enumerate(self._guests)
+                if (trace := self._plan.trace(number))]
 
     def _running(self) -> list[str]:
         return [guest.name for guest in self._guests if not guest.has_ended()]
@@ -414,6 +442,8 @@ def run(options: argparse.Namespace) -> bool:
     if options.only_print:
         print("\n\n".join(map(shlex.join, plan.command_lines())))
         return True
+    if options.timeline:
+        make_directory(options.timeline)
     screen = Screen()
 
     def show(news: News) -> None:
@@ -422,11 +452,26 @@ def run(options: argparse.Namespace) -> bool:
         for lines in (news.process.output, news.process.errors):
             del lines[:-LINES_KEPT]
 
-    with Testbed(float("inf"), show, strict=False,
-                 history=LINES_KEPT) as bed:
-        guests = Run(plan, bed, screen)
-        guests.start()
-        guests.wait()
+    bed = Testbed(float("inf"), show, strict=False, history=LINES_KEPT)
+    guests = Run(plan, bed, screen)
+    is_drawn = True
+    try:
+        with bed:
+            guests.start()
+            guests.wait()
+    finally:
+        if options.timeline:
+            is_drawn = draw(options.timeline, guests.traces())
+    return is_drawn
+
+
+def draw(directory: Path, traces: Sequence[tuple[str, Path]]) -> bool:
+    """Raises nothing: why the run has ended may be what is being raised."""
+    try:
+        print(f"\n{timeline.draw(directory, traces)}")
+    except TestbedError as error:
+        print(f"\n{PROGRAM}: no timeline: {error}", file=sys.stderr)
+        return False
     return True
 
 

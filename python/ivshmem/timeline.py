@@ -179,6 +179,21 @@ def write(timeline: Timeline, output: Path, svg: Path | None,
                            f"{error.strerror}") from error
 
 
+def draw(directory: Path, files: Sequence[tuple[str, Path]]) -> str:
+    """Writes timeline.json there, and timeline.svg if that is possible. Returns
+    what to say of both."""
+    timeline = read(files)
+    picture = (directory / "timeline.svg" if timeline_svg.is_possible()
+               else None)
+    write(timeline, directory / "timeline.json", picture)
+    return "\n".join([
+        summary(timeline),
+        f"{directory}/timeline.json is for ui.perfetto.dev or "
+        "chrome://tracing.",
+        f"{picture} is a picture of it." if picture else
+        f"There is no timeline.svg: {timeline_svg.NO_PICTURE}."])
+
+
 def _source(argument: str) -> tuple[str, Path]:
     name, separator, path = argument.partition("=")
     if not separator:

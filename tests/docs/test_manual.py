@@ -44,6 +44,7 @@ ELSEWHERE = [
     (LINUX, "make demo-rpmsg", "tests/system/test_rpmsg.py"),
     (ZEPHYR, "export QEMU_BIN_PATH", "tests/system/test_zephyr.py"),
     (ZEPHYR, "ivshmem0: ivshmem@400ff000", "tests/system/test_zephyr.py"),
+    (TIMELINE, "$ ivshmem-run --timeline", "tests/system/test_run.py"),
     (TIMELINE, "$ ivshmemctl peers --watch", "tests/system/test_timeline.py"),
 ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import trace_event_format
 from boards import if_built
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS
@@ -103,6 +104,7 @@ def test_impossible_size(text: str) -> None:
     (["--size", "5M", "linux"], "--size 5M is not a power of two"),
     (["--vectors", "0", "linux"], "--vectors 0 is not 1 to 64"),
     (["--timeout", "0", "linux"], "--timeout 0 is not above 0"),
+    (["--timeline", "a", "linux"], "--timeline needs a board: Linux is not"),
 ])
 def test_misuse(capsys: pytest.CaptureFixture[str], arguments: list[str],
                 complaint: str) -> None:
@@ -120,6 +122,7 @@ def test_misuse(capsys: pytest.CaptureFixture[str], arguments: list[str],
     (["--server", "/nowhere", *ECHO], "--server /nowhere is not there: "
      "start one with `ivshmemd -S /nowhere`, or leave out --server"),
     (["--server", "/etc/passwd", *ECHO], "/etc/passwd is not a socket"),
+    (["--timeline", "/etc/passwd", *ECHO], "/etc/passwd: File exists"),
     (["--qemu", "/nowhere", *ECHO], "--qemu /nowhere: /nowhere is missing"),
     (["--qemu", "/etc", *ECHO], "/etc/qemu-system-arm is missing or not"),
     (["--qemu", "/bin/true", "sifive_e=/etc/passwd", *ECHO],
@@ -296,6 +299,33 @@ def test_size_of_the_server_is_another(bed: Testbed, run: Command) -> None:
     assert status == 1
     assert "shmem-size is 4194304 bytes, but server's shared memory has 65536" \
         in errors
+
+
+def test_timeline(run: Command, tmp_path: Path) -> None:
+    """Of guests that were interrupted. The ring from the first to the second
+    has an interrupt."""
+    directory = tmp_path / "some" / "where"
+    run.start("--timeline", str(directory),
+              *(elf(board, "demo") for board in (BOARDS[1], BOARDS[1])))
+    run.wait_for(r"mps2-an385\.2 \| demo: ok ")
+    run.process.send_signal(signal.SIGINT)
+    status, output, errors = run.finish()
+
+    assert status == 130
+    assert "no timeline" not in errors
+    assert "mps2-an385, mps2-an385.2: " in output
+    assert re.search("doorbells: .*, their interrupts: [1-9]", output)
+    trace_event_format.load(directory / "timeline.json")
+
+
+def test_no_timeline(run: Command, tmp_path: Path) -> None:
+    """What was wrong comes first: a QEMU that has not traced anything"""
+    status, _, errors = run.run(
+        "--timeline", str(tmp_path), f"{ECHO[0]},options=-no-such-option")
+
+    assert status == 1
+    assert "lm3s6965evb ended with status 1" in errors
+    assert re.search("no timeline: .*0-lm3s6965evb.trace", errors)
 
 
 def test_printed_command_lines_work(bed: Testbed, run: Command) -> None:

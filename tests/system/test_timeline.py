@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Timelines of real machines, and of traces that hold what they seldom do."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -275,12 +274,9 @@ def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
 
 def command(directory: Path,
             *arguments: str) -> subprocess.CompletedProcess[str]:
-    package = artifacts.CHECKOUT / "python"
-    paths = [str(package), os.environ.get("PYTHONPATH", "")]
-    return subprocess.run(
-        [sys.executable, "-m", "ivshmem.timeline", *arguments], text=True,
-        capture_output=True, timeout=60, cwd=directory,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    program = artifacts.CHECKOUT / "python/ivshmem-timeline"
+    return subprocess.run([sys.executable, str(program), *arguments], text=True,
+                          capture_output=True, timeout=60, cwd=directory)
 
 
 # --- traces as text
