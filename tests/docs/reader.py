@@ -15,7 +15,7 @@ SECONDS = 60.0  # longest wait for anything here
 SOCKET = "/tmp/ivshmem_socket"
 
 # What keeps running until it is ended, in the background or not
-LASTING = re.compile(r"qemu-system-|ivshmemd\b|&$")
+LASTING = re.compile(r"qemu-system-|ivshmem-run|ivshmemd\b|&$")
 
 
 class Reader:
@@ -42,7 +42,8 @@ class Reader:
         self._environment = {
             **os.environ, "PYTHONPATH": str(TOP / "python"),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PATH": f"{qemu}:{build / 'server'}:{os.environ['PATH']}"}
+            "PATH": f"{qemu}:{build / 'server'}:{TOP / 'python'}:"
+                    f"{os.environ['PATH']}"}
 
     def provide(self, name: str, board: str, program: str) -> None:
         """Firmware under the name that the page has."""

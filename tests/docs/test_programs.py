@@ -77,7 +77,7 @@ def test_complete_program(reader: Reader) -> None:
     reader.start("\n".join(rest))
 
     # It is peer 0 and rings itself.
-    reader.wait_for(1, "^ready\ndoorbell$")
+    reader.wait_for(0, r"\| ready\n.*\| doorbell$")
 
 
 def test_names(reader: Reader) -> None:
