@@ -18,6 +18,7 @@
 #include "arguments.h"
 #include "escape.h"
 #include "rpmsg-link.h"
+#include "terminal.h"
 
 #define PING_COUNT 1000u
 #define BOARD_MEMORY 0x60000000u
@@ -37,6 +38,9 @@ static const char usage[] =
     "  echo SERVICE [COUNT]  send back what the service sends (default: for ever)\n"
     "  console SERVICE       send each line of standard input to the service, and\n"
     "                        show what it sends\n"
+    "  pty SERVICE [LINK]    the same for terminal programs: print the name of a\n"
+    "                        pseudo-terminal, which they open, and make LINK a\n"
+    "                        symbolic link to it\n"
     "\n"
     "  -d, --device ADDRESS  the device's address on the PCI bus, as in\n"
     "                        0000:00:01.0 (default: the first ivshmem)\n"
@@ -296,6 +300,45 @@ static void console(const char *service)
     } while (fds[0].revents == 0 || send_typed());
 }
 
+/*
+ * pty
+ */
+
+static void show(void *context, const void *data, size_t length)
+{
+    terminal_write(context, data, length, timeout_ms);
+}
+
+__attribute__((noreturn)) static void pty(const char *service, const char *link)
+{
+    struct terminal terminal;
+    struct pollfd fds[] = { { .events = POLLIN }, { .events = POLLIN } };
+
+    if (terminal_open(&terminal, link) < 0) {
+        fail(terminal.error);
+    }
+    printf("%s is the terminal\n", terminal.name);
+    open_link(service, show, &terminal);
+    fds[1].fd = ivshmem_pci_fd(&dev, 0);
+    for (;;) {
+        unsigned char typed[RPMSG_LINK_MESSAGE_MAX];
+        size_t length;
+
+        /* A terminal that no program has open would end each wait. */
+        fds[0].fd = terminal_is_open(&terminal) ? terminal.fd : -1;
+        poll(fds, 2, LOOK_MS);
+        has_restarted();
+        if (rpmsg_link_serve(&link_to_board, 0) < 0) {
+            fail(link_to_board.error);
+        }
+        length = terminal_read(&terminal, typed, sizeof(typed));
+        if (length > 0 && rpmsg_link_send(&link_to_board, typed, length,
+                                          timeout_ms) < 0) {
+            fail(link_to_board.error);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -347,7 +390,7 @@ int main(int argc, char **argv)
         fputs("ivshmem-rpmsg: 'console' takes no COUNT\n", stderr);
         misused();
     }
-    if (argc - optind == 3) {
+    if (argc - optind == 3 && strcmp(command, "pty") != 0) {
         count = (unsigned)number("COUNT", argv[optind + 2], UINT_MAX - 1);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -361,6 +404,8 @@ int main(int argc, char **argv)
         echo(service, count > 0 ? count : UINT_MAX);
     } else if (strcmp(command, "console") == 0) {
         console(service);
+    } else if (strcmp(command, "pty") == 0) {
+        pty(service, argv[optind + 2]);
     } else {
         fprintf(stderr, "ivshmem-rpmsg: there is no command '%s'\n", command);
         misused();

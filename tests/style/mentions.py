@@ -39,6 +39,8 @@ ELSEWHERE = {
         'build/qemu-[0-9*]*/build', 'build/qemu-[0-9*]*/source',
         'build/qemu-[0-9*]*/ivshmem-server', 'build/qemu-[0-9*]*/qemu-system-*',
         'ivshmem-flat.so', 'ivshmem-flat-device.so'),
+    'what docs/linux.rst clones': (
+        'build/open-amp', 'build/open-amp/*', 'build/libmetal', 'build/libmetal/*'),
     'what a benchmark writes': ('bench/results/*',),
     'only in some of the QEMUs that we support': (
         'block/aio.h', 'exec/exec-all.h', 'docs/devel/code-provenance.rst',

@@ -6,6 +6,7 @@ the board zephyr/samples/ipc_echo, which sends back each message.
 """
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from ivshmem.board import BOARDS, flat_device
 from ivshmem.linux import LinuxGuest
 from ivshmem.server import IvshmemServer
 from ivshmem.zephyr import ZephyrBoard
+from typist import ends, opens, start_typist, types_and_reads
 
 pytestmark = [
     pytest.mark.zephyr,
@@ -82,6 +84,17 @@ def test_person_types_to_the_board(bed: Testbed) -> None:
 
     # Once as it is typed, once as it comes back
     bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
+
+
+def test_person_types_to_the_board_in_a_terminal(bed: Testbed,
+                                                 tmp_path: Path) -> None:
+    server = bed.server(vectors=VECTORS)
+    start_board(bed, server, BOARDS[1])
+    linux = start_typist(bed, server, tmp_path, "echo", VECTORS)
+
+    opens(bed, linux)
+    types_and_reads(bed, linux, "hello, board")
+    ends(bed, linux)
 
 
 @pytest.mark.parametrize("start, reason", [

@@ -6,15 +6,20 @@ guest/examples/rpmsg-echo.c sends back what it gets, guest/tests/rpmsg-talk.c se
 first.
 """
 
+import os
 import re
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, Board
 from ivshmem.linux import LinuxGuest
+from ivshmem.process import Process
 from ivshmem.server import IvshmemServer
+from typist import closes, ends, opens, start_typist, types_and_reads
 
 pytestmark = [
     pytest.mark.zephyr,
@@ -28,6 +33,7 @@ pytestmark = [
 BOARD = BOARDS[1]
 ALL_CAME_BACK = "^rpmsg-talk: 2000 messages came back$"
 POWERS_OFF = "^init: powers off$"
+PAGE = (artifacts.CHECKOUT / "docs/linux.rst").read_text()
 
 
 def start_board(bed: Testbed, server: IvshmemServer, program: str,
@@ -132,6 +138,72 @@ def test_console(bed: Testbed) -> None:
         bed.wait("the answer",
                  lambda: linux.count(f"^hello, board {link}$") == 2)
         board.qmp.command("system_reset")
+
+
+def test_pty(bed: Testbed, tmp_path: Path) -> None:
+    """A terminal program can come and go, and the board can restart."""
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-echo")
+    linux = start_typist(bed, server, tmp_path, "echo")
+
+    opens(bed, linux)
+    types_and_reads(bed, linux, "hello, board")
+    closes(bed, linux)
+    opens(bed, linux)
+    types_and_reads(bed, linux, "hello again")
+    board.qmp.command("system_reset")
+    bed.wait("the link", lambda: linux.count("^linked with 'echo'$") == 2)
+    types_and_reads(bed, linux, "hello, new board")
+    ends(bed, linux)
+    wait_powers_off(bed, linux)
+
+
+def test_pty_without_devpts(bed: Testbed) -> None:
+    linux = start_failing_linux(bed, bed.server(), "pty echo")
+
+    wait_powers_off(bed, linux)
+
+    check_said(linux, "cannot make a pseudo-terminal: No such file or directory: it "
+               "needs the file system devpts at /dev/pts")
+
+
+def start_as_the_page_says(bed: Testbed, server: IvshmemServer,
+                           program: str) -> Process:
+    command, = re.findall(rf"^ +((?:\S+/)?{program} (?:.*\\\n)*.*)$",
+                          PAGE.split("\nRPMsg\n---")[1], re.MULTILINE)
+    argv = [re.sub("^build/", f"{artifacts.CHECKOUT}/build/", word).replace(
+        "/tmp/ivshmem_socket", str(server.socket))
+        for word in shlex.split(command.replace("\\\n", ""))]
+    if program == "qemu-system-arm":
+        argv[0] = str(artifacts.qemu_system("arm"))
+    else:
+        argv[0] = str(artifacts.qemu_system_aarch64())
+    process = bed.program(program, argv)
+    process.expect_error("terminating on signal 15 from pid")
+    return process
+
+
+def test_page_of_linux(bed: Testbed) -> None:
+    """Its commands, on the server and the QEMUs of this test."""
+    server = bed.server()
+    start_as_the_page_says(bed, server, "qemu-system-arm")
+    linux = start_as_the_page_says(bed, server, "qemu-system-aarch64")
+    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+
+    linux.type("hello, board")
+
+    bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
+
+
+@pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
+                    reason="ZEPHYR_BASE names no Zephyr tree")
+def test_page_of_linux_has_the_versions_of_zephyr() -> None:
+    manifest = (Path(os.environ["ZEPHYR_BASE"]) / "west.yml").read_text()
+    versions = re.findall(r"git -C build/(\S+) checkout (\w+)", PAGE)
+
+    assert dict(versions).keys() == {"open-amp", "libmetal"}
+    for name, version in versions:
+        assert f"- name: {name}\n      revision: {version}\n" in manifest
 
 
 def test_nobody_there(bed: Testbed) -> None:
