@@ -5,12 +5,14 @@ The images are those of scripts/build-zephyr. Zephyr's programs are built from
 unmodified sources, with the snippets ivshmem-flat and ivshmem-flat-copy and nothing else.
 """
 
+import os
 import re
 import shlex
 import subprocess
 import time
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +23,14 @@ from ivshmem.linux import LINUX
 from ivshmem.memory import MIB
 from ivshmem.server import memfd
 from ivshmem.zephyr import ON_ZEPHYR
-from zephyr_run import run, run_command, wait_said
+from zephyr_run import build_directory, run, run_command, wait_said
 
 # Linux needs many seconds to start on a busy machine.
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 
 README = (artifacts.CHECKOUT / "zephyr" / "README.rst").read_text()
+IVSHMEMCTL = re.findall(r"^ +FLAT/build/server/ivshmemctl (.*)$", README,
+                        re.MULTILINE)
 
 # Those of scripts/build-zephyr.
 PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "ivshmem_mbox",
@@ -128,20 +132,50 @@ def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
 @pytest.mark.parametrize("board", BOARDS)
 def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
     """Zephyr's write_shared_memory.sh would truncate the memory first."""
-    commands = re.findall(r"^ +FLAT/build/server/ivshmemctl (.*)$", README,
-                          re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["write", "ring"]
+    assert [arguments.split()[0] for arguments in IVSHMEMCTL] == ["write", "ring"]
     sample = Doorbell(bed, board)
     size = memfd(sample.server).stat().st_size
 
     def run_commands() -> None:
-        for command in commands:
+        for arguments in IVSHMEMCTL:
             subprocess.run(
                 [artifacts.ivshmemctl(), "--server", sample.server.socket,
-                 *shlex.split(command)], check=True)
+                 *shlex.split(arguments)], check=True)
 
     sample.hears(run_commands, "full message: hello world")
     assert memfd(sample.server).stat().st_size == size
+
+
+@pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
+                    reason="ZEPHYR_BASE names no Zephyr tree")
+# It builds the sample.
+@pytest.mark.bed_seconds(1200.0)
+@pytest.mark.timeout(1300)
+def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
+    """Its commands without west, up to the first message, on the QEMU and the server
+    of this test."""
+    section = README.split("to the first message\n***")[1].split("\n***")[0]
+    toolchain = re.findall("^ +(export ZEPHYR_TOOLCHAIN.*)$", section, re.MULTILINE)
+    build = re.findall(r"Without west.*?\n\n((?:   .*\n)+?) +ninja -C build run\n",
+                       section, re.DOTALL)
+    script = "\n".join([*toolchain, *build, "ninja -C build"])
+    for name, path in (("FLAT/build/qemu-10.0", artifacts.qemu_system("arm").parent),
+                       ("FLAT", artifacts.CHECKOUT),
+                       ("ZEPHYR", Path(os.environ["ZEPHYR_BASE"]).resolve())):
+        script = re.sub(rf"(?<=[\s=;\"]){name}(?=[/\s;\"])", str(path), script)
+
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, env={
+        # Debian's Python has what Zephyr needs. Nothing is to be left in the home.
+        "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path),
+        "PYTHONPYCACHEPREFIX": str(tmp_path)})
+    server = bed.server()
+    sample = run(bed, tmp_path / "build", server)
+
+    wait_said(bed, sample, "^Use write_shared")
+    for arguments in IVSHMEMCTL:
+        subprocess.run([artifacts.ivshmemctl(), "--server", server.socket,
+                        *shlex.split(arguments)], check=True)
+    wait_said(bed, sample, "^received IRQ and full message: hello world$")
 
 
 def test_readme_has_a_manifest_for_west() -> None:
@@ -307,7 +341,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
     server = bed.server()
     peer = bed.peer(server)
 
-    sample = run(bed, board, "doorbell", server)
+    sample = run(bed, build_directory(board, "doorbell"), server)
 
     wait_said(bed, sample, "^Use write_shared")
     server.memory.write(0, b"by run\0")
@@ -319,7 +353,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_target_run_takes_its_time(bed: Testbed, board: str) -> None:
     """A guest that waits for a peer waits as long as the peer's clock says."""
-    shell = run(bed, board, "ipm_ivshmem", bed.server())
+    shell = run(bed, build_directory(board, "ipm_ivshmem"), bed.server())
     wait_said(bed, shell, "Booting Zephyr")
 
     def uptime(number: int) -> float:
@@ -335,12 +369,12 @@ def test_target_run_takes_its_time(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board, program", product(BOARDS, PROGRAMS))
 def test_target_run_has_no_icount(board: str, program: str) -> None:
-    assert "-icount" not in run_command(board, program)
+    assert "-icount" not in run_command(build_directory(board, program))
 
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_target_run_has_the_devices_that_are_enabled(board: str) -> None:
-    command = run_command(board, "ivshmem_flat")
+    command = run_command(build_directory(board, "ivshmem_flat"))
 
     ids = [match[1] for word in command
            if (match := re.match("ivshmem-flat,id=([^,]*),", word))]
@@ -351,7 +385,8 @@ def test_target_run_has_the_devices_that_are_enabled(board: str) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_target_run_has_a_line_for_each_vector(bed: Testbed,
                                                board: str) -> None:
-    running = run(bed, board, "ivshmem_flat", bed.server(vectors=2))
+    running = run(bed, build_directory(board, "ivshmem_flat"),
+                  bed.server(vectors=2))
     running.expect_error("warning: .*x-irq-qompath is not set")
 
     wait_said(bed, running, "PASS - test_each_vector_has_its_signal")

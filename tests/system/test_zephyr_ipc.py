@@ -17,7 +17,7 @@ from ivshmem.process import Process, TestbedError
 from ivshmem.server import IvshmemServer
 from ivshmem.zephyr import ZephyrBoard
 from rpmsg_host import CLEAN, CLOSED, STARTS, Name
-from zephyr_run import run, wait_said
+from zephyr_run import build_directory, run, wait_said
 
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 
@@ -240,9 +240,12 @@ def test_openamp_sample(bed: Testbed, host: str, remote: str) -> None:
     """OpenAMP's dual_qemu_ivshmem, which has an RPMsg back end of its own, as the
     target "run" starts it. The host has to be there first."""
     server = bed.server()
-    host_end = run(bed, host, image(host, "openamp_host"), server)
+    host_build, remote_build = (
+        build_directory(board, image(board, f"openamp_{end}"))
+        for end, board in ((HOST, host), (REMOTE, remote)))
+    host_end = run(bed, host_build, server)
     wait_said(bed, host_end, "shmem mapped at")
-    remote_end = run(bed, remote, image(remote, "openamp_remote"), server)
+    remote_end = run(bed, remote_build, server)
     for end in (host_end, remote_end):
         wait_said(bed, end, "Side, the communication over RPMsg is ready")
 

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 from ivshmem import Testbed, artifacts
 from ivshmem.process import Process
@@ -14,12 +15,11 @@ def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
              lambda: process.said(pattern))
 
 
-def run_command(board: str, program: str) -> list[str]:
-    """What Zephyr's target "run" gives QEMU, for the image that is tested: as the
+def run_command(build: Path) -> list[str]:
+    """What Zephyr's target "run" gives QEMU, in a directory of a build: as the
     shell that ninja calls takes it apart."""
-    image = artifacts.zephyr(board, program)
     commands = subprocess.run(
-        ["ninja", "-C", image.parents[1], "-t", "commands", "run"],
+        ["ninja", "-C", build, "-t", "commands", "run"],
         check=True, capture_output=True, text=True).stdout
     command, = re.findall(r"&& \S*qemu-system-arm (.*)$", commands,
                           re.MULTILINE)
@@ -28,13 +28,17 @@ def run_command(board: str, program: str) -> list[str]:
         check=True, capture_output=True, text=True).stdout.split("\0")[:-1]
 
 
-def run(bed: Testbed, board: str, program: str,
-        server: IvshmemServer) -> Process:
+def build_directory(board: str, program: str) -> Path:
+    """Of an image that scripts/build-zephyr builds."""
+    return artifacts.zephyr(board, program).parents[1]
+
+
+def run(bed: Testbed, build: Path, server: IvshmemServer) -> Process:
     """The target "run" on this bed's server, and on the QEMU that is tested."""
     pid_file = bed.directory() / "qemu.pid"
     argv = [word.replace("/tmp/ivshmem_socket", str(server.socket))
             .replace("qemu.pid", str(pid_file))
-            for word in run_command(board, program)]
+            for word in run_command(build)]
     process = bed.program("run", [str(artifacts.qemu_system("arm")), *argv])
     process.expect_error("terminating on signal 15 from pid")
     # Zephyr gives the board's Ethernet nothing to talk to.
