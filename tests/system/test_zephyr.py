@@ -287,6 +287,24 @@ def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
         assert board.count("Received a notification") == 1
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_zephyr_with_pcie(bed: Testbed, name: str) -> None:
+    """The same sample for qemu_cortex_a53, with Zephyr's driver of the PCI device."""
+    server = bed.server(vectors=2)
+    board = bed.zephyr(name, "ipm_ivshmem", server)
+    wait_said(bed, board, "Booting Zephyr")
+    pcie = run(bed, build_directory("virt", "ipm_ivshmem"), server,
+               artifacts.qemu_system_aarch64())
+    wait_said(bed, pcie, "Booting Zephyr")
+
+    for _ in range(3):
+        for end, other, peer in ((pcie, board, 0), (board, pcie, 1)):
+            before = other.count("Received IPM notification")
+            end.type(f"ivshmem_ipm_send {peer}")
+            bed.wait(f"{other.name} to hear it", lambda: (
+                other.count("Received IPM notification") > before))
+
+
 def play_demo(bed: Testbed, *names: str, in_order: bool = True) -> None:
     server = bed.server()
 

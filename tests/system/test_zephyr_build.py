@@ -5,6 +5,7 @@ A copy of the scripts builds nothing: cmake writes down how it was called.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,9 +31,10 @@ class Workspace:
                          f"echo build-rpmsg >>{self.calls}")
         for tool in ("ninja", "arm-none-eabi-gcc"):
             self.add_program(f"tools/{tool}", "")
+        self.add_program("tools/aarch64-linux-gnu-gcc", 'echo "$@"')
         # cmake -G Ninja -S SOURCE -B IMAGE ...
-        self.add_program("tools/cmake",
-                         f'echo "$@" >>{self.calls}; mkdir -p "$6"')
+        self.add_program("tools/cmake", 'echo "$ZEPHYR_TOOLCHAIN_VARIANT" '
+                         f'"$@" >>{self.calls}; mkdir -p "$6"')
 
     def add(self, name: str) -> Path:
         file = self.path / name
@@ -136,3 +138,44 @@ def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
     assert sample.returncode and older.returncode
     assert f"OPENAMP_SAMPLE={nowhere} is not OpenAMP's sample" in sample.stderr
     assert "OPENAMP_2023= is not a Zephyr module" in older.stderr
+
+
+def test_zephyr_with_pcie(workspace: Workspace) -> None:
+    """Debian's compiler for aarch64 is made one for Zephyr."""
+    result = workspace.build()
+
+    assert result.returncode == 0, result.stderr
+    assert sorted(re.findall(r"^(\S+) .* -DBOARD=(\S+)", "\n".join(
+        workspace.built("ipm_ivshmem")), re.MULTILINE)) == [
+            ("cross-compile", "qemu_cortex_a53"), ("gnuarmemb", "mps2/an385"),
+            ("gnuarmemb", "qemu_cortex_m3")]
+    compiler = workspace.path / "ours/build/zephyr/aarch64/aarch64-linux-gnu-gcc"
+
+    def ask(*arguments: str) -> str:
+        return subprocess.run([compiler, *arguments], check=True, text=True,
+                              capture_output=True).stdout.rstrip("\n")
+
+    folder = Path(ask("--print-file-name=include-fixed/limits.h")).parent
+    assert folder.is_absolute() and folder.is_dir()
+    assert ask("-c", "a b.c") == "-mno-outline-atomics -c a b.c"
+
+
+def test_zephyr_with_pcie_and_another_compiler(workspace: Workspace) -> None:
+    result = workspace.build(ZEPHYR_TOOLCHAIN_VARIANT="zephyr")
+
+    assert result.returncode == 0, result.stderr
+    assert all(call.startswith("zephyr ")
+               for call in workspace.built("ipm_ivshmem"))
+    assert not (workspace.path / "ours/build/zephyr/aarch64").exists()
+
+
+def test_samples_name_snippets_that_exist() -> None:
+    """In the way that twister also finds by ZEPHYR_EXTRA_MODULES."""
+    top = artifacts.CHECKOUT / "zephyr"
+    text = "".join(file.read_text() for file in top.glob("*/*/*.yaml"))
+
+    assert "required_snippets:" not in text
+    names = ";".join(re.findall("SNIPPET=(.*)", text)).split(";")
+    assert "ivshmem-rpmsg-remote" in names
+    for name in names:
+        assert (top / "snippets" / name / "snippet.yml").exists(), name
