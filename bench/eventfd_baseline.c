@@ -2,9 +2,9 @@
 /*
  * eventfd_baseline MILLISECONDS: the least time of a doorbell round trip.
  *
- * For this long, two processes ring each other's eventfd, and wait for their own
- * with poll(), like programs that wait for several files.  Prints the time of a
- * round trip in microseconds: the mean of all, and of the fastest in a row.
+ * For this long, two processes ring each other's eventfd, and wait for their
+ * own with poll(), like programs that wait for several files.  Prints the mean
+ * time of a round trip in microseconds: of all, and of the fastest in a row.
  */
 
 #include <poll.h>

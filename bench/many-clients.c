@@ -6,14 +6,14 @@
  * repetition in seconds.
  *
  *   join N      N clients connect, one after another, until all know each other
- *   newcomer N  a client connects, until it knows all, then leaves; N times
- *   announce N  a client connects, until all others know it, then leaves; N times
+ *   newcomer N  N times: a client connects, until it knows all, then leaves
+ *   announce N  N times: a client connects, until all know it, then leaves
  *   stall       one more client connects, and never reads
  *   hang-up     the client that never reads leaves
  *
- * The server has to give each client one vector. Each client checks all messages.
- * It keeps no eventfd: it reads without space for fds, so the kernel closes them
- * at once, and reports that there was one.
+ * The server has to give each client one vector. Each client checks all
+ * messages, and keeps no eventfd: it reads without space for fds, so the kernel
+ * closes them at once, and reports that there was one.
  */
 
 #define _GNU_SOURCE /* recvmmsg() */
