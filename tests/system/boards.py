@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards as parameters of tests, and a server and a device that return. Boards
-with another CPU than an Arm are tested where their QEMU was built."""
+"""Boards as test parameters, and helpers for tests that restart the server.
+
+Boards whose CPU is not an Arm are tested if their QEMU was built.
+"""
 
 import re
 import subprocess
@@ -24,7 +26,7 @@ REASON = (f"no QEMU for {' and '.join(MISSING)}: `make check "
 
 
 def if_built(*names: str) -> Any:
-    """Boards as parameters of a test."""
+    """A set of boards for a test, skipped if their QEMU is missing."""
     missing = any(TARGETS.get(name) in MISSING for name in names)
     return pytest.param(*names,
                         marks=pytest.mark.skipif(missing, reason=REASON))
@@ -32,13 +34,13 @@ def if_built(*names: str) -> Any:
 
 EVERY_BOARD = [if_built(name) for name in (*BOARDS, *OTHER_BOARDS)]
 
-# Each of the others with the one and the other Cortex-M
+# Each of the other boards with each of the two Cortex-M boards
 OTHER_PAIRS = [if_built(*pair) for name in OTHER_BOARDS
                for pair in ((name, BOARDS[1]), (BOARDS[0], name))]
 
 
 def returning_device(board: str, server_socket: Path) -> list[str]:
-    """The usual one, which connects again when the server has gone."""
+    """The usual device, with a chardev that reconnects to the server."""
     told = subprocess.run([str(artifacts.qemu_system("arm")), "--version"],
                           check=True, capture_output=True, text=True).stdout
     version = re.search(r"version (\d+)\.(\d+)", told)
@@ -51,10 +53,11 @@ def returning_device(board: str, server_socket: Path) -> list[str]:
 
 
 def expect_returns(board: Board, returns: int) -> None:
-    """The server will go and return so often, and may be gone at the end."""
+    """Expects what QEMU prints when the server goes away and comes back this
+    many times. At the end of the test the server may be gone again."""
     board.expect_error("warning: .*server has gone", returns + 1, returns)
     board.expect_error("info: .*server is back", returns, returns)
-    # Servers that take long to start, or to end, are tried meanwhile.
+    # QEMU keeps trying while a server is slow to start or to end.
     board.expect_error("Unable to connect character device", most=1000,
                        least=0)
     board.expect_error("warning: .*server closed the connection during",
@@ -63,7 +66,7 @@ def expect_returns(board: Board, returns: int) -> None:
 
 def start_returning(bed: Testbed, server: Server, name: str, program: str,
                     returns: int = 0) -> Board:
-    """A board, and how many times the server will return to it."""
+    """Starts a board that the server will come back to this many times."""
     board = bed.board(name, program,
                       device=returning_device(name, server.socket))
     if returns:
@@ -72,22 +75,25 @@ def start_returning(bed: Testbed, server: Server, name: str, program: str,
 
 
 def with_early_rings(board: Board) -> Board:
-    """It rings peers that its QEMU does not know yet, or any more, which does
-    no harm."""
+    """Accepts that the board rings peers that its QEMU does not know yet, or
+    no longer knows."""
     board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
                        most=100, least=0)
     return board
 
 
 def property_of(board: Board, name: str) -> object:
-    """As QEMU has it, whatever the guest says."""
+    """A property of the board's device, read over QMP."""
     return board.qmp.command(
         "qom-get", path="/machine/peripheral-anon/device[0]", property=name)
 
 
 @dataclass
 class Keeper:
-    """ivshmemd whose memory outlives it, as that of QEMU's server does not."""
+    """An ivshmemd whose memory survives a restart of the server.
+
+    QEMU's server cannot do that.
+    """
 
     socket: Path
 

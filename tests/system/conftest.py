@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every test here is given."""
+"""Fixtures and hooks for all tests in this folder."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from ivshmem import Testbed, TestbedError, artifacts, server
 
 
 def pytest_configure() -> None:
-    """One message instead of one from each test."""
+    """Without QEMU, prints one message instead of failing each test."""
     try:
         artifacts.qemu_system("arm")
     except TestbedError as error:
@@ -20,8 +20,8 @@ def pytest_configure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """What has no meaning where QEMU has the device built in, or has no source
-    to patch, or is the same with every QEMU and need not be tested thrice."""
+    """Leaves out tests that do not fit the QEMU under test. test_builds.py
+    gives the same result with each QEMU, so it runs with one only."""
     stock = artifacts.is_stock(artifacts.qemu_system("arm"))
     unfit = ["test_patches.py" if stock else "test_preload.py"]
     if os.environ.get("QEMU") in ("bookworm", "sid"):
@@ -30,7 +30,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of speed come last, so that none of the others waits for them."""
+    """Runs speed tests last, so that no other test waits for them."""
     items.sort(key=is_of_speed)
 
 
@@ -40,8 +40,8 @@ def is_of_speed(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Where pytest-xdist runs tests side by side, a test of speed runs alone.
-    Outside of what pytest-timeout limits, as waiting takes no test's time."""
+    """Under pytest-xdist, speed tests run alone. The wait is outside
+    pytest-timeout's limit."""
     if not hasattr(item.config, "workerinput"):
         yield
         return
@@ -53,7 +53,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests with the mark both_servers run with ours and with QEMU's."""
+    """Runs tests marked both_servers with ivshmemd and with QEMU's server."""
     if ("server_kind" in metafunc.fixturenames and
             metafunc.definition.get_closest_marker("both_servers")):
         metafunc.parametrize("server_kind", server.PROGRAMS)
@@ -68,9 +68,8 @@ def server_kind() -> str:
 @pytest.fixture
 def bed(request: pytest.FixtureRequest,
         server_kind: str) -> Iterator[Testbed]:
-    """A bed of its own for each test. pytest shows its transcript where the
-    test fails. The mark bed_seconds gives it another time limit than the usual
-    one."""
+    """A testbed for each test. If the test fails, pytest shows the testbed's
+    transcript. The mark bed_seconds changes the testbed's time limit."""
     mark = request.node.get_closest_marker("bed_seconds")
     testbed = Testbed(*mark.args if mark else (), server_kind=server_kind)
     yield testbed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A member of the demo that is no board, and can do wrong on purpose."""
+"""A demo member on the host. It can break the demo's protocol on purpose."""
 
 import zlib
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from ivshmem.memory import SharedMemory
 
 
 class Member:
-    """One step of guest/demo/protocol.h a method, with one other member.
+    """Each method is one step of guest/demo/protocol.h.
 
-    The other one has slot 0 and is present already; this one takes slot 1.
-    It goes by its doorbells alone, and counts them.
+    There is one other member, which is already present in slot 0. This member
+    takes slot 1. It waits only for doorbells, and counts them.
     """
 
     SLOT, OTHER = 1, 0
@@ -38,7 +38,7 @@ class Member:
         self.announce(self.seat.state, PRESENT)
 
     def receive(self, sequence: int) -> str:
-        """Takes one message, checks and acknowledges it."""
+        """Receives one message, checks it and acknowledges it."""
         self.wait(f"message {sequence}",
                   lambda: self.memory.word(self.inbox.sequence) == sequence)
         text = self.memory.read(self.inbox.text,
@@ -50,7 +50,7 @@ class Member:
         return text.decode("ascii")
 
     def write_message(self, text: bytes) -> None:
-        """Puts a text into the mailbox, without announcing it."""
+        """Writes a text to the mailbox without announcing it."""
         padded = text.ljust(TEXT_BYTES, b"\0")
         words = (int.from_bytes(padded[i:i + 4], "little")
                  for i in range(0, TEXT_BYTES, 4))
@@ -66,7 +66,7 @@ class Member:
                   self.memory.word(self.outbox.acknowledged) == sequence)
 
     def exchange_messages(self) -> list[str]:
-        """Receives all before sending any. Returns what was received."""
+        """Receives all messages, then sends its own. Returns the received."""
         numbers = range(1, MESSAGES + 1)
         received = [self.receive(number) for number in numbers]
         for number in numbers:
@@ -74,7 +74,7 @@ class Member:
         return received
 
     def write_block(self) -> None:
-        """Fills the own block, without announcing it."""
+        """Fills this member's block without announcing it."""
         self.memory.write(block_offset(self.SLOT),
                           block(self.peer.id, self.SLOT))
 
@@ -92,12 +92,12 @@ class Member:
         self.memory.set_words(self.seat.state, DONE)
 
     def announce(self, offset: int, value: int) -> None:
-        """Writes a word that the other member looks at, and rings it."""
+        """Writes a word that the other member reads, and rings that member."""
         self.memory.set_words(offset, value)
         self.peer.ring(self._other_id)
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        """Looks again whenever the doorbell rings."""
+        """Checks the condition again after each doorbell."""
         while not condition():
             try:
                 self.doorbells += self.peer.wait_for_doorbells(self._timeout)

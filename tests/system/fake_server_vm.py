@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A VM whose server is fake: refused at the start, or unharmed later.
+"""A VM connected to a fake server.
 
-The boards run guest/tests/ring-on-command.c.
+What a server does wrong during the handshake must make QEMU refuse to start.
+What it does wrong later must not harm the VM. The boards run
+guest/tests/ring-on-command.c.
 """
 
 import os
@@ -25,32 +27,31 @@ T = TypeVar("T")
 BOARD = "mps2-an385"
 EVENTFD = "anon_inode:[eventfd]"
 
-# Whatever the server does or leaves undone, QEMU refuses within this time.
+# QEMU must refuse within this time, whatever the server does.
 REFUSAL_SECONDS = 10.0
 
-# How often QEMU warns at most, though a server does wrong a thousand times.
+# The most warnings that QEMU may print, even after thousands of errors
 WARNINGS_MAX = 100
 
-# What must come to pass, but not at once. QEMU has its own threads for it.
+# The longest wait for what QEMU's own threads do
 SETTLE_SECONDS = 20.0
 LOOK_SECONDS = 0.01
 
 
 def message(text: str) -> str:
-    """One that holds this pattern, and the hints that follow it. A guest says
-    nothing there, see Vm."""
+    """A pattern for a message of QEMU's and the hints that follow it."""
     return rf"^qemu-system-[^\n]*{text}.*(\n(?!qemu-system-).*)*"
 
 
 @contextmanager
 def refused(bed: Testbed, server: FakeServer,
             reason: str) -> Iterator[Board]:
-    """What the server does in this block makes QEMU refuse to start, for a
-    reason that holds this pattern."""
+    """What the server does in this block must make QEMU refuse to start, with
+    a message that matches this pattern."""
     board = bed.board(BOARD, "ring-on-command", server)
     bed.wait("QEMU to connect", server.accept)
     board.expect_error(message(reason))
-    with suppress(ConnectionError):  # it need not hear the server out
+    with suppress(ConnectionError):  # QEMU may hang up early
         yield board
     bed.wait_for_failure(board, f"^{board.name} ended with status 1:",
                          REFUSAL_SECONDS)
@@ -62,9 +63,13 @@ def refused(bed: Testbed, server: FakeServer,
 def unharmed(bed: Testbed, server: FakeServer, *,
              warning: str | None = None, files: Mapping[str, int] = {},
              peers: int = 1) -> Iterator["Vm"]:
-    """What the server does in this block, after a good handshake, does no harm
-    to the VM. QEMU warns with this pattern, if any; afterwards it has `files`
-    more (or less) open than before, and knows of this many peers."""
+    """What the server does in this block, after a good handshake, must not
+    harm the VM.
+
+    If `warning` is given, QEMU must print a warning that matches it.
+    Afterwards QEMU must know `peers` peers, and have as many more (or fewer)
+    files open as `files` says.
+    """
     vm = Vm(bed, server)
     vm.shake_hands()
     before = vm.open_files()
@@ -84,7 +89,7 @@ class Vm:
         self._bed = bed
         self._server = server
         self._commands = RingCommands(server.memory)
-        # The guest's mistakes are ours: it rings whom it is told to ring.
+        # Discard guest errors: the guest only rings what a test orders.
         self.board = bed.board(board, "ring-on-command", server, [
             *flat_device(server.socket), "-D", os.devnull])
         self.pid = self.board.pid
@@ -95,30 +100,30 @@ class Vm:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Returns when the guest is up and all is well, for the first time."""
+        """Waits until the guest is up, then checks the VM."""
         self._bed.wait("the guest", lambda: self.board.said(
             f"^ring-on-command: ready id={OWN_ID}$"))
         self.check()
 
     def run_command(self, rings: Sequence[tuple[int, int]] = ()) -> None:
-        """Rings the guest and has it ring these (peer, vector)."""
+        """Has the guest ring each of these (peer, vector) once."""
         self._send_command(rings, times=1)
         self._wait_for_command()
 
     @contextmanager
     def commanding(self, rings: Sequence[tuple[int, int]]) -> Iterator[None]:
-        """Has the guest ring these again and again, all through the block."""
+        """Has the guest ring these repeatedly during the block."""
         self._send_command(rings, times=0)
         yield
         self._commands.end()
         self._wait_for_command()
 
     def times_rung(self) -> int:
-        """How often the guest has rung all whom it is to ring."""
+        """How many times the guest has rung the whole list."""
         return self._commands.times_rung()
 
     def check(self) -> None:
-        """All is well, after QEMU has heard all that the server said."""
+        """Checks the VM after QEMU has read everything from the server."""
         self.check_heard()
         self.check_alive()
 
@@ -126,22 +131,20 @@ class Vm:
         self._bed.wait("QEMU to hear the server", self._server.all_heard)
 
     def check_alive(self) -> None:
-        """QEMU answers, the VM can be rung, memory works both ways, and all
-        vectors of the known peer can be rung."""
+        """QEMU answers, the VM can be rung, it can read and write the shared
+        memory, and it can ring all vectors of the known peer."""
         self.check_running()
         self._require("its own ID", self._property("own-id"), OWN_ID)
         self.check_rings([(PEER, vector) for vector in range(PEER_VECTORS)],
                          self._server.peer_doorbells)
 
     def check_running(self) -> None:
-        """QEMU answers."""
         status = self.board.qmp.command("query-status")["status"]
         self._require("the VM", status, "running")
 
     def check_rings(self, rings: Sequence[tuple[int, int]],
                     doorbells: Sequence[int]) -> None:
-        """Each of these, rung by the guest, rings the eventfd that belongs to
-        it, and no other of them."""
+        """When the guest rings these, each must ring its own eventfd only."""
         rung = [0] * len(rings)
 
         def take() -> list[int]:
@@ -158,8 +161,9 @@ class Vm:
                       self.settle(take, lambda now: now == expected), expected)
 
     def open_files(self) -> Counter[str]:
-        """As of procfs, without QEMU's displays, which come and go, and what
-        bears its process ID, as a sanitizer's report does."""
+        """QEMU's open files according to procfs. Display surfaces are left out
+        because they come and go; so are files named after the process ID, such
+        as a sanitizer's report."""
         return Counter({
             file: number
             for file, number in procfs.open_files(self.pid).items()
@@ -168,7 +172,7 @@ class Vm:
 
     def check_files(self, before: Counter[str],
                     more: Mapping[str, int] = {}) -> None:
-        """QEMU has these open, and this many more, sooner or later."""
+        """Waits until QEMU has exactly these files open, and `more`."""
         expected = Counter(before)
         expected.update(more)
         now = self.settle(self.open_files, lambda now: now == expected)
@@ -181,7 +185,8 @@ class Vm:
                       expected)
 
     def wait_for_warning(self, warning: str) -> None:
-        """QEMU warns with this pattern, and not too often."""
+        """Waits for a warning that matches this pattern. QEMU must not print
+        it too often."""
         pattern = message(f"warning: .*{warning}")
         self.board.expect_error(pattern, most=WARNINGS_MAX)
         self._bed.wait(f"QEMU to warn with '{warning}'", lambda: re.search(
@@ -197,7 +202,8 @@ class Vm:
 
     @staticmethod
     def settle(look: Callable[[], T], enough: Callable[[T], bool]) -> T:
-        """Looks until it is enough or has taken too long."""
+        """Polls until enough() is true or the time is up. Returns the last
+        value."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while not enough(seen := look()) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)

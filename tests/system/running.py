@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A command that starts a testbed, as a person runs it."""
+"""Runs a command that starts a testbed, as a user would."""
 
 import os
 import re
@@ -19,12 +19,12 @@ SECONDS = 120.0  # longest wait for anything here
 
 
 class Command:
-    """A run of a program of the checkout, with a TMPDIR of its own."""
+    """A program of the checkout, run with its own TMPDIR."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        """What it writes goes to the folder."""
+        """Its output goes to files in the folder."""
         self._argv = [sys.executable, str(artifacts.CHECKOUT / program)]
-        # Sockets are there: pytest's folders have too long names.
+        # Holds sockets: the paths of pytest's folders are too long for them.
         self._scratch = tempfile.TemporaryDirectory(prefix="run-")
         self._output = folder / "output"
         self._errors = folder / "errors"
@@ -47,11 +47,11 @@ class Command:
         return status, self.output(), self._errors.read_text()
 
     def output(self) -> str:
-        """What is on stdout so far."""
+        """What it has written to stdout so far."""
         return self._output.read_text()
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Returns the first match on stdout."""
+        """Waits for a match on stdout, and returns the first."""
         found: list[re.Match[str]] = []
 
         def look() -> bool:
@@ -64,15 +64,15 @@ class Command:
         return found[0]
 
     def children(self) -> dict[str, int]:
-        """Process IDs of its children by the names of their programs."""
+        """Process IDs of its children, by program name."""
         try:
             return {child.name(): child.pid for child in
                     psutil.Process(self.process.pid).children()}
         except psutil.NoSuchProcess:
-            return {}  # one has just ended
+            return {}  # a process has just ended
 
     def wait_until_stuck(self) -> dict[str, int]:
-        """Waits until server and first board run. Returns children()."""
+        """Waits for the server and the first board. Returns children()."""
         eventually(lambda: len(self.children()) == 2 and
                    "setpriv" not in self.children())
         return self.children()
@@ -81,7 +81,7 @@ class Command:
         return list(Path(self._scratch.name).iterdir())
 
     def kill(self) -> None:
-        """And removes what it left, too."""
+        """Kills it and removes its TMPDIR."""
         if hasattr(self, "process"):
             self.process.kill()
             self.process.wait()
@@ -89,7 +89,7 @@ class Command:
 
 
 def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:
-    """A shell script in place of QEMU."""
+    """Writes a shell script to run instead of QEMU. Returns its path."""
     path = tmp_path_factory.mktemp("bin") / "qemu"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -104,7 +104,7 @@ def eventually(condition: Callable[[], bool], what: str = "it") -> None:
 
 
 def runs(pid: int) -> bool:
-    """Whether the process exists, and not only as a zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the viewers demand of a timeline: the Trace Event Format, as far as
-timelines use it, and more that only shows on the screen."""
+"""Checks a timeline against the Trace Event Format.
+
+It covers the parts that timelines use, and rules that are only visible in the
+viewers.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,11 +12,11 @@ from typing import Any
 
 Event = dict[str, Any]
 
-# How a field's value has to be, by the field's name
+# Fields by the type of their value
 NUMBERS = ("pid", "tid", "ts", "dur", "id")
 TEXTS = ("ph", "name", "cat", "bp", "s", "cname")
 
-# Of each kind of event: what it must have, and what it may have
+# Required and optional fields of each kind of event
 FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "M": ({"pid", "name", "args"}, {"tid"}),
     "X": ({"pid", "tid", "name", "ts", "dur"}, {"args", "cname", "cat"}),
@@ -21,7 +24,7 @@ FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "s": ({"pid", "tid", "name", "ts", "cat", "id"}, {"args"}),
     "f": ({"pid", "tid", "name", "ts", "cat", "id", "bp"}, {"args"}),
 }
-# Of an M: the type of its single argument
+# The single argument of each kind of M event, and its type
 METADATA = {"process_name": ("name", str), "process_sort_index":
             ("sort_index", int), "thread_name": ("name", str),
             "thread_sort_index": ("sort_index", int)}
@@ -29,7 +32,7 @@ COLOURS = {"good", "bad", "terrible", "black", "grey", "white", "yellow"}
 
 
 def load(file: Path) -> list[Event]:
-    """The events of a timeline, which are checked."""
+    """Loads a timeline's events and checks them."""
     document = json.loads(file.read_text())
     assert set(document) <= {"traceEvents", "displayTimeUnit", "otherData"}
     assert document["displayTimeUnit"] in ("ms", "ns")
@@ -63,12 +66,13 @@ def _check_fields(event: Event) -> None:
         assert list(event["args"]) == [argument], event
         assert isinstance(event["args"][argument], kind), event
     assert event.get("s", "t") in ("g", "p", "t"), event
-    assert event.get("bp", "e") == "e", event  # else it ends in the next slice
+    # Without "bp": "e", an arrow ends at the next slice.
+    assert event.get("bp", "e") == "e", event
     assert event.get("cname", "good") in COLOURS, event
 
 
 def _check_names(events: Sequence[Event]) -> None:
-    """Each process and each track has one, once."""
+    """Each process and each track has exactly one name."""
     def of(name: str, key: Callable[[Event], Any]) -> list[Any]:
         return [key(event) for event in events if event["name"] == name]
 
@@ -82,7 +86,7 @@ def _check_names(events: Sequence[Event]) -> None:
 
 
 def _slices(events: Sequence[Event]) -> dict[Any, list[tuple[int, int]]]:
-    """Begin and end of each, by track"""
+    """The begin and end of each slice, by track."""
     tracks: dict[Any, list[tuple[int, int]]] = {}
     for event in events:
         if event["ph"] == "X":
@@ -95,7 +99,7 @@ def _slices(events: Sequence[Event]) -> dict[Any, list[tuple[int, int]]]:
 
 def _check_arrows(events: Sequence[Event],
                   tracks: dict[Any, list[tuple[int, int]]]) -> None:
-    """Each has a begin and an end, both within slices, in this order."""
+    """Each arrow has a begin and an end, in this order, both within slices."""
     tails, heads = ({event["id"]: event for event in events
                      if event["ph"] == kind} for kind in "sf")
     assert len(tails) + len(heads) == sum(event["ph"] in ("s", "f")
