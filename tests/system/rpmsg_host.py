@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host of an RPMsg link, whose remote is guest/ivshmem-rpmsg.h: that header
-explains the memory. It does what OpenAMP does, and what a test tells it beyond."""
+"""The host of an RPMsg link to a remote that uses guest/ivshmem-rpmsg.h.
+
+That header describes the memory. The host behaves like OpenAMP's, unless a
+test makes it do otherwise.
+"""
 
 import struct
 import time
@@ -35,7 +38,7 @@ SECONDS = 20.0
 
 
 class Name:
-    """An entry in the table of names."""
+    """An entry in the name table."""
 
     def __init__(self, memory: SharedMemory, name: str) -> None:
         self._memory = memory
@@ -71,7 +74,7 @@ class Name:
 
 
 class Vring:
-    """What the host has of one: flags and index are one word."""
+    """The host's view of a vring. Flags and index share a word."""
 
     def __init__(self, memory: SharedMemory, offset: int, flags: int) -> None:
         self._memory = memory
@@ -93,7 +96,7 @@ class Vring:
         self._memory.set_words(self._available, self._flags | self.made << 16)
 
     def take_used(self) -> int | None:
-        """The next descriptor that the remote has used."""
+        """The next descriptor that the remote has used, if any."""
         if self._memory.word(self._used) >> 16 == self.seen:
             return None
         number = self._memory.word(self._used + 4 + self.seen % BUFFERS * 8)
@@ -102,7 +105,7 @@ class Vring:
 
 
 class RpmsgHost:
-    """One start of a host. `peer` is who it is on the server."""
+    """One start of a host. `peer` is its connection to the server."""
 
     def __init__(self, bed: Testbed, peer: Peer) -> None:
         self._bed = bed
@@ -115,9 +118,11 @@ class RpmsgHost:
 
     def connect(self, when_set_up: Callable[[], object] = lambda: None,
                 when_announced: Callable[[], object] = lambda: None) -> None:
-        """Meets the remote, and binds the service that it announces. Calls a
-        function when all is set up, before the remote is told so, and one before
-        it looks for the announcement."""
+        """Links with the remote and binds the service that it announces.
+
+        Calls `when_set_up` before it tells the remote that all is set up, and
+        `when_announced` before it reads the announcement.
+        """
         self._bed.wait("the remote's name", self._remote.find)
         start = self._remote[STARTS]
         for step, act in ((CLOSED, self._close), (CLEAN, self._set_up)):
@@ -158,7 +163,7 @@ class RpmsgHost:
             self.to_host.make_available(number)
 
     def put_message(self, offset: int, payload: bytes) -> None:
-        """Anywhere in the memory; no descriptor of this host's tells of it."""
+        """Writes a message to any offset, without a descriptor for it."""
         self.memory.write(offset, HEADER.pack(
             OWN_ADDRESS, self._remote_address, 0, len(payload), 0) + payload)
 
@@ -175,7 +180,8 @@ class RpmsgHost:
 
     def send(self, payload: bytes, destination: int | None = None,
              size: int | None = None) -> None:
-        """Of a size that the header may claim otherwise. Waits for a buffer."""
+        """Waits for a free buffer and sends. `size` is the size in the header,
+        if it is to be wrong."""
         deadline = time.monotonic() + SECONDS
         while not self._free:
             self._reclaim()
@@ -189,7 +195,7 @@ class RpmsgHost:
         self.ring()
 
     def in_use(self) -> int:
-        """Buffers that the remote has not returned."""
+        """The number of buffers that the remote has not returned."""
         self._reclaim()
         return BUFFERS - len(self._free)
 
@@ -199,8 +205,8 @@ class RpmsgHost:
                 self._free.append(number)
 
     def receive(self, is_kept: bool = False) -> tuple[int, int, bytes]:
-        """The next message: source, destination and what is in it. Its buffer
-        goes back to the remote, unless it is kept."""
+        """Waits for a message. Returns its source, destination and payload.
+        Gives its buffer back to the remote, unless it is to be kept."""
         while (number := self.to_host.take_used()) is None:
             self._peer.wait_for_doorbells(SECONDS)
         data = self.memory.read(self._received(number), BUFFER_BYTES)
@@ -212,7 +218,7 @@ class RpmsgHost:
         return source, destination, data[HEADER.size:HEADER.size + size]
 
     def give_back(self) -> None:
-        """All buffers that were kept."""
+        """Gives back all kept buffers."""
         while self._withheld:
             self.to_host.make_available(self._withheld.popleft())
         self.ring()
@@ -221,7 +227,8 @@ class RpmsgHost:
         return self.to_host.take_used() is None
 
     def rings(self) -> int:
-        """How often the remote has rung since last asked, or heard."""
+        """How often the remote has rung since the last call or the last wait
+        in receive()."""
         return self._peer.take_doorbells()
 
     def has_restarted(self, start: int) -> bool:
@@ -231,6 +238,6 @@ class RpmsgHost:
         return self._remote[STARTS]
 
     def answers(self, payload: bytes) -> bool:
-        """Whether it sends back this message."""
+        """Whether the remote sends back this message."""
         self.send(payload)
         return self.receive()[2] == payload

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RPMsg between Linux, which is the host, and Zephyr on a board.
+"""RPMsg between Linux as the host and Zephyr on a board.
 
-Linux runs guest/linux/rpmsg.c with open-amp and libmetal of the Zephyr workspace,
-the board zephyr/samples/ipc_echo, which sends back each message.
+Linux runs guest/linux/rpmsg.c, with open-amp and libmetal from the Zephyr
+workspace. The board runs zephyr/samples/ipc_echo, which sends back each
+message.
 """
 
 import re
@@ -82,7 +83,7 @@ def test_person_types_to_the_board(bed: Testbed) -> None:
 
     linux.type("hello, board")
 
-    # Once as it is typed, once as it comes back
+    # Once from the terminal's echo, once from the board
     bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
 
 

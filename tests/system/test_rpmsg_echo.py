@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RPMsg on bare metal: guest/ivshmem-rpmsg.h in guest/examples/rpmsg-echo.c."""
+"""RPMsg on bare metal: guest/examples/rpmsg-echo.c with ivshmem-rpmsg.h."""
 
 import struct
 from collections.abc import Callable
@@ -21,7 +21,8 @@ boards = pytest.mark.parametrize("name", BOARDS)
 
 
 def message(number: int) -> bytes:
-    """They grow from 1 byte to the longest, and begin anew."""
+    """A message. Sizes grow with the number from 1 byte to the longest, then
+    start again."""
     size = 1 + number % MESSAGE_MAX
     return (struct.pack("<I", number * 0x9E3779B1 & 0xFFFFFFFF) * 124)[:size]
 
@@ -58,7 +59,8 @@ def test_messages_of_each_size(bed: Testbed, name: str,
 
 @boards
 def test_host_that_is_not_ready(bed: Testbed, name: str) -> None:
-    """Its buffers are not taken before it says so, even if it rings."""
+    """The board must not use the host's buffers until the host says that it is
+    ready, even if the host rings."""
     server = bed.server()
     board = start(bed, server, name)
     host = RpmsgHost(bed, bed.peer(server))
@@ -74,7 +76,8 @@ def test_host_that_is_not_ready(bed: Testbed, name: str) -> None:
 
 @boards
 def test_many_at_a_time(bed: Testbed, name: str) -> None:
-    """Until the 16 bits of the vrings' indices have begun anew."""
+    """All buffers are in use at once, until the vrings' 16-bit indices have
+    wrapped around."""
     _, _, host = linked(bed, name)
     for burst in range(0, 70000, BUFFERS):
         for number in range(burst, burst + BUFFERS):
@@ -85,7 +88,8 @@ def test_many_at_a_time(bed: Testbed, name: str) -> None:
 
 @boards
 def test_host_that_keeps_buffers(bed: Testbed, name: str) -> None:
-    """The board leaves the other messages where they are, and loses none."""
+    """While the host keeps all its buffers, the board leaves further messages
+    in the vring. It must lose none."""
     _, board, host = linked(bed, name)
     for number in range(BUFFERS):
         host.send(message(number))
@@ -104,7 +108,8 @@ def test_host_that_keeps_buffers(bed: Testbed, name: str) -> None:
 
 @boards
 def test_host_restarts(bed: Testbed, name: str) -> None:
-    """In the middle of messages, with another ID, and with its own."""
+    """The host restarts while messages are under way, first with another ID,
+    then with the same ID."""
     server, board, host = linked(bed, name)
     for number in range(3):
         for burst in range(BUFFERS // 2):
@@ -149,7 +154,8 @@ def test_board_restarts(
 
 @boards
 def test_name_of_a_board_that_runs(bed: Testbed, name: str) -> None:
-    """The newer board gets the link, and the older one does not fight for it."""
+    """If a second board enters the same name, it gets the link, and the older
+    board does not take it back."""
     server, older, _ = linked(bed, name)
     newer = start(bed, server, name)
     bed.wait("the older board to lose the link",
@@ -167,7 +173,8 @@ def test_name_of_a_board_that_runs(bed: Testbed, name: str) -> None:
 
 @boards
 def test_server_returns_with_new_memory(bed: Testbed, name: str) -> None:
-    """Nothing of the link is left there, not even the board's name."""
+    """After a server restart with empty memory, the board enters its name and
+    links again."""
     server = bed.server()
     board = with_early_rings(bed.board(
         name, "rpmsg-echo", device=returning_device(name, server.socket)))
@@ -185,7 +192,7 @@ def test_server_returns_with_new_memory(bed: Testbed, name: str) -> None:
 
 @boards
 def test_announcement_that_nobody_heard(bed: Testbed, name: str) -> None:
-    """The board rings again until the host answers."""
+    """If the host misses the announcement, the board keeps ringing."""
     server = bed.server()
     board = start(bed, server, name)
     host = RpmsgHost(bed, bed.peer(server))
@@ -199,11 +206,11 @@ def test_announcement_that_nobody_heard(bed: Testbed, name: str) -> None:
 
 @boards
 def test_message_to_another_endpoint(bed: Testbed, name: str) -> None:
-    """Is nobody's: its buffer returns, no answer comes, and, as the host wants it,
-    nobody rings for that."""
+    """The board drops a message to an unknown endpoint. It returns the buffer,
+    and does not ring for that, as the host asked."""
     _, _, host = linked(bed, name)
     for _ in range(2):
-        # At first there may be one for the announcement.
+        # In the first round a ring for the announcement may still arrive.
         host.rings()
         for number in range(BUFFERS):
             host.send(message(number), destination=0x500)
@@ -226,8 +233,9 @@ def test_message_to_another_endpoint(bed: Testbed, name: str) -> None:
 ])
 def test_descriptor_with_nonsense(bed: Testbed, name: str, address: int,
                                   size: int) -> None:
-    """Is passed over when it brings a message. When it is to take one, the board
-    waits for a better host. A bad access is a fault on mps2-an385."""
+    """A bad descriptor for a message to the board is skipped. If those for its
+    answers are bad, the board waits until the host restarts. On mps2-an385 a
+    bad access would fault."""
     server, board, host = linked(bed, name)
     if 0 <= (offset := (address & 0xFFFFFFFF) - ADDRESS) < WINDOW:
         host.put_message(offset, b"not here")
@@ -269,7 +277,8 @@ def test_lengths_and_numbers_with_nonsense(bed: Testbed, name: str) -> None:
 @pytest.mark.parametrize("zephyr_board", BOARDS)
 @boards
 def test_with_zephyr(bed: Testbed, name: str, zephyr_board: str) -> None:
-    """Zephyr's host sends 1,000 messages, and again after each end's restart."""
+    """Zephyr as the host sends 1,000 messages, and again after each end
+    restarts."""
     try:
         artifacts.zephyr(zephyr_board, "rpmsg_echo_host")
     except TestbedError:
@@ -295,7 +304,7 @@ def test_with_zephyr(bed: Testbed, name: str, zephyr_board: str) -> None:
     reason="RPMsg on Linux needs open-amp and libmetal of a Zephyr workspace")
 @boards
 def test_with_linux(bed: Testbed, name: str) -> None:
-    """guest/linux/rpmsg.c as the host."""
+    """Linux as the host: guest/linux/rpmsg.c."""
     server = bed.server()
     start(bed, server, name)
     linux = bed.linux("ivshmem-rpmsg ping echo 3000", server)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ivshmem-rpmsg, the host in Linux, with bare metal as the remote: its commands,
-and what it says when something is wrong.
+"""The commands and error messages of ivshmem-rpmsg, with bare-metal remotes.
 
-guest/examples/rpmsg-echo.c sends back what it gets, guest/tests/rpmsg-talk.c sends
-first.
+guest/examples/rpmsg-echo.c sends back each message. guest/tests/rpmsg-talk.c
+sends messages and expects them back.
 """
 
 import os
@@ -39,7 +38,7 @@ PAGE = (artifacts.CHECKOUT / "docs/linux.rst").read_text()
 def start_board(bed: Testbed, server: IvshmemServer, program: str,
                 board: str = BOARD) -> Board:
     running = bed.board(board, program, server)
-    # Its QEMU may hear of the host later than the board, which rings again.
+    # The board may learn of the host before its QEMU does. It rings again.
     running.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
                          most=100, least=0)
     return running
@@ -63,7 +62,7 @@ def wait_powers_off(bed: Testbed, linux: LinuxGuest) -> None:
 
 
 def check_said(linux: LinuxGuest, *messages: str, status: int = 1) -> None:
-    """Each of the commands failed, and said this."""
+    """Each command has failed, with these messages in order."""
     said = [match[1] for match in linux.matches("^ivshmem-rpmsg: (.*)")]
     assert len(said) == len(messages), said
     for line, message in zip(said, messages):
@@ -134,14 +133,14 @@ def test_console(bed: Testbed) -> None:
     for link in (1, 2):
         bed.wait("the link", lambda: linux.count("^linked with") == link)
         linux.type(f"hello, board {link}")
-        # Once as it is typed, once as it comes back
+        # Once from the terminal's echo, once from the board
         bed.wait("the answer",
                  lambda: linux.count(f"^hello, board {link}$") == 2)
         board.qmp.command("system_reset")
 
 
 def test_pty(bed: Testbed, tmp_path: Path) -> None:
-    """A terminal program can come and go, and the board can restart."""
+    """A program can open and close the terminal, and the board can restart."""
     server = bed.server()
     board = start_board(bed, server, "rpmsg-echo")
     linux = start_typist(bed, server, tmp_path, "echo")
@@ -184,7 +183,7 @@ def start_as_the_page_says(bed: Testbed, server: IvshmemServer,
 
 
 def test_page_of_linux(bed: Testbed) -> None:
-    """Its commands, on the server and the QEMUs of this test."""
+    """The commands in docs/linux.rst, with this test's server and QEMU."""
     server = bed.server()
     start_as_the_page_says(bed, server, "qemu-system-arm")
     linux = start_as_the_page_says(bed, server, "qemu-system-aarch64")
@@ -253,7 +252,7 @@ def test_board_that_stops_answering(bed: Testbed) -> None:
 
 
 def test_two_hosts(bed: Testbed) -> None:
-    """The one that starts later has the board, and the other one says so."""
+    """The second host gets the link, and the first one says so and ends."""
     server = bed.server()
     start_board(bed, server, "rpmsg-echo")
     first = start_failing_linux(bed, server, "ping echo 1000000")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Zephyr with the module in zephyr/: its own programs and ours.
+"""Zephyr's programs and ours, with the module in zephyr/.
 
-The images are those of scripts/build-zephyr. Zephyr's programs are built from
-unmodified sources, with the snippets ivshmem-flat and ivshmem-flat-copy and nothing else.
+scripts/build-zephyr builds the images. Zephyr's programs are unmodified, and
+use only the snippets ivshmem-flat and ivshmem-flat-copy.
 """
 
 import os
@@ -25,25 +25,26 @@ from ivshmem.server import memfd
 from ivshmem.zephyr import ON_ZEPHYR
 from zephyr_run import build_directory, run, run_command, wait_said
 
-# Linux needs many seconds to start on a busy machine.
+# Linux needs many seconds to start on a busy host.
 pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 
 README = (artifacts.CHECKOUT / "zephyr" / "README.rst").read_text()
 IVSHMEMCTL = re.findall(r"^ +FLAT/build/server/ivshmemctl (.*)$", README,
                         re.MULTILINE)
 
-# Those of scripts/build-zephyr.
+# Programs that scripts/build-zephyr builds
 PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "ivshmem_mbox",
             "plain")
 
-# The part of the shared memory that the snippets show to programs.
+# The part of the shared memory that the snippets give to programs
 WINDOW_BYTES = 4 * MIB
 COPIED_BYTES = 8192
 
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_driver(bed: Testbed, board: str) -> None:
-    """zephyr/tests/ivshmem_flat, which needs three devices and lacks one."""
+    """zephyr/tests/ivshmem_flat, which needs three devices and one that is
+    missing."""
     server = bed.server(vectors=2)
     devices = [
         *flat_device(server.socket, more_lines=(25,)),
@@ -78,8 +79,8 @@ def test_mailbox(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_plain(bed: Testbed, board: str) -> None:
-    """tests/drivers/virtualization/ivshmem/plain. It wants an ID of 0, as the
-    API has it without doorbells, also where the device has another."""
+    """tests/drivers/virtualization/ivshmem/plain. Without doorbells, the API
+    returns ID 0, even if the device has another ID."""
     server = bed.server()
     bed.peer(server)
 
@@ -91,8 +92,8 @@ def test_plain(bed: Testbed, board: str) -> None:
 
 
 class Doorbell:
-    """samples/drivers/virtualization/ivshmem/doorbell, which prints what is in
-    the shared memory whenever its doorbell rings."""
+    """samples/drivers/virtualization/ivshmem/doorbell, which prints the text
+    in shared memory at each doorbell."""
 
     def __init__(self, bed: Testbed, board: str) -> None:
         self.bed = bed
@@ -131,7 +132,8 @@ def test_doorbell_sample_reads_from_end_to_end(bed: Testbed,
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
-    """Zephyr's write_shared_memory.sh would truncate the memory first."""
+    """The README's commands keep the memory's size. Zephyr's
+    write_shared_memory.sh would truncate it first."""
     assert [arguments.split()[0] for arguments in IVSHMEMCTL] == ["write", "ring"]
     sample = Doorbell(bed, board)
     size = memfd(sample.server).stat().st_size
@@ -148,12 +150,12 @@ def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
 
 @pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
                     reason="ZEPHYR_BASE names no Zephyr tree")
-# It builds the sample.
+# The test builds the sample.
 @pytest.mark.bed_seconds(1200.0)
 @pytest.mark.timeout(1300)
 def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
-    """Its commands without west, up to the first message, on the QEMU and the server
-    of this test."""
+    """The README's commands without west work up to the first message, with
+    this test's QEMU and server."""
     section = README.split("to the first message\n***")[1].split("\n***")[0]
     toolchain = re.findall("^ +(export ZEPHYR_TOOLCHAIN.*)$", section, re.MULTILINE)
     build = re.findall(r"Without west.*?\n\n((?:   .*\n)+?) +ninja -C build run\n",
@@ -165,7 +167,7 @@ def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
         script = re.sub(rf"(?<=[\s=;\"]){name}(?=[/\s;\"])", str(path), script)
 
     subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, env={
-        # Debian's Python has what Zephyr needs. Nothing is to be left in the home.
+        # Debian's Python has what Zephyr needs. Caches stay out of the home.
         "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path),
         "PYTHONPYCACHEPREFIX": str(tmp_path)})
     server = bed.server()
@@ -179,7 +181,7 @@ def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
 
 
 def test_readme_has_a_manifest_for_west() -> None:
-    """West's own default for the revision is another branch."""
+    """The manifest names its revision, as west's default is another branch."""
     manifest = README.split(".. code-block:: yaml\n")[1].split("\nThe")[0]
     assert re.search("^ +revision: main$", manifest, re.MULTILINE)
 
@@ -187,7 +189,8 @@ def test_readme_has_a_manifest_for_west() -> None:
 @pytest.mark.parametrize("board, program", product(BOARDS, ("demo", "plain")))
 def test_user_mode_gets_the_memory_by_the_snippet_alone(board: str,
                                                         program: str) -> None:
-    """And there only on the board that has user mode."""
+    """Only programs built with the snippet get the memory region, and only on
+    the board that has user mode."""
     config = artifacts.zephyr(board, program).with_name(".config").read_text()
 
     is_on = "\nCONFIG_IVSHMEM_FLAT_MPU_REGIONS=y\n" in config
@@ -196,7 +199,8 @@ def test_user_mode_gets_the_memory_by_the_snippet_alone(board: str,
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_window_is_the_same_on_each_board(board: str) -> None:
-    """Programs that place something at its end meet there."""
+    """The window has the same size on each board, so that programs find what
+    others put at its end."""
     devicetree = artifacts.zephyr(board, "plain").with_name(
         "zephyr.dts").read_text()
 
@@ -206,7 +210,8 @@ def test_window_is_the_same_on_each_board(board: str) -> None:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_snippet_leaves_the_parents_of_its_samples_nodes(board: str) -> None:
-    """A board may have a /pcie0 of its own, with more in it."""
+    """The snippet deletes the PCIe device's node of Zephyr's samples. It must
+    keep the parent, /pcie0, because a board may use that."""
     built = artifacts.zephyr(board, "plain").with_name("zephyr.dts")
     devicetree = built.read_text()
 
@@ -217,7 +222,8 @@ def test_snippet_leaves_the_parents_of_its_samples_nodes(board: str) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_doorbell_sample_rung_before_it_listens(bed: Testbed,
                                                 board: str) -> None:
-    """The sample's README tells of lost doorbells. Here there are none."""
+    """A doorbell rung before the sample listens is not lost, although its
+    README says that some are."""
     server = bed.server()
     peer = bed.peer(server)
     server.memory.write(0, b"early\0")
@@ -241,7 +247,7 @@ def test_bare_metal_rings_doorbell_sample(bed: Testbed, board: str,
     host.wait_for_peer(1, bed.remaining())
 
     commands.order([(0, 0)])
-    # The command's number is what lies at the start of memory.
+    # The memory begins with the command's number.
     sample.hears(lambda: host.ring(1), "full message: \1")
 
     bed.wait("the command to be done", commands.done)
@@ -250,7 +256,7 @@ def test_bare_metal_rings_doorbell_sample(bed: Testbed, board: str,
 
 @pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
 def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
-    """samples/drivers/ipm/ipm_ivshmem, with the ivshmem shell, on both."""
+    """samples/drivers/ipm/ipm_ivshmem, with the ivshmem shell."""
     server = bed.server()
     boards = [bed.zephyr(name, "ipm_ivshmem", server) for name in names]
     for board in boards:
@@ -289,7 +295,8 @@ def test_shell_and_ipm(bed: Testbed, names: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_zephyr_with_pcie(bed: Testbed, name: str) -> None:
-    """The same sample for qemu_cortex_a53, with Zephyr's driver of the PCI device."""
+    """The same sample on a board and on qemu_cortex_a53, where it uses
+    Zephyr's driver for the PCI device."""
     server = bed.server(vectors=2)
     board = bed.zephyr(name, "ipm_ivshmem", server)
     wait_said(bed, board, "Booting Zephyr")
@@ -338,7 +345,7 @@ def test_demo_of_three_at_once(bed: Testbed) -> None:
 @pytest.mark.parametrize("first, second", [
     (ON_ZEPHYR + BOARDS[0], LINUX), (LINUX, ON_ZEPHYR + BOARDS[1])])
 def test_demo_with_linux(bed: Testbed, first: str, second: str) -> None:
-    """Linux has the PCI device and hears Zephyr as MSI-X interrupts."""
+    """Linux has the PCI device, and gets doorbells as MSI-X interrupts."""
     play_demo(bed, first, second)
 
 
@@ -355,7 +362,7 @@ def test_linux_rings_doorbell_sample(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_target_run(bed: Testbed, board: str) -> None:
-    """Zephyr's target "run" has the device on its command line."""
+    """Zephyr's target "run" gives QEMU the device, which works."""
     server = bed.server()
     peer = bed.peer(server)
 
@@ -370,7 +377,7 @@ def test_target_run(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_target_run_takes_its_time(bed: Testbed, board: str) -> None:
-    """A guest that waits for a peer waits as long as the peer's clock says."""
+    """The guest's clock runs at the speed of real time."""
     shell = run(bed, build_directory(board, "ipm_ivshmem"), bed.server())
     wait_said(bed, shell, "Booting Zephyr")
 
@@ -422,8 +429,8 @@ def test_no_device(bed: Testbed, board: str) -> None:
 @pytest.mark.parametrize("byte, reads", [(0x00, "0x0"), (0xFF, "0xffffffff")])
 def test_something_else_at_the_registers(bed: Testbed, board: str, byte: int,
                                          reads: str) -> None:
-    """Memory that holds zeros is no device, and neither are bus lines that
-    float high."""
+    """Memory of zeros, or all ones as on an open bus, is not taken for the
+    device."""
     server = bed.server(size=4096)
     server.memory.write(0, bytes([byte]) * 4096)
     running = bed.zephyr(board, "demo", server, flat_device(

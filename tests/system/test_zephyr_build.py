@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/build-zephyr in a workspace that lacks something.
+"""scripts/build-zephyr in workspaces with different modules.
 
-A copy of the scripts builds nothing: cmake writes down how it was called.
+Nothing is built: a fake cmake records how it was called.
 """
 
 import os
@@ -16,8 +16,8 @@ from ivshmem import artifacts
 
 
 class Workspace:
-    """A Zephyr workspace with these modules, and no more in it than a build
-    looks at."""
+    """A fake Zephyr workspace, with only the files that build-zephyr looks
+    for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class Workspace:
         return "build-rpmsg" in self.calls.read_text().splitlines()
 
     def built(self, program: str) -> list[str]:
-        """How cmake was called for it, once a board."""
+        """The calls of cmake for this program, one for each board."""
         return [call for call in self.calls.read_text().splitlines()
                 if f"/{program} -DBOARD=" in call]
 
@@ -141,7 +141,8 @@ def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
 
 
 def test_zephyr_with_pcie(workspace: Workspace) -> None:
-    """Debian's compiler for aarch64 is made one for Zephyr."""
+    """The sample for Zephyr's PCIe board is built with a wrapper around
+    Debian's aarch64 compiler."""
     result = workspace.build()
 
     assert result.returncode == 0, result.stderr
@@ -170,7 +171,8 @@ def test_zephyr_with_pcie_and_another_compiler(workspace: Workspace) -> None:
 
 
 def test_samples_name_snippets_that_exist() -> None:
-    """In the way that twister also finds by ZEPHYR_EXTRA_MODULES."""
+    """The samples' snippets exist, and are named in a way that twister also
+    finds with ZEPHYR_EXTRA_MODULES."""
     top = artifacts.CHECKOUT / "zephyr"
     text = "".join(file.read_text() for file in top.glob("*/*/*.yaml"))
 

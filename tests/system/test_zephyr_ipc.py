@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Zephyr's IPC between boards: icmsg and RPMsg on the module's mailbox.
 
-Zephyr's own samples, OpenAMP's, and zephyr/samples/ipc_echo, which goes on when
-either end is started anew. The images are those of scripts/build-zephyr.
+The boards run samples of Zephyr and OpenAMP, and zephyr/samples/ipc_echo,
+which goes on when either end restarts. scripts/build-zephyr builds the images.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.zephyr, pytest.mark.bed_seconds(120.0)]
 HOST, REMOTE = "host", "remote"
 ALL_CAME_BACK = "^echo: 1000 of 1000 messages came back$"
 
-# Where a session is in the shared memory: offset and bytes
+# A session's place in the shared memory: offset and size in bytes
 SESSION = {"icmsg": (0x30000, 0x1000), "rpmsg": (0x10000, 0x10000)}
 
 pairs = pytest.mark.parametrize("host, remote", list(product(BOARDS, BOARDS)))
@@ -32,7 +32,7 @@ kinds = pytest.mark.parametrize("kind", ["icmsg", "rpmsg"])
 
 
 def image(board: str, program: str) -> str:
-    """The program, or a skipped test where what it is built of was not there."""
+    """The program's name. Skips the test if the program was not built."""
     try:
         artifacts.zephyr(board, program)
     except TestbedError:
@@ -44,7 +44,7 @@ def image(board: str, program: str) -> str:
 
 def start(bed: Testbed, board: str, program: str,
           server: IvshmemServer) -> ZephyrBoard:
-    """On two vectors, of which a program uses as many as it likes."""
+    """Starts a board with lines for two vectors. A program may use one."""
     return bed.zephyr(board, image(board, program), server,
                       flat_device(server.socket, more_lines=(25,)))
 
@@ -59,7 +59,8 @@ def wait_count(bed: Testbed, process: Process, pattern: str,
 @pytest.mark.parametrize("host_first", [True, False])
 def test_icmsg_sample(bed: Testbed, host: str, remote: str,
                       host_first: bool) -> None:
-    """samples/subsys/ipc/ipc_service/icmsg: each end checks what it gets."""
+    """samples/subsys/ipc/ipc_service/icmsg, in which each end checks what it
+    gets."""
     server = bed.server(vectors=2)
     ends = [(host, "icmsg_host"), (remote, "icmsg_remote")]
 
@@ -78,8 +79,8 @@ def test_icmsg_sample(bed: Testbed, host: str, remote: str,
 @pytest.mark.parametrize("host_first", [True, False])
 def test_static_vrings_sample(bed: Testbed, host: str, remote: str,
                               host_first: bool) -> None:
-    """samples/subsys/ipc/ipc_service/static_vrings: two links of RPMsg, one of
-    them with two endpoints."""
+    """samples/subsys/ipc/ipc_service/static_vrings, with two RPMsg links, one
+    with two endpoints."""
     server = bed.server(vectors=2)
     ends = [(host, "static_vrings_host"), (remote, "static_vrings_remote")]
 
@@ -95,7 +96,8 @@ def test_static_vrings_sample(bed: Testbed, host: str, remote: str,
 
 def echo(bed: Testbed, kind: str, host: str, remote: str,
          ) -> tuple[IvshmemServer, ZephyrBoard, ZephyrBoard]:
-    """Both ends of zephyr/samples/ipc_echo, when the first round is over."""
+    """Starts both ends of zephyr/samples/ipc_echo, and waits for the first
+    round."""
     server = bed.server(vectors=2)
     host_end = start(bed, host, f"{kind}_echo_host", server)
     remote_end = start(bed, remote, f"{kind}_echo_remote", server)
@@ -104,8 +106,8 @@ def echo(bed: Testbed, kind: str, host: str, remote: str,
 
 
 def check_met(server: IvshmemServer) -> None:
-    """Each end has closed and cleared what there was, for this start of the
-    other one."""
+    """Each end has closed and cleared its old session for the other end's
+    current start."""
     names = [Name(server.memory, name) for name in (HOST, REMOTE)]
     for own, peer in (names, names[::-1]):
         assert own.find() and peer.find()
@@ -123,7 +125,7 @@ def test_echo(bed: Testbed, kind: str, host: str, remote: str) -> None:
 
 def new_machine(bed: Testbed, end: ZephyrBoard, board: str, program: str,
                 server: IvshmemServer) -> ZephyrBoard:
-    """It has another ID."""
+    """Restarts an end as a new QEMU, with another ID."""
     end.hold()
     end.stop()
     return start(bed, board, program, server)
@@ -131,7 +133,7 @@ def new_machine(bed: Testbed, end: ZephyrBoard, board: str, program: str,
 
 def reset(bed: Testbed, end: ZephyrBoard, board: str, program: str,
           server: IvshmemServer) -> ZephyrBoard:
-    """It keeps its ID, and its doorbells."""
+    """Resets an end, which keeps its ID and its doorbells."""
     end.qmp.command("system_reset")
     return end
 
@@ -187,8 +189,8 @@ def test_an_end_restarts_in_the_middle(bed: Testbed, kind: str, host: str,
 @pytest.mark.parametrize("who", [HOST, REMOTE])
 def test_an_end_restarts_while_the_other_is_held(
         bed: Testbed, kind: str, host: str, remote: str, who: str) -> None:
-    """The one that goes on still has its session open when the new one starts. Until
-    it has closed it, the new one opens and clears nothing."""
+    """One end is paused while the other restarts. The restarted end must wait
+    until the paused one has closed the old session."""
     server, host_end, remote_end = echo(bed, kind, host, remote)
     held = remote_end if who == HOST else host_end
 
@@ -215,8 +217,9 @@ def test_an_end_restarts_while_the_other_is_held(
 @pairs
 def test_server_returns_with_new_memory(bed: Testbed, kind: str, host: str,
                                         remote: str) -> None:
-    """The names are not there, and counts of starts begin anew. The second time the
-    boards have other IDs, too, as a peer has joined before them."""
+    """After a server restart, the memory has no names, and starts are counted
+    from 1 again. The second time a peer joins first, so that the boards' IDs
+    change too."""
     server = bed.server()
     host_end, remote_end = (
         bed.zephyr(board, image(board, f"{kind}_echo_{end}"), server,
@@ -237,8 +240,8 @@ def test_server_returns_with_new_memory(bed: Testbed, kind: str, host: str,
 
 @pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])
 def test_openamp_sample(bed: Testbed, host: str, remote: str) -> None:
-    """OpenAMP's dual_qemu_ivshmem, which has an RPMsg back end of its own, as the
-    target "run" starts it. The host has to be there first."""
+    """OpenAMP's dual_qemu_ivshmem, which has its own RPMsg back end, run by the
+    target "run". The host must start first."""
     server = bed.server()
     host_build, remote_build = (
         build_directory(board, image(board, f"openamp_{end}"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A Linux guest whose ivshmem-rpmsg has a terminal, and who types there: typist.c."""
+"""A Linux guest with `ivshmem-rpmsg pty`, and typist.c, which types there."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ LINK = "/dev/board"
 
 def start_typist(bed: Testbed, server: IvshmemServer, folder: Path, service: str,
                  vectors: int = 1) -> LinuxGuest:
-    """With its program in a second archive, which the kernel adds to the first."""
+    """Starts the guest. A second archive in its initramfs has the program."""
     program = folder / "typist"
     subprocess.run(
         ["aarch64-linux-gnu-gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2",
@@ -30,14 +30,14 @@ def start_typist(bed: Testbed, server: IvshmemServer, folder: Path, service: str
         f"typist ivshmem-rpmsg pty {service} {LINK}", server,
         device=[*doorbell_device(server.socket, vectors),
                 "-initrd", str(initramfs)])
-    # What is typed earlier, Linux does not hear.
+    # Anything typed earlier would be lost.
     bed.wait("the terminal's name",
              lambda: linux.said("^/dev/pts/0 is the terminal$"))
     return linux
 
 
 def types_and_reads(bed: Testbed, linux: LinuxGuest, text: str) -> None:
-    """To a board that sends back each message."""
+    """Types a text to a board that sends it back, and waits for that."""
     linux.type(f"type {text}")
     bed.wait("the answer", lambda: linux.count(f"^typist: reads {text}$") == 1)
 
@@ -56,7 +56,7 @@ def closes(bed: Testbed, linux: LinuxGuest) -> None:
 
 
 def ends(bed: Testbed, linux: LinuxGuest) -> None:
-    """The program and its link."""
+    """Ends ivshmem-rpmsg. Its link in /dev must go away."""
     linux.type(f"end {LINK}")
     bed.wait("the program to end", lambda: linux.said(
         "^typist: ended by signal 15, the terminal is gone$"))

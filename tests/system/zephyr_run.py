@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Zephyr programs as Zephyr's own target "run" starts them."""
+"""Runs Zephyr programs as Zephyr's target "run" does."""
 
 import re
 import subprocess
@@ -16,8 +16,8 @@ def wait_said(bed: Testbed, process: Process, pattern: str) -> None:
 
 
 def run_command(build: Path) -> list[str]:
-    """What Zephyr's target "run" gives QEMU, in a directory of a build: as the
-    shell that ninja calls takes it apart."""
+    """QEMU's arguments in Zephyr's target "run" of this build directory, split
+    by a shell, as ninja has it."""
     commands = subprocess.run(
         ["ninja", "-C", build, "-t", "commands", "run"],
         check=True, capture_output=True, text=True).stdout
@@ -29,14 +29,14 @@ def run_command(build: Path) -> list[str]:
 
 
 def build_directory(board: str, program: str) -> Path:
-    """Of an image that scripts/build-zephyr builds."""
+    """The directory where scripts/build-zephyr builds this program."""
     return artifacts.zephyr(board, program).parents[1]
 
 
 def run(bed: Testbed, build: Path, server: IvshmemServer,
         qemu: Path | None = None) -> Process:
-    """The target "run" on this bed's server, and on the QEMU that is tested, or
-    another."""
+    """Runs the target "run", with this server, and with the QEMU under test
+    unless another one is given."""
     pid_file = bed.directory() / "qemu.pid"
     argv = [word.replace("/tmp/ivshmem_socket", str(server.socket))
             .replace("qemu.pid", str(pid_file))
@@ -45,6 +45,6 @@ def run(bed: Testbed, build: Path, server: IvshmemServer,
         str(qemu or artifacts.qemu_system("arm")), *argv])
     process.expect_error("terminating on signal 15 from pid")
     if not qemu:
-        # Zephyr gives the board's Ethernet nothing to talk to.
+        # Zephyr does not connect the board's Ethernet to anything.
         process.expect_error("warning: nic .* has no peer")
     return process
