@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which of several builds is taken, and what is said where none is."""
+"""Which build is used if there are several, and the messages if none is."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Puts programs into a folder of a checkout that has no other builds."""
+    """Creates empty programs in an otherwise empty checkout."""
     for variable in ("QEMU_BUILD", "QEMU_SYSTEM_ARM", "IVSHMEM_SERVER"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(artifacts, "CHECKOUT", tmp_path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Atomic instructions of two guests are atomic to each other.
+"""Atomic instructions work between two guests.
 
 The boards run guest/tests/atomics.c.
 """

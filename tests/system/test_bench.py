@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Nothing has become slower by a factor of three: bench/ in short.
+"""Short runs of the benchmarks: nothing is more than about three times slower.
 
-A busy host makes things slow, too, now and then or most of the time. So all is
-held against what the same host does at the same time, of many trips those count
-that nothing has interrupted, and one good try will do.
+A busy host slows everything down. So each result is compared with a reference
+that the same host measures at the same time, the best of many runs counts, and
+a test passes if one of its tries is fast enough.
 """
 
 import os
@@ -24,29 +24,29 @@ from many_peers import room_for
 
 TRIES = 5
 
-# Where two guests need a CPU each at the same time.
+# More tries where two guests need a CPU each at the same time
 TRIES_BUSY = 20
 
-# Times the trip between two host processes that share a CPU. Usual are 4 to 5
-# for guests that sleep, 2 to 8 for busy ones.
+# Relative to a round trip between two host processes that share a CPU. Usual
+# values: 4 to 5 for sleeping guests, 2 to 8 for busy ones.
 ROUND_TRIP_MOST = {"asleep": 8, "busy": 6}
 
-# Times what it takes a program here to write to an eventfd. Usual are 3 to 5.
+# Relative to a write to an eventfd from Python. Usual values: 3 to 5.
 RINGING_MOST = 7
 
-# Times what a doorbell costs where there is one peer. Usual is 1.
+# Relative to the cost of a doorbell with one peer. Usual value: 1.
 PEERS = 10_000
 PEERS_MOST = 3
 
-# Doorbells in a row come while the one before is still under way. After each
-# row, nothing makes up for the last one.
+# Each row of doorbells is rung without waiting. If the last of a row is lost,
+# no later one hides it.
 RINGS = 1000
 ROWS = 100
 
-# Times the messages that Ethernet takes there and back. Usual are 3 to 10.
+# Relative to the rate of round trips over Ethernet. Usual values: 3 to 10.
 ETHERNET_LEAST = 1
 
-# Times the speed of the board's RAM. Usual is 1.
+# Relative to the speed of the board's RAM. Usual value: 1.
 MEMORY_LEAST = 0.5
 
 
@@ -55,8 +55,8 @@ pytestmark = pytest.mark.xdist_group("bench")
 
 @contextmanager
 def on_one_cpu(number: int) -> Iterator[None]:
-    """What is started meanwhile shares a CPU: nothing depends on how long it
-    takes to wake another one."""
+    """Processes started in this block share one CPU, so that the time to wake
+    another CPU does not count."""
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {sorted(cpus)[number % len(cpus)]})
     try:
@@ -95,7 +95,7 @@ def test_round_trip_of_busy_guests() -> None:
 
 
 def ns_to_write() -> float:
-    """To an eventfd, at best."""
+    """The best time of a write to an eventfd."""
     times, rings = 300, 100
     fd = eventfd.create()
     best = float("inf")
@@ -110,7 +110,7 @@ def ns_to_write() -> float:
 
 @pytest.mark.speed
 def test_ringing() -> None:
-    """What it takes from the guest's store to its next instruction."""
+    """The time from the guest's store to its next instruction."""
     ratios = []
     for _ in range(TRIES):
         (same, _), = ringing.costs((1,))
@@ -132,7 +132,6 @@ def test_last_of_many_doorbells_is_seen(asleep: bool) -> None:
                     reason="this QEMU was not built here")
 def test_qemus_own_device_can_be_measured(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the board that has ours elsewhere."""
     build = artifacts.qemu_system("arm").parent
     done = subprocess.run([artifacts.CHECKOUT / "bench/build-reference"],
                           env={**os.environ, "QEMU_BUILD": str(build)},
@@ -183,7 +182,7 @@ def test_shared_memory_beside_ram() -> None:
 
 @pytest.mark.speed
 def test_rpmsg_beside_ethernet() -> None:
-    """Each message comes back as it was, and sooner."""
+    """RPMsg messages come back intact, and faster than over Ethernet."""
     tries = []
     for _ in range(TRIES):
         ours, ethernet = rpmsg.by_rpmsg(1), rpmsg.by_ethernet(1)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""python/ivshmem/boards.py is right, and complete, for the QEMU under test.
+"""python/ivshmem/boards.py is right and complete for the QEMU under test.
 
-No guest runs (-accel qtest): what its CPU would see is read through the monitor,
-as each CPU sees it, and a doorbell is seen where it stays, in the interrupt
-controller.
+No guest runs (-accel qtest). The monitor reads the memory as each CPU sees it.
+A doorbell shows as a pending interrupt in the interrupt controller.
 """
 
 import json
@@ -32,22 +31,23 @@ DEVICE = "/machine/peripheral-anon/device[0]"
 IVPOSITION = 8
 WORDS = {0: 0x600DCAFE, SIZE - 4: 0xDEADBEEF}
 
-# Where each CPU reads which interrupts are pending, 32 in a word, and its bytes
+# The address of the pending-interrupt words (32 interrupts each) and the byte
+# order, by target
 PENDING = {"arm": (0xE000E200, "little"),      # NVIC_ISPR0
            "riscv32": (0x0C001000, "little"),  # of the PLIC
            "sparc": (0x80000204, "big")}       # of the IRQMP
 
-# It makes its own device.
+# Has a built-in device, so it is not in the table
 TESTBOARD = "ivshmem-flat-testboard"
 
-# Of a FlatView: first and last address, priority, name
+# A line of a FlatView: first and last address, priority, name
 RANGE = re.compile(r"^ +(\w{16})-(\w{16}) \(prio (-?\d+), .*?\): (.+?)\r?$",
                    re.MULTILINE)
 
 
 def version() -> tuple[int, int]:
-    """The release, or the next one if this QEMU is on its way to it: 10.2.50 is
-    what becomes 11.0, 10.0.50 what becomes 10.1."""
+    """The release. A development version counts as the next release: 10.2.50
+    as 11.0, 10.0.50 as 10.1."""
     told = subprocess.run([artifacts.qemu_system("arm"), "--version"],
                           check=True, capture_output=True, text=True).stdout
     major, minor, micro = map(int, re.findall(
@@ -59,7 +59,7 @@ def version() -> tuple[int, int]:
 
 @cache
 def machines(target: str) -> dict[str, str]:
-    """What this QEMU has: names, and what it tells of each."""
+    """The machines of this QEMU: name to description and default CPU."""
     qemu = artifacts.qemu_system(target)
     listed = subprocess.run([qemu, "-M", "help"], check=True, text=True,
                             capture_output=True, timeout=SECONDS).stdout
@@ -77,7 +77,7 @@ def machines(target: str) -> dict[str, str]:
 
 
 def rows() -> Iterator[object]:
-    """The rows of the table whose board this QEMU should have."""
+    """The table's rows for boards that this QEMU should have."""
     for board, where in WIRINGS.items():
         if where.since <= version():
             yield pytest.param(board, where, id=board, marks=pytest.mark.skipif(
@@ -94,7 +94,7 @@ def test_table_has_all_cortex_m() -> None:
 
 
 class Monitor:
-    """What QEMU tells of a machine that does not run."""
+    """Reads the state of a machine that does not run."""
 
     def __init__(self, vm: Machine, target: str) -> None:
         self._qmp: QmpClient = vm.qmp
@@ -109,8 +109,8 @@ class Monitor:
         return said
 
     def word(self, cpu: int, address: int, order: str = "little") -> int:
-        """As the CPU reads it: a TrustZone CPU has just been reset, and is in
-        the secure state."""
+        """A word as this CPU reads it. A CPU with TrustZone is in the secure
+        state, as after reset."""
         said = self.says(f"x /4xb {address:#x}", cpu)
         octets = bytes(int(octet, 16)
                        for octet in re.findall(r"0x(\w\w)\b", said))
@@ -118,7 +118,7 @@ class Monitor:
         return int.from_bytes(octets, order)  # type: ignore[arg-type]
 
     def pending(self, cpu: int, lines: tuple[int, ...]) -> set[int]:
-        """Of these lines."""
+        """Those of these lines that are pending."""
         base, order = PENDING[self._target]
         return {line for line in lines
                 if self.word(cpu, base + line // 32 * 4, order)
@@ -129,15 +129,15 @@ class Monitor:
                           value=False)
 
     def ranges(self) -> list[tuple[int, int, int, str]]:
-        """What CPUs see: first and last address, priority, name."""
+        """The CPUs' memory map: first and last address, priority, name."""
         return [(int(first, 16), int(last, 16), int(priority), name)
                 for view in self.says("info mtree -f").split("FlatView #")
                 if re.search('AS "cpu-', view)
                 for first, last, priority, name in RANGE.findall(view)]
 
     def irqs(self) -> tuple[list[str], dict[str, list[str]]]:
-        """The paths of all input lines, and the outputs that drive each. Other
-        names of an input are links, too, and no output."""
+        """The paths of all interrupt inputs, and the outputs that drive each.
+        A link named gpio-in is an alias of an input, not an output."""
         inputs: list[str] = []
         outputs: list[tuple[str, str]] = []
         objects = ["/machine"]
@@ -168,14 +168,15 @@ def start(bed: Testbed, board: str, where: Wiring, socket: Path) -> Monitor:
         str(artifacts.qemu_system(where.target)), "-M", board,
         "-accel", "qtest",
         *usual_device(board, socket, len(where.lines), SIZE)])
-    # QEMU 7.2 says so of Stellaris boards.
+    # QEMU 7.2 prints this for Stellaris boards.
     vm.expect_error("Timer with period zero, disabling", least=0)
     return Monitor(vm, where.target)
 
 
 @pytest.mark.parametrize("board, where", rows())
 def test_board(bed: Testbed, board: str, where: Wiring) -> None:
-    """The bed sees to it that the device warns of nothing."""
+    """The device is at its addresses, each vector raises its line, and nothing
+    else is there. The testbed fails the test if the device warns."""
     server = bed.server(size=SIZE, vectors=len(where.lines))
     peer = bed.peer(server, len(where.lines))
     for offset, word in WORDS.items():
@@ -203,8 +204,8 @@ def test_board(bed: Testbed, board: str, where: Wiring) -> None:
 
 
 def check_windows(vm: Monitor, where: Wiring) -> None:
-    """Without the device nothing is there. What has a negative priority stands
-    for a device that QEMU does not have."""
+    """Once the device is gone, both windows must be empty. A region with a
+    negative priority is a placeholder for a device that QEMU lacks."""
     there = vm.ranges()
     assert there
     windows = ((where.registers, 16), (where.memory, SIZE))
@@ -215,9 +216,8 @@ def check_windows(vm: Monitor, where: Wiring) -> None:
 
 
 def check_lines(vm: Monitor, where: Wiring) -> None:
-    """Without the device nothing drives them, by whichever way. Arm's
-    subsystems have inputs of their own for the NVIC's, which QEMU connects
-    unseen."""
+    """Once the device is gone, nothing must drive its lines. Arm's subsystems
+    have their own inputs for the NVIC's lines, so those are checked too."""
     inputs, drivers = vm.irqs()
     for line in where.lines:
         line_input, = (path for path in inputs

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Each checkout builds its own device, whatever others do at the same time.
+"""Builds in several checkouts do not affect each other.
 
-They make Debian's own QEMU load theirs, which takes seconds where a QEMU of
-one's own takes minutes; the scripts in front of the compiler are the same.
+The builds load the device into Debian's QEMU, which takes seconds. A build of
+QEMU takes minutes, and uses the same scripts to prepare the source tree.
 """
 
 import os
@@ -23,14 +23,14 @@ SECONDS = 900.0
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Iterator[Path]:
-    """A folder that goes with the test: pytest would keep some, and a tree of
-    QEMU's is large."""
+    """A folder that is removed after the test. pytest would keep some, and a
+    QEMU tree is large."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
 
 def checkout(folder: Path, version: str) -> Path:
-    """A copy of this checkout whose device has another version."""
+    """Copies this checkout and changes the version of its device."""
     names = subprocess.run(
         ["git", "-C", artifacts.CHECKOUT, "ls-files", "-z", "--cached",
          "--others", "--exclude-standard"], check=True, capture_output=True,
@@ -48,7 +48,7 @@ def checkout(folder: Path, version: str) -> Path:
 
 
 def contents(tree: Path) -> dict[str, bytes]:
-    """Of the folders that our files go to."""
+    """The contents of the folders that the merge writes to."""
     return {str(path): path.read_bytes()
             for folder in ("hw/misc", "include/hw/misc", "docs/system")
             for path in (tree / folder).rglob("*") if path.is_file()}
@@ -95,8 +95,8 @@ def test_pristine_source_stays_as_it_is(scratch: Path) -> None:
 
 
 def test_tree_follows_its_source(scratch: Path) -> None:
-    """What changes in the source changes in the copy, what goes there goes
-    here, and the rest is not touched."""
+    """Files changed, added or removed in the source change in the copy too.
+    All other files keep their times."""
     pristine = artifacts.qemu_build() / "pristine"
     source, tree = scratch / "source", scratch / "tree"
     overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
@@ -119,7 +119,7 @@ def test_tree_follows_its_source(scratch: Path) -> None:
 
 
 def test_newer_tree_than_any_tried(scratch: Path) -> None:
-    """It says so, and tries."""
+    """The merge warns and goes on."""
     source, tree = scratch / "source", scratch / "tree"
     overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
     subprocess.run([overlay, artifacts.qemu_build() / "pristine", source],
@@ -134,7 +134,7 @@ def test_newer_tree_than_any_tried(scratch: Path) -> None:
 
 
 def test_merge_again(scratch: Path) -> None:
-    """Chapters, statements and the fix are not doubled."""
+    """Merging into a merged tree changes nothing."""
     pristine = artifacts.qemu_build() / "pristine"
     once, twice = scratch / "once", scratch / "twice"
     overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"

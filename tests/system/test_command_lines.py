@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The documented command lines, with the server on its usual socket.
+"""The documented command lines, with all defaults.
 
-Everything is left at its default: both windows, the size, the socket. The
-boards run guest/tests/defaults.c, which uses exactly these.
+The server's socket, both addresses and the size are the default ones. The
+boards run guest/tests/defaults.c, which expects these.
 """
 
 import shlex
@@ -39,13 +39,13 @@ def server(bed: Testbed) -> IvshmemServer:
 
 def start(bed: Testbed, server: IvshmemServer, board: str,
           options: str) -> Board:
-    """Starts a board with a command line as a shell would take it."""
+    """Starts a board with these options, split as a shell splits them."""
     memory = server.memory
     last = len(memory) - 8
     memory.set_words(0, QUESTIONS[0])
     memory.set_words(last, QUESTIONS[1])
     running = bed.board(board, "defaults", server, shlex.split(options))
-    if board == "mps2-an385":  # its Ethernet controller
+    if board == "mps2-an385":  # the default address covers its Ethernet
         running.expect_error("warning: .* covers 'lan9118")
     bed.wait(f"the firmware of {board}", lambda: running.said("^defaults: id"))
     assert running.qmp.command("query-status")["status"] == "running"
@@ -59,7 +59,7 @@ def own_id(board: Board) -> int:
 
 
 def has_object(board: Board, path: str) -> bool:
-    """Whether this QEMU keeps something there."""
+    """Whether this QEMU has an object at this path."""
     try:
         board.qmp.command("qom-list", path=path)
     except TestbedError:
@@ -87,7 +87,7 @@ def test_with_interrupt_line(bed: Testbed, server: IvshmemServer,
 @pytest.mark.parametrize("board", BOARDS)
 def test_without_interrupt_line(bed: Testbed, server: IvshmemServer,
                                 board: str) -> None:
-    bed.peer(server)  # takes ID 0, so that the board's 0 says "none"
+    bed.peer(server)  # has ID 0, so the board's 0 means "no ID"
 
     running = start(bed, server, board, DEVICE)
 

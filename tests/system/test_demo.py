@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo's firmware, in every pairing and as three."""
+"""The demo's firmware on two boards, in each pairing, and on three."""
 
 import os
 import signal
@@ -45,8 +45,8 @@ def test_three_boards_at_once(bed: Testbed, first: str, second: str,
 
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_doorbells_at_any_moment_do_no_harm(bed: Testbed, board: str) -> None:
-    """A doorbell means "look again". Interrupts wherever the CPU happens to
-    be leave its work as it was."""
+    """A doorbell means "look again". An interrupt must not disturb the
+    firmware, whenever it arrives."""
     server = bed.server()
     peer = bed.peer(server)
     members = demo.start(bed, server, [board, BOARDS[1]], in_order=True)
@@ -80,9 +80,9 @@ def test_one_board_too_many_is_turned_away(bed: Testbed) -> None:
 @pytest.mark.parametrize("attempt", range(3))
 def test_a_board_held_up_answers_the_one_that_came(bed: Testbed,
                                                    attempt: int) -> None:
-    """A board whose QEMU got no CPU time while others came and went is rung
-    by the newcomer long before its device has read of it from the server. The
-    answer must reach the newcomer all the same."""
+    """A QEMU gets no CPU time while peers join and leave. Then a new board
+    rings its board, before the device has read of the new peer. The answer
+    must still reach the new board."""
     server = bed.server()
     waiting = bed.board(BOARDS[0], "demo", server)
     bed.wait("the first board to be present", lambda: server.memory.word(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo's firmware against a member that is no board.
+"""The demo's firmware with a member on the host.
 
-The firmware must keep to guest/demo/protocol.h, doorbell by doorbell, and
-catch a member that does not.
+The firmware must follow guest/demo/protocol.h, ring once for each step, and
+report a member that breaks the protocol.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from demo_peer import Member
 
 
 def start(bed: Testbed, board: str) -> tuple[Board, Member]:
-    """A board that waits for its first peer, and a member that may join."""
+    """A board that waits for a peer, and a member that has not joined yet."""
     server = bed.server()
     running = bed.board(board, "demo", server)
     bed.wait("the board to be present", lambda: server.memory.word(
@@ -35,7 +35,7 @@ def test_every_step_rings_once(bed: Testbed, board: str) -> None:
 
     assert len(set(received)) == MESSAGES
     assert member.memory.word(Seat(0).state) == demo.DONE
-    # Messages, acknowledgements, the block, the answer to the member's block.
+    # Messages, acknowledgements, the block, the check of the member's block
     doorbells = member.doorbells + member.peer.take_doorbells()
     assert doorbells == MESSAGES + MESSAGES + 1 + 1
 

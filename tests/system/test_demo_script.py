@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/demo as a person runs it, and as it is stopped."""
+"""scripts/demo as a user runs it and stops it."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def demo(tmp_path: Path) -> Iterator[Command]:
 
 @pytest.fixture
 def stuck(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A QEMU whose guests do not run, so that the demo waits until stopped."""
+    """A QEMU whose guests do not run, so that the demo never finishes."""
     return program(tmp_path_factory,
                    f"exec '{artifacts.qemu_system('arm')}' -S \"$@\"")
 
@@ -61,7 +61,7 @@ def test_signal_leaves_nothing_behind(demo: Command, stuck: str,
 
     assert status == 128 + number
     assert f"stopped by {number.name}" in errors
-    # What it was about to start ends with it, but not before it.
+    # A process that it was just starting may end a little later.
     eventually(lambda: not any(map(runs, children.values())))
     assert demo.left_over() == []
 

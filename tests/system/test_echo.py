@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A board that sleeps hears each doorbell, and answers it with one.
+"""A sleeping board answers each doorbell with a doorbell.
 
-The boards run guest/tests/echo.c, which says what it reads from shared memory
-and what it writes there.
+The boards run guest/tests/echo.c, which describes its words in shared memory.
 """
 
 import pytest
@@ -21,7 +20,8 @@ VECTORS = 4
 
 def start(bed: Testbed, server: IvshmemServer, board: str,
           answer: int) -> Board:
-    """Returns when it hears doorbells, to write this value to DOORBELL."""
+    """Returns when the board listens. It writes `answer` to DOORBELL each time
+    it is rung."""
     server.memory.set_words(0, answer)
     running = bed.board(board, "echo", server)
     bed.wait(f"{board} to listen",
@@ -51,8 +51,7 @@ def test_a_thousand_doorbells_each_way(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_numbers_of_several_bytes(bed: Testbed, board: str) -> None:
-    """The own ID and the value for DOORBELL are right in each byte, whatever
-    the byte order of the CPU is."""
+    """IVPOSITION and DOORBELL have the right byte order on each CPU."""
     server = bed.server(vectors=VECTORS)
     for _ in range(0x0102):
         Peer(server.socket, VECTORS).close()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Nothing that a server says or leaves unsaid hurts the VM.
+"""A server that breaks the protocol does not harm the VM.
 
-Each test is one misdeed. In the handshake, QEMU is to refuse the device and to
-say why; later it is to warn and go on, with nothing lost and nothing leaked.
+Each test breaks it in one way. During the handshake, QEMU must refuse the
+device and say why. Later it must warn and go on, and neither lose doorbells
+nor leak memory or file descriptors.
 """
 
 import itertools
@@ -25,7 +26,7 @@ from ivshmem.procfs import anonymous_bytes
 
 STRANGER = 9  # a peer that the handshake does not announce
 
-# Neither an ID nor MEMORY. Some become one where bits get lost.
+# Neither IDs nor MEMORY. Truncated to fewer bits, some would be valid.
 NO_IDS = [-2**63, -2**63 + OWN_ID, -2**32 + PEER, -2**31, -2**16 + PEER, -2,
           2**16, 2**16 + OWN_ID, 2**16 + PEER, 2**31 - 1, 2**31, 2**32 - 1,
           2**32, 2**32 + OWN_ID, 2**32 + PEER, 2**63 - 1]
@@ -33,7 +34,7 @@ NO_IDS = [-2**63, -2**63 + OWN_ID, -2**32 + PEER, -2**31, -2**16 + PEER, -2,
 # The chardev's socket, and the device's duplicate of it
 HUNG_UP = {"socket": -2}
 
-# Twenty thousand peers would have to leak less than 25 bytes each.
+# About 26 bytes for each of 20,000 peers
 LEAK_BYTES = 512 * 1024
 
 MakeFd = Callable[[Fds], int]
@@ -64,7 +65,7 @@ def server(bed: Testbed) -> FakeServer:
     return bed.enter(FakeServer())
 
 
-# In the handshake: the server leaves
+# During the handshake: the server hangs up
 
 
 @pytest.mark.parametrize("messages", range(6))
@@ -85,7 +86,7 @@ def test_hangs_up_in_mid_message(bed: Testbed, server: FakeServer,
         server.hang_up()
 
 
-# In the handshake: version and own ID
+# During the handshake: version and own ID
 
 
 @pytest.mark.parametrize("version", [1, -1, 2**31, 2**32, -2**63, 2**63 - 1])
@@ -114,7 +115,7 @@ def test_own_id_with_an_fd(bed: Testbed, server: FakeServer) -> None:
         server.say(OWN_ID, server.fds.eventfd())
 
 
-# In the handshake: the shared memory
+# During the handshake: the shared memory
 
 
 def test_memory_without_an_fd(bed: Testbed, server: FakeServer) -> None:
@@ -138,7 +139,7 @@ def test_memory_twice(bed: Testbed, server: FakeServer, same: bool) -> None:
         server.say(MEMORY, server.memory_fd if same else server.fds.memory())
 
 
-# In the handshake: peers and vectors
+# During the handshake: peers and vectors
 
 
 @pytest.mark.parametrize("number", NO_IDS)
@@ -151,14 +152,14 @@ def test_announces_an_impossible_peer(bed: Testbed, server: FakeServer,
 
 
 def test_own_vector_without_an_fd(bed: Testbed, server: FakeServer) -> None:
-    """Which says that the VM itself left."""
+    """Such a message means that the VM itself left."""
     with refused(bed, server, f"own ID {OWN_ID} left"):
         server.shake_hands(5)
         server.say(OWN_ID)
 
 
 def test_peer_without_an_fd(bed: Testbed, server: FakeServer) -> None:
-    """Which says that a peer left that was never there."""
+    """Such a message means that the peer left, but it never joined."""
     with refused(bed, server, f"peer {PEER} left"):
         server.shake_hands(3)
         server.say(PEER)
@@ -181,12 +182,12 @@ def test_vector_that_is_none(bed: Testbed, server: FakeServer, id_: int,
         server.shake_hands()
 
 
-# In the handshake: time
+# During the handshake: time
 
 
 def test_never_ends_the_handshake() -> None:
-    """Silence after each message and in the middle of each, dawdling, and
-    chatter: all side by side, as each takes seconds."""
+    """The server stops after or inside each message, or keeps announcing
+    peers, slowly or fast. All cases run in parallel, as each takes seconds."""
     missing = ["protocol version", "own ID", "shared memory",
                "interrupt vector", "interrupt vector", "interrupt vector"]
 
@@ -223,7 +224,7 @@ def coming_and_going(server: FakeServer) -> Callable[[], None]:
     return come_and_go
 
 
-# In pieces, and with more fds than asked for
+# Messages in pieces, and with too many fds
 
 
 @pytest.mark.parametrize("with_fd", [[0], [7], [0, 7], range(8)], ids=[
@@ -231,8 +232,8 @@ def coming_and_going(server: FakeServer) -> Callable[[], None]:
 @pytest.mark.parametrize("board", BOARDS)
 def test_one_byte_at_a_time(bed: Testbed, server: FakeServer, board: str,
                             with_fd: Sequence[int]) -> None:
-    """The fd of a message may come with any byte of it. If every byte brings
-    one, none of the others is kept."""
+    """A message's fd may arrive with any of its bytes. If several bytes carry
+    an fd, QEMU keeps only one."""
     before = open_files_of_a_good_vm(board)
     vm = Vm(bed, server, board)
     for number, fds in server.handshake:
@@ -249,7 +250,7 @@ def test_one_byte_at_a_time(bed: Testbed, server: FakeServer, board: str,
     vm.check_files(before)
 
 
-# More than 16 in one message is more than QEMU takes, 253 the most of Linux.
+# QEMU receives at most 16 in one message, Linux sends at most 253.
 @pytest.mark.parametrize("count", [2, 16, 17, 253])
 def test_several_fds_with_each_message(bed: Testbed, server: FakeServer,
                                        count: int) -> None:
@@ -273,12 +274,12 @@ def open_files_of_a_good_vm(board: str = BOARDS[0]) -> Counter[str]:
         return vm.open_files()
 
 
-# Later: the server leaves
+# Later: the server hangs up
 
 
 def test_hangs_up_after_the_handshake(bed: Testbed,
                                       server: FakeServer) -> None:
-    """Long before QEMU has read all of it."""
+    """The server hangs up before QEMU has read the whole handshake."""
     vm = Vm(bed, server)
     server.shake_hands()
     server.hang_up()
@@ -287,7 +288,8 @@ def test_hangs_up_after_the_handshake(bed: Testbed,
 
 
 def test_hangs_up(bed: Testbed, server: FakeServer) -> None:
-    """While the guest has QEMU look whether a stranger has come by now."""
+    """Meanwhile the guest rings an unknown peer, so that QEMU looks for news
+    from the server."""
     with unharmed(bed, server, warning="server has gone",
                   files=HUNG_UP) as vm:
         with vm.commanding([(STRANGER, 0)]):
@@ -389,7 +391,7 @@ def test_thousand_vectors_of_a_peer(bed: Testbed,
 
 def test_thousand_vectors_of_the_vm(bed: Testbed,
                                     server: FakeServer) -> None:
-    """Those that have no line are not kept."""
+    """Vectors without an interrupt line are not kept."""
     with unharmed(bed, server):
         doorbell = server.fds.eventfd()
         for _ in range(1000):
@@ -397,8 +399,8 @@ def test_thousand_vectors_of_the_vm(bed: Testbed,
 
 
 def test_blocks_who_rings_a_peer(bed: Testbed, server: FakeServer) -> None:
-    """A full eventfd makes who writes to it wait, if any of those who have it
-    says so: it is one for all."""
+    """The peer's eventfd is full, and another process has made it blocking,
+    which affects all who share it. Ringing must not block the VM."""
     with unharmed(bed, server) as vm:
         doorbell = server.peer_doorbells[0]
         eventfd.write(doorbell, 2**64 - 2)
@@ -408,7 +410,8 @@ def test_blocks_who_rings_a_peer(bed: Testbed, server: FakeServer) -> None:
 
 def test_blocks_who_looks_at_a_vector(bed: Testbed,
                                       server: FakeServer) -> None:
-    """Not even 0 can be written to an eventfd that was rung when full."""
+    """Once a full eventfd was rung, even a write of 0 to it blocks. Checking a
+    new vector must not block the VM."""
     with unharmed(bed, server, peers=2, files={EVENTFD: 1}) as vm:
         doorbell = server.peer_doorbells[0]
         eventfd.write(doorbell, 2**64 - 2)
@@ -422,11 +425,11 @@ def test_blocks_who_looks_at_a_vector(bed: Testbed,
 
 def test_blocks_who_is_ringing_a_peer(bed: Testbed,
                                       server: FakeServer) -> None:
-    """The eventfd becomes full when QEMU has seen that it is not."""
+    """The eventfd fills up after QEMU has seen that it is not full."""
     doorbell = server.peer_doorbells[0]
 
     def fill() -> None:
-        """Waits for the moment in which the eventfd is empty."""
+        """Fills the eventfd, once it is empty."""
         filler = Thread(target=eventfd.write, args=(doorbell, 2**64 - 2),
                         daemon=True)
         filler.start()
@@ -452,7 +455,8 @@ def test_blocks_who_is_ringing_a_peer(bed: Testbed,
 
 
 def test_takes_rings_away(bed: Testbed, server: FakeServer) -> None:
-    """QEMU has seen that its eventfd was rung, and then finds nothing to read."""
+    """Another process reads QEMU's eventfd first: after QEMU has seen that it
+    was rung, there is nothing to read."""
     doorbell = server.own_doorbell
     enough = Event()
 
@@ -474,8 +478,8 @@ def test_takes_rings_away(bed: Testbed, server: FakeServer) -> None:
 
 
 def test_rings_without_end(bed: Testbed, server: FakeServer) -> None:
-    """An eventfd that is a semaphore stays rung until it was read as often as
-    it was written."""
+    """QEMU's eventfd is a semaphore with a huge count, so that it stays
+    readable after each read."""
     doorbell = server.fds.semaphore()
     server.own_doorbell = doorbell
     server.handshake[-1] = OWN_ID, [doorbell]
@@ -485,11 +489,11 @@ def test_rings_without_end(bed: Testbed, server: FakeServer) -> None:
             vm.check_alive()
 
 
-# Later: ever more
+# Later: many messages
 
 
 def test_thousands_come_and_go(bed: Testbed, server: FakeServer) -> None:
-    """All the while, the guest rings some of them."""
+    """Meanwhile the guest rings some of them."""
     with unharmed(bed, server) as vm:
         doorbell = server.fds.eventfd()
         crowd = range(100, 1100)
@@ -507,7 +511,7 @@ def test_thousands_come_and_go(bed: Testbed, server: FakeServer) -> None:
             rung, used = vm.times_rung(), anonymous_bytes(vm.pid)
             generations(20)
             leaked = anonymous_bytes(vm.pid) - used
-            # AddressSanitizer keeps what was freed. It finds leaks itself.
+            # AddressSanitizer keeps freed memory, and finds leaks itself.
             assert leaked < LEAK_BYTES or "ASAN_OPTIONS" in os.environ
             assert vm.times_rung() > rung
 
@@ -522,7 +526,7 @@ def test_ten_thousand_wrong_messages(bed: Testbed,
 
 
 def test_never_stops_talking(bed: Testbed, server: FakeServer) -> None:
-    """All the while, the guest has QEMU look whether the stranger is there."""
+    """Meanwhile the guest rings the peer that comes and goes."""
     with unharmed(bed, server) as vm:
         with server.repeating(coming_and_going(server)):
             for _ in range(10):
@@ -530,10 +534,10 @@ def test_never_stops_talking(bed: Testbed, server: FakeServer) -> None:
                 vm.check_alive()
 
 
-@pytest.mark.bed_seconds(200.0)  # sanitizers take most of it
+@pytest.mark.bed_seconds(200.0)  # mostly for builds with sanitizers
 def test_never_stops_talking_nonsense(bed: Testbed,
                                       server: FakeServer) -> None:
-    """Faster than QEMU listens."""
+    """The server sends wrong messages faster than QEMU reads them."""
     with unharmed(bed, server, warning=f"sent {2**16}") as vm:
         with server.repeating(lambda: server.say_often(2**16, 1000)):
             for _ in range(10):

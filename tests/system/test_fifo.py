@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages through ring buffers, on every board: guest/examples/fifo.c."""
+"""Messages in ring buffers, on each board: guest/examples/fifo.c."""
 
 from itertools import product
 
@@ -13,7 +13,7 @@ from boards import OTHER_PAIRS
 @pytest.mark.parametrize("first, second", [*product(BOARDS, BOARDS),
                                            *OTHER_PAIRS])
 def test_all_messages_arrive(bed: Testbed, first: str, second: str) -> None:
-    """More of them than the buffers have room for at once."""
+    """There are more messages than the buffers can hold at once."""
     server = bed.server()
     boards = [bed.board(first, "fifo", server)]
     bed.wait("the first to be up",

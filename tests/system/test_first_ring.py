@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""No doorbell is lost, from the very first instruction of a guest.
+"""No doorbell is lost, even at the first instruction of a guest.
 
-The boards run guest/tests/first-ring.c, which says what it reads from shared
-memory and what it prints.
+The boards run guest/tests/first-ring.c, which describes its words in shared
+memory and its output.
 """
 
 import pytest
@@ -19,12 +19,12 @@ PAIRS = [BOARDS, BOARDS[::-1], *OTHER_PAIRS]
 
 
 def order_rings(server: IvshmemServer, *peers: int) -> None:
-    """Has the next board ring these peers before anything else."""
+    """Tells the next board to ring these peers first of all."""
     server.memory.set_words(0, len(peers), *(peer << 16 for peer in peers))
 
 
 def wait_listening(bed: Testbed, board: Board) -> int:
-    """Returns the own ID of the board when its firmware is up."""
+    """Waits until the firmware is up. Returns the board's ID."""
     pattern = r"^first-ring: listening id=(\d+)$"
     return int(bed.wait(f"{board.name} to listen",
                         lambda: board.said(pattern)).group(1))
@@ -38,8 +38,8 @@ def wait_doorbell(bed: Testbed, board: Board, number: int) -> None:
 @pytest.mark.parametrize("listening, ringing", PAIRS)
 def test_first_instruction_rings_everyone(bed: Testbed, listening: str,
                                           ringing: str) -> None:
-    """A board that has just started reaches all who came before it: another
-    board, and peers announced before and after that one."""
+    """A board that has just started can ring all earlier peers: another board,
+    and peers that joined before and after that board."""
     server = bed.server()
     before = bed.peer(server)
     listener = bed.board(listening, "first-ring", server)
@@ -59,15 +59,15 @@ def test_first_instruction_rings_everyone(bed: Testbed, listening: str,
 
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rung_while_starting(bed: Testbed, board: str) -> None:
-    """A doorbell that comes while QEMU still sets up the machine waits for
-    the guest."""
+    """A doorbell that arrives while QEMU sets up the machine waits for the
+    guest."""
     server = bed.server()
     peer = bed.peer(server)
 
     for number in range(1, ROUNDS + 1):
         starting = bed.board(board, "first-ring", server)
-        # IDs are given in order. The peer hears of the newcomer before the
-        # newcomer's own vectors are sent.
+        # The server assigns IDs in order. The peer hears of the new board
+        # before that board gets its own vectors.
         peer.wait_for_peer(peer.id + number, bed.remaining())
         peer.ring(peer.id + number)
         assert wait_listening(bed, starting) == peer.id + number
@@ -78,9 +78,9 @@ def test_rung_while_starting(bed: Testbed, board: str) -> None:
 
 @pytest.mark.parametrize("board", EVERY_BOARD)
 def test_rung_before_the_first_instruction(bed: Testbed, board: str) -> None:
-    """A doorbell to a machine that is set up but does not run yet (-S) is
-    there when it does. It interrupts as soon as the firmware enables the line
-    by a store that the compiler may move: the handler must be set by then."""
+    """A doorbell to a machine that is paused (-S) waits until it runs. It
+    interrupts as soon as the firmware enables the line. The compiler must not
+    move that store before the handler is set."""
     server = bed.server()
     peer = bed.peer(server)
     paused = bed.board(board, "first-ring", server, paused=True)

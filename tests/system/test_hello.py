@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The smallest example works on every board: guest/examples/hello.c."""
+"""The smallest example, on each board: guest/examples/hello.c."""
 
 from itertools import product
 

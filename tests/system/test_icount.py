@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Atomic instructions where QEMU counts instructions, with -icount.
+"""Atomic instructions with -icount.
 
 The boards run guest/tests/atomic-register.c and atomics.c.
 """

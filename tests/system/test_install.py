@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make install` and `make uninstall`, into a folder of the test's.
+"""`make install` and `make uninstall` in a temporary folder.
 
-What is installed works from there: server, QEMU, headers for a compiler and for
-CMake, Linux library, Python package. Packages of Debian's are for `make check-deb`.
+All that is installed must work there: the server, QEMU, headers (also with
+CMake), the Linux library and the Python package. `make check-deb` tests the
+Debian packages.
 """
 
 import os
@@ -53,8 +54,8 @@ def everything(root: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where all is installed, which a user has already put files into. In the end
-    only those are left."""
+    """A folder with a user's file, where all is installed. After uninstalling,
+    only the user's file must be left."""
     root = tmp_path_factory.mktemp("root")
     users = root / PREFIX / "bin/mine"
     users.parent.mkdir(parents=True)
@@ -126,7 +127,7 @@ def test_qemu_has_the_device_and_its_roms(there: Path) -> None:
     if not artifacts.is_stock(QEMU):
         rom = "share/qemu-firmware/efi-virtio.rom"
         assert (qemu.resolve().parents[1] / rom).stat().st_size > 0
-    # This network card has a ROM.
+    # This network card needs a ROM.
     done = run(qemu, "-M", "virt", "-display", "none", "-monitor", "stdio",
                "-device", "virtio-net-pci", "-S", typed="quit\n")
     assert done.returncode == 0, done.stdout
@@ -149,7 +150,7 @@ def test_firmware_with_pkg_config(root: Path, tmp_path: Path) -> None:
 
 
 def cmake(project: Path, there: Path, version: str) -> str:
-    """What CMake prints for a project that asks for this version."""
+    """Configures a project that needs this version. Returns CMake's output."""
     (project / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.13)\n"
         "project(firmware C)\n"
@@ -197,7 +198,7 @@ def test_python_package_finds_what_is_installed(
         sys.executable, "-c", "from ivshmem import artifacts as a;"
         "print(a.qemu_system('arm'), a.ivshmemd(), a.ivshmemctl())",
         folder=tmp_path, PYTHONPATH=str(package),
-        PYTHONDONTWRITEBYTECODE="",  # uninstall removes that, too
+        PYTHONDONTWRITEBYTECODE="",  # uninstall must remove bytecode, too
         PATH=f"{there / 'bin'}:{there / 'sbin'}:{os.environ['PATH']}")
     assert found.stdout.split() == [
         str(there / name) for name in ("bin/qemu-system-arm-ivshmem",
@@ -227,8 +228,8 @@ def test_wrong_prefix_is_told(prefix: str) -> None:
 
 
 def test_what_is_not_built_is_left_out(tmp_path: Path) -> None:
-    """In a checkout where nothing has been built. What an earlier version had
-    and this one has not is removed."""
+    """In a checkout without builds, parts that are not built are left out.
+    Installing again removes files that the checkout no longer has."""
     checkout = tmp_path / "checkout"
     shutil.copytree(artifacts.CHECKOUT, checkout,
                     ignore=shutil.ignore_patterns(".git", "build", "results"))
@@ -252,7 +253,8 @@ def test_what_is_not_built_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_owner_of_the_checkout_keeps_it(tmp_path: Path) -> None:
-    """After 'sudo make install' the user can still build and install."""
+    """After 'sudo make install', all files of the checkout still belong to its
+    owner."""
     checkout = tmp_path / "checkout"
     shutil.copytree(artifacts.CHECKOUT, checkout,
                     ignore=shutil.ignore_patterns(".git", "build", "results"))

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/install-packages, and the choice of a QEMU, with a Debian that has nothing
-installed."""
+"""scripts/install-packages and scripts/ensure-qemu on a bare Debian."""
 
 import os
 import re
@@ -25,15 +24,14 @@ case " $* " in
 *" no-such-package "*) exit 100 ;;
 esac
 """
-# It knows of no package until apt-get has read the lists.
+# Knows no package before `apt-get update`
 APT_CACHE = """
 ! grep -q '^update ' "$(dirname "$0")/calls" || echo '  Candidate: {}'
 """
 
 
 class Debian:
-    """Programs that stand in for the package manager's; apt-get writes down
-    how it was called."""
+    """Fake package manager programs. apt-get records how it was called."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,7 +41,7 @@ class Debian:
             (folder / name).chmod(0o755)
 
     def offer(self, qemu: str) -> None:
-        """A version of QEMU that can be installed."""
+        """Makes this version of QEMU available."""
         (self._folder / "apt-cache").write_text(
             f"#!/bin/sh\n{APT_CACHE.format(qemu)}\n")
         (self._folder / "apt-cache").chmod(0o755)
@@ -111,7 +109,7 @@ def test_part_that_is_not_there(debian: Debian) -> None:
     ("1:8.2.0+ds-1", False)])
 def test_demo_finds_debians_qemu_without_lists(debian: Debian, tmp_path: Path,
                                                version: str, is_used: bool) -> None:
-    """As in a fresh container."""
+    """In a fresh container, apt has no package lists yet."""
     debian.offer(version)
     (tmp_path / "calls").touch()
 

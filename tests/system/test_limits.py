@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A VM that comes to its limits says so, and goes on.
+"""A VM that reaches a limit reports it and goes on.
 
-A process that has no room for another fd still gets its messages, but the
-kernel takes the fds away from them, and tells nobody. What announces a vector
-then looks like what says that a peer left.
+If a process cannot open another fd, it still receives messages, but the kernel
+drops the fds in them without an error. Then a message that announces a vector
+looks like one that says that the peer left.
 """
 
 import resource
@@ -16,10 +16,10 @@ from fake_server_vm import EVENTFD, refused, unharmed
 
 STRANGERS = range(10, 30)  # peers that the handshake does not announce
 
-# What happened, and what to raise.
+# The error, and which limit to raise
 OUT_OF_FDS = r"Too many open files[^\n]*\n[^\n]*(RLIMIT_NOFILE|ulimit -\w*n)"
 
-# The most that MSI-X gives a PCI peer. None has more, as far as we are told.
+# The most vectors that the device keeps for a peer: as many as MSI-X allows
 VECTORS_KEPT = 2048
 
 
@@ -34,7 +34,8 @@ def server(bed: Testbed) -> FakeServer:
 @pytest.mark.parametrize("messages", range(2, 6))
 def test_no_room_in_the_handshake(bed: Testbed, server: FakeServer,
                                   messages: int) -> None:
-    """Neither for the memory nor for a peer's vectors nor for the own one."""
+    """QEMU runs out of fds at the shared memory, at a peer's vectors or at its
+    own."""
     with refused(bed, server, OUT_OF_FDS) as board:
         server.shake_hands(messages)
         bed.wait("QEMU to hear this", server.all_heard)
@@ -53,7 +54,8 @@ def test_no_room_for_strangers(bed: Testbed, server: FakeServer) -> None:
 
 def test_rings_a_stranger_without_room(bed: Testbed,
                                        server: FakeServer) -> None:
-    """The device then looks whether the server has just announced it."""
+    """When the guest rings an unknown peer, the device looks for news from the
+    server. That must work without free fds too."""
     with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
         procfs.leave_room_for_files(vm.pid, 0)
         server.say(STRANGERS[0], server.own_doorbell)
@@ -83,8 +85,8 @@ def test_raised_limit_makes_room(bed: Testbed, server: FakeServer) -> None:
 
 def test_peers_that_leave_make_room(bed: Testbed,
                                     server: FakeServer) -> None:
-    """More peers come than there is room for, and leave. One that
-    leaves is kept for a second, as the server might hang up."""
+    """More peers join than there are fds for, then all leave. The device
+    forgets a peer only after a second, in case the server is hanging up."""
     with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
                   peers=2) as vm:
         before = vm.open_files()

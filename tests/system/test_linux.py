@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards and a Linux guest that has QEMU's PCI device, ivshmem-doorbell.
+"""Boards with a Linux guest that has QEMU's PCI device, ivshmem-doorbell.
 
-Linux runs the programs of guest/linux, the demo and `ivshmem`, as a user does.
-It hears doorbells as MSI-X interrupts, through VFIO.
+Linux runs the programs in guest/linux, the demo and `ivshmem`. It receives
+doorbells as MSI-X interrupts, through VFIO.
 """
 
 import re
@@ -15,10 +15,10 @@ from ring_on_command import RingCommands
 from ivshmem.linux import LINUX, WITHOUT_IOMMU, LinuxGuest
 from ivshmem.server import IvshmemServer
 
-# Linux needs a few seconds to start, and many on a busy machine.
+# Linux needs a few seconds to start, and many more on a busy host.
 pytestmark = [pytest.mark.bed_seconds(120.0), pytest.mark.both_servers]
 
-# Once a machine is up, a doorbell takes it milliseconds, rarely seconds.
+# A doorbell takes milliseconds, and rarely seconds.
 RING_SECONDS = 15.0
 
 PINGS = 1000
@@ -27,7 +27,7 @@ VECTORS = 4
 
 def start_board(bed: Testbed, server: IvshmemServer, board: str,
                 program: str) -> Board:
-    """Returns when it hears doorbells."""
+    """Starts a board and waits until it listens for doorbells."""
     running = bed.board(board, program, server)
     bed.wait(f"{board} to be up", lambda: running.said(
         rf"^{program}: (listening|ready) id=0$"))
@@ -35,7 +35,7 @@ def start_board(bed: Testbed, server: IvshmemServer, board: str,
 
 
 def wait_listening(bed: Testbed, linux: LinuxGuest) -> int:
-    """Returns the own ID of Linux when it hears doorbells."""
+    """Waits until Linux listens for doorbells. Returns its ID."""
     return int(bed.wait("Linux to listen", lambda: linux.said(
         r"^id (\d+): listens, vectors: ")).group(1))
 
@@ -53,7 +53,7 @@ def wait_off(bed: Testbed, linux: LinuxGuest) -> None:
     (BOARDS[0], LINUX), (LINUX, BOARDS[1])])
 def test_linux_and_a_board_verify_each_other(bed: Testbed, first: str,
                                              second: str) -> None:
-    """Text and a block of 1 MiB, both ways, whichever is there first."""
+    """They exchange messages and blocks of 1 MiB, whichever starts first."""
     server = bed.server()
 
     members = demo.start(bed, server, [first, second], in_order=True)
@@ -95,8 +95,8 @@ def test_board_rings_each_vector_of_linux(bed: Testbed) -> None:
 
 
 def test_other_vectors_of_a_board_are_ignored(bed: Testbed) -> None:
-    """A board has vector 0 alone. The others interrupt nobody, nor do they
-    keep QEMU busy."""
+    """The board has a line for vector 0 only. Doorbells to other vectors must
+    not interrupt it or keep QEMU busy."""
     server = bed.server(vectors=VECTORS)
     board = start_board(bed, server, BOARDS[1], "first-ring")
     caller = bed.peer(server, VECTORS)
@@ -114,9 +114,9 @@ def test_other_vectors_of_a_board_are_ignored(bed: Testbed) -> None:
 
 
 def test_hears_where_no_driver_was_tried_before(bed: Testbed) -> None:
-    """A PCI device joins its IOMMU group when a driver is tried, not before.
-    Debian 12's kernel tries none by itself. Debian 13's tries virtio_pci, and
-    is kept from it here."""
+    """A PCI device joins its IOMMU group when the kernel first tries a driver.
+    Debian 12's kernel does not try any by itself. Debian 13's tries
+    virtio_pci, which is turned off here."""
     server = bed.server()
 
     linux = bed.linux("ivshmem listen 0", server,
@@ -128,8 +128,8 @@ def test_hears_where_no_driver_was_tried_before(bed: Testbed) -> None:
 
 
 def test_without_an_iommu(bed: Testbed) -> None:
-    """Memory and own ID work. Listening does not, and says what to do, as
-    other things do that are not possible."""
+    """Without an IOMMU, memory and ID work. Listening fails, as do wrong
+    arguments, each with a message that says what to do."""
     server = bed.server()
     server.memory.write(0x100001, b"unaligned")
 
@@ -138,7 +138,7 @@ def test_without_an_iommu(bed: Testbed) -> None:
         "ivshmem write 0x3ffffb right", "ivshmem listen 1",
         "ivshmem read 0x3fffff 2", "ivshmem ring 65536",
         "ivshmem -d 0000:00:09.0 info"]), server, machine=WITHOUT_IOMMU)
-    linux.FAILURE = re.compile("panic")  # complaints are what is wanted
+    linux.FAILURE = re.compile("panic")  # error messages are expected
     wait_off(bed, linux)
 
     assert linux.said("^own ID 0$") and linux.said("^memory 4194304 bytes$")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Words in shared memory are whole, whenever another process looks."""
+"""SharedMemory reads and writes words atomically."""
 
 import multiprocessing
 import time
@@ -11,7 +11,7 @@ import pytest
 
 from ivshmem.memory import SharedMemory
 
-# No mixture of their bytes is one of them, or 0.
+# Any mixture of their bytes differs from both.
 WORDS = (0x01020304, 0xF0E0D0C0)
 
 LOOKS = 200_000
@@ -27,7 +27,7 @@ def write_for_ever(path: Path) -> None:
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[SharedMemory]:
-    """Another process writes these words to offset 8, in turns."""
+    """Memory where another process writes WORDS to offset 8 in turn."""
     path = tmp_path / "memory"
     path.write_bytes(bytes(4096))
     memory = SharedMemory(path)

@@ -20,7 +20,7 @@ ROLES = {BOARDS[0]: "sensor", BOARDS[1]: "logger",
 MESSAGES = {"sensor": "21 degrees", "logger": "noted"}
 RING_BUFFERS = (0x1000, 0x2000)
 
-# Each sensor with each logger; boards with two CPUs, in one byte order and in both
+# Each sensor with each logger: the CPUs and byte orders may differ
 PAIRS = [BOARDS, if_built(OTHER_BOARDS[0], BOARDS[1]),
          if_built(BOARDS[0], OTHER_BOARDS[1]), if_built(*OTHER_BOARDS)]
 
@@ -30,13 +30,13 @@ def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
 
 
 def ids(board: Board) -> list[int]:
-    """With which the board has entered its name, one after another."""
+    """The IDs with which the board has entered its name, in order."""
     return [int(match[1]) for match in board.matches(
         f"^names: {ROLES[board.kind]} is id (\\d+)$")]
 
 
 def met(board: Board, other: Board) -> list[int]:
-    """The IDs of the other, one for each meeting."""
+    """The other board's ID at each meeting."""
     return [int(match[1]) for match in board.matches(
         f"^names: met {ROLES[other.kind]}, id (\\d+)$")]
 
@@ -47,8 +47,8 @@ def heard(board: Board, other: Board) -> int:
 
 
 def wait_for_talk(bed: Testbed, *boards: Board) -> None:
-    """Until each has met the other as it is now, since it entered its name
-    last, and has heard from it each time."""
+    """Waits until each board has met the others with their current IDs, and
+    has got a message at each meeting."""
     def have_talked() -> bool:
         return all(
             ids(other) and met(board, other)[-1:] == ids(other)[-1:] and
@@ -65,7 +65,7 @@ def wait_for_talk(bed: Testbed, *boards: Board) -> None:
 @pytest.mark.parametrize("sensor_first", [True, False])
 def test_boards_find_each_other(bed: Testbed, sensor: str, logger: str,
                                 sensor_first: bool) -> None:
-    """With IDs that nobody has told them."""
+    """Boards find each other's IDs by name, and ring no other peer."""
     server = bed.server()
     peers = [bed.peer(server) for _ in range(3)]
     names = (sensor, logger) if sensor_first else (logger, sensor)
@@ -99,7 +99,8 @@ def replace(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
 def test_board_restarts(
         bed: Testbed, stays: str, leaves: str,
         restart: Callable[[Testbed, Board, IvshmemServer], Board]) -> None:
-    """What was left in the ring buffers, nonsense here, does not matter."""
+    """A board restarts, with nonsense in the ring buffers. The two boards must
+    meet again."""
     server = bed.server()
     one, other = (start(bed, server, name) for name in (stays, leaves))
     wait_for_talk(bed, one, other)
@@ -134,7 +135,8 @@ def test_server_returns_with_new_memory(bed: Testbed, first: str,
 @pytest.mark.parametrize("names", [BOARDS, BOARDS[::-1]])
 def test_server_returns_with_the_same_memory(bed: Testbed,
                                              names: tuple[str, str]) -> None:
-    """Where the first board's name still has the ID that is the second's now."""
+    """The second board comes back first and gets the ID that the first board's
+    name still shows. It must not ring that ID."""
     keeper = Keeper(bed.directory() / "socket")
     server = keeper.start(bed)
     boards = [start(bed, keeper, name, returns=3) for name in names]
@@ -163,7 +165,8 @@ def test_server_returns_with_the_same_memory(bed: Testbed,
     if_built(OTHER_BOARDS[0], BOARDS[0], OTHER_BOARDS[1])])
 def test_name_of_a_board_that_runs(bed: Testbed, first: str, second: str,
                                    logger: str) -> None:
-    """Is the newer board's, and the older one says so."""
+    """If a second board enters the same name, it gets the name, and the older
+    board fails with a message."""
     server = bed.server()
     boards = [start(bed, server, name) for name in (first, logger)]
     bed.wait("the boards to talk", lambda: all(

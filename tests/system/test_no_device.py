@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Firmware on a QEMU without the device says so, where the machine lets it.
+"""Firmware reports a missing device.
 
-The bus of the lm3s6965evb answers every access, with 0, which is an ID, too.
+On the lm3s6965evb, addresses without a device read as 0, which is also an ID.
 """
 
 import pytest
@@ -18,7 +18,7 @@ def test_missing_device_is_noticed(bed: Testbed, program: str) -> None:
 
     bed.wait_for_failure(board, "FAILED no ivshmem-flat at "
                          f"{CORTEX_M.registers:#x}")
-    # QEMU 7.2 notes each access that nothing answers
+    # QEMU 7.2 logs each access to an address without a device.
     board.expect_error(f"^Invalid (read|write) at addr "
                        f"0x{CORTEX_M.registers + 4:X}, size 4,.*",
                        least=0, most=3)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `make patches` makes can be applied, and gives what the merge gives.
+"""The patches of `make patches` apply, and give the same tree as the merge.
 
-The QEMU is the one that is tested, as it was before the merge: what QEMU_SRC
-names, or a release of Debian from the cache. Not collected for an installed
-QEMU, which has no tree: see conftest.py.
+They are made for the source of the QEMU under test: the tree in QEMU_SRC, or a
+Debian release from the cache. An installed QEMU has no source tree, so then
+conftest.py leaves this file out.
 """
 
 import os
@@ -18,17 +18,17 @@ import pytest
 
 from ivshmem import artifacts
 
-# Making the tree takes longer than most tests.
+# One worker runs all tests here, as making the tree takes long.
 pytestmark = pytest.mark.xdist_group("patches")
 
 SCRIPTS = artifacts.CHECKOUT / "scripts"
 COMPAT = "include/hw/misc/ivshmem-flat-compat.h"
 INCLUDE_COMPAT = f'#include "{COMPAT.removeprefix("include/")}"\n'
-# Of a tree: what the merge reads and writes, and QEMU's check of patches
+# The parts of a tree that the merge reads and writes, and checkpatch.pl
 PARTS = ("MAINTAINERS", "VERSION", "accel/tcg", "docs", "hw/arm", "hw/misc",
          "include", "scripts/checkpatch.pl", "tests/qtest", "tests/unit")
 NAME, EMAIL = "Ada Example", "ada@example.org"
-# What a user may have set up, and what the series must not depend on
+# Git settings that a user may have. They must not affect the series.
 HABITS = """
 [color]
     ui = always
@@ -51,7 +51,7 @@ SOURCES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache",
 
 
 def choice() -> dict[str, str]:
-    """What has make-patches take the tree of the QEMU that is tested."""
+    """The variable for make-patches that selects the QEMU under test."""
     if source := os.environ.get("QEMU_SRC"):
         if not Path(source, ".git").exists():
             pytest.skip(f"QEMU_SRC={source} is no git checkout: what it was "
@@ -65,7 +65,7 @@ def choice() -> dict[str, str]:
 
 
 class Pristine:
-    """A QEMU tree as it was before the merge, in git."""
+    """A git checkout of QEMU without our files."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "qemu"
@@ -92,7 +92,7 @@ class Pristine:
             self.succeed("git", "clone", "--shared", self.choice["QEMU_SRC"],
                          self.path)
         self.git("tag", "pristine")
-        self.git("checkout", "-B", "ivshmem-flat")  # as many would name it
+        self.git("checkout", "-B", "ivshmem-flat")  # a name users may choose
 
     def run(self, *command: str | Path,
             **environment: str) -> subprocess.CompletedProcess[str]:
@@ -121,7 +121,7 @@ class Pristine:
 
     def make_patches(self, folder: Path,
                      **environment: str) -> subprocess.CompletedProcess[str]:
-        """For this tree, if the environment does not say otherwise."""
+        """Runs make-patches on this tree, or on what the environment names."""
         if not {"QEMU", "QEMU_SRC"} & environment.keys():
             environment["QEMU_SRC"] = str(self.path)
         usual = {"QEMU": "", "QEMU_SRC": "",
@@ -130,7 +130,7 @@ class Pristine:
                         **{**usual, **environment})
 
     def changes(self, since: str) -> dict[str, str]:
-        """The files that are not as in that commit, and what is in them."""
+        """The files that differ from that commit, with their contents."""
         self.git("add", "--all", "--intent-to-add")
         names = self.git("diff", "--name-only", since).splitlines()
         return {name: (self.path / name).read_text() for name in names}
@@ -150,14 +150,14 @@ def pristine(whole: Pristine) -> Pristine:
 
 
 def newest_version() -> tuple[int, ...]:
-    """The one that our files are written for."""
+    """The newest QEMU version that our files know."""
     return max((int(major), int(minor)) for major, minor in
                re.findall(r"QEMU_OLDER_THAN\((\d+), (\d+)\)",
                           (artifacts.CHECKOUT / COMPAT).read_text()))
 
 
 class Series:
-    """One that has been made, and what it is to lead to."""
+    """A patch series, and the changes of the merge that it must match."""
 
     def __init__(self, tree: Pristine, folder: Path,
                  **choice: str) -> None:
@@ -167,7 +167,7 @@ class Series:
         self.version = (int(major), int(minor))
         tree.overlay()
         self.merged = tree.changes(self.base)
-        # What is not committed is not the series' business.
+        # Uncommitted files must not get into the series.
         stray = tree.path / "hw/misc/stray.c"
         stray.touch()
         made = tree.make_patches(folder, **choice)
@@ -192,7 +192,7 @@ def series(whole: Pristine,
 @pytest.fixture(scope="module")
 def newest_series(whole: Pristine,
                   tmp_path_factory: pytest.TempPathFactory) -> Series:
-    """For the same tree, as if it were the newest that our files know."""
+    """A series for the same tree, labelled as the newest supported version."""
     whole.go_back_to("pristine")
     (whole.path / "VERSION").write_text("{}.{}.0\n".format(*newest_version()))
     whole.commit("newest")
@@ -200,7 +200,7 @@ def newest_series(whole: Pristine,
 
 
 def relevant(changes: dict[str, str]) -> dict[str, str]:
-    """What is left without the header for older QEMUs."""
+    """The changes without the header for older QEMUs."""
     return {name: re.sub(r"\n+", "\n", text.replace(INCLUDE_COMPAT, ""))
             for name, text in changes.items() if name != COMPAT}
 
@@ -286,8 +286,8 @@ def listed(pattern: str, text: str) -> set[str]:
 
 
 def test_each_patch_compiles_what_it_adds(series: Series) -> None:
-    """As far as shows without a compiler: each file of the device, and each of
-    its unit tests, is on a list, and what it traces is an event."""
+    """After each patch, meson.build lists each of the device's files and unit
+    tests, and trace-events has each of its events. Nothing is compiled."""
     tree = series.tree
     tree.go_back_to(series.base)
 

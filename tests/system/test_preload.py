@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's own QEMU with the device preloaded: `make qemu QEMU=stock`.
+"""Debian's QEMU with the device preloaded: `make qemu QEMU=stock`.
 
-Collected only for such a QEMU: see conftest.py.
+Runs only with such a QEMU: see conftest.py.
 """
 
 import os
@@ -27,14 +27,14 @@ QEMU = Path("/usr/bin/qemu-system-arm")
 
 SECONDS = 60.0  # longest wait for anything here
 
-# What another configuration of QEMU may change in the device. The first two are
-# about structures, and checked whenever it is loaded; without the last one a
-# symbol would be missing.
+# Options of QEMU's configuration that affect the device. The first two change
+# structures, which are checked when it is loaded. Without the last one, a
+# symbol is missing.
 MATTER = {"CONFIG_DEBUG_MUTEX", "CONFIG_PLUGIN", "CONFIG_TCG"}
 
-# What is the same in all builds for a host: what its compiler, C library and
-# kernel have; that it has code generated for it, not interpreted; and that the
-# device is not compiled for a single target.
+# Options that are the same in all builds for a host: features of its compiler,
+# C library and kernel, a TCG that is not the interpreter, and code that is not
+# compiled for a single target
 GIVEN = {"CONFIG_INT128", "CONFIG_IOVEC", "CONFIG_LINUX",
          "CONFIG_MACHINE_BSWAP_H", "CONFIG_POSIX", "CONFIG_TCG_INTERPRETER",
          "CONFIG_USER_ONLY", "COMPILING_PER_TARGET", "NEED_CPU_H",
@@ -48,7 +48,7 @@ def run(*argv: object, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def compile_device(build: Path, target: str = "all", flags: str = "") -> None:
-    """Does what `make qemu QEMU=stock` does, with other flags."""
+    """Compiles the device as `make qemu QEMU=stock` does, with more flags."""
     build.mkdir(exist_ok=True)
     done = run("make", "-C", artifacts.CHECKOUT / "preload", f"OURS={OURS}",
                f"SOURCE={SOURCE}", f"TREE={TREE}",
@@ -59,8 +59,8 @@ def compile_device(build: Path, target: str = "all", flags: str = "") -> None:
 
 
 def reconfigure(directory: Path, names: Iterable[str]) -> str:
-    """Turns these macros of the configuration into their opposite. Returns
-    flags by which the compiler finds that one."""
+    """Writes a configuration in which these macros are inverted. Returns the
+    compiler flags that use it."""
     text = (TREE / "config-host.h").read_text()
     for name in names:
         text, found = re.subn(rf"^#define {name}\b.*$", f"#undef {name}", text,
@@ -70,13 +70,13 @@ def reconfigure(directory: Path, names: Iterable[str]) -> str:
             text += f"\n#define {name} 1\n"
     directory.mkdir()
     (directory / "config-host.h").write_text(text)
-    # Is not installed, and does not matter unless one looks inside.
+    # This header may not be installed. Its contents do not matter.
     (directory / "liburing.h").write_text("struct io_uring { char any[99]; };")
     return f"-iquote {directory} -I{directory}"
 
 
 def configurable_macros(build: Path) -> set[str]:
-    """What the device's preprocessor has looked for of QEMU's configuration."""
+    """The macros of QEMU's configuration that the device's source tests."""
     compile_device(build, "objects/ivshmem-flat.o",
                    f"-Wp,-dU -save-temps=obj -I{build}")
     text = (build / "objects/ivshmem-flat.i").read_text(errors="replace")
@@ -85,7 +85,7 @@ def configurable_macros(build: Path) -> set[str]:
 
 
 def object_code(build: Path, flags: str = "") -> bytes:
-    """The device's code and data, without what debuggers would like to know."""
+    """The device's object file, without debug information."""
     compile_device(build, "objects/ivshmem-flat.o", f"{flags} -g0")
     return (build / "objects/ivshmem-flat.o").read_bytes()
 
@@ -155,7 +155,7 @@ def test_children_inherit_only_other_preloads(others: list[str]) -> None:
 
 
 def assert_misfit(build: Path, flags: str, complaint: str) -> None:
-    """Has the device compiled like this, and refused by QEMU."""
+    """Compiles the device with these flags, and expects QEMU to refuse it."""
     compile_device(build, flags=flags)
 
     refused = run(QEMU, "--version", LD_PRELOAD=str(build / LOADER.name))
@@ -180,7 +180,8 @@ def test_refuses_another_configuration(tmp_path: Path, macro: str) -> None:
 ])
 def test_refuses_another_cpu(tmp_path: Path, lines: str, instead: str,
                              complaint: str) -> None:
-    """Where no size gives it away."""
+    """A QEMU with another CPU type or structure is refused, even if the sizes
+    are the same."""
     cpu, found = re.subn(lines, instead,
                          (SOURCE / "include/hw/core/cpu.h").read_text())
     assert found == 1
@@ -192,8 +193,8 @@ def test_refuses_another_cpu(tmp_path: Path, lines: str, instead: str,
 
 
 def test_nothing_else_in_the_configuration_matters(tmp_path: Path) -> None:
-    """Turned into its opposite, all of it, it leaves the device the same. So
-    it does not matter how Debian has configured QEMU there."""
+    """Inverting all other macros does not change the device's code, so it does
+    not matter how Debian sets them."""
     macros = configurable_macros(tmp_path / "asked")
     assert MATTER <= macros
 
@@ -204,7 +205,7 @@ def test_nothing_else_in_the_configuration_matters(tmp_path: Path) -> None:
 
 
 def copied(directory: Path, without: str = "") -> Path:
-    """A copy of what runs the device, with one file left out."""
+    """Copies the wrapper, loader and device, without the file `without`."""
     directory.mkdir()
     for name in {STOCK.name, LOADER.name, DEVICE} - {without}:
         shutil.copy(BUILD / name, directory)

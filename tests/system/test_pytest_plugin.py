@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""python/ivshmem/pytest_plugin.py, as users' tests use it.
+"""python/ivshmem/pytest_plugin.py in users' tests.
 
-The example project passes, and what goes wrong in such a test fails it with all
-that one needs to see.
+The example project's tests pass. A test that fails shows why.
 """
 
 import os

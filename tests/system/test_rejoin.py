@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boards find each other again after a restart, of the server or of one.
+"""Boards find each other again after the server or one of them restarts.
 
-They run guest/examples/rejoin.c, which explains the words.
+They run guest/examples/rejoin.c, which describes the words.
 """
 
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ def start(bed: Testbed, server: Server, name: str, returns: int = 0) -> Board:
 
 @dataclass
 class Told:
-    """What a board has told on its console, since it joined last."""
+    """What a board has printed since it last joined."""
 
-    joined: int = 0  # how often
+    joined: int = 0  # how many times
     epoch: int = 0
     id: int = -1
     others: dict[str, int] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def told(board: Board) -> Told:
 
 
 def wait_for_meeting(bed: Testbed, *boards: Board, joined: int = 1) -> None:
-    """Until each has joined so often, and knows the other's ID."""
+    """Waits until each has joined this many times and knows the other's ID."""
     def have_met() -> bool:
         all_told = {board.kind: told(board) for board in boards}
         return all(
@@ -77,7 +77,7 @@ def test_server_returns_with_new_memory(bed: Testbed,
 @either_first
 def test_server_returns_with_the_same_memory(bed: Testbed,
                                              names: tuple[str, str]) -> None:
-    """The epoch stays, nothing is set up again, and IDs may change."""
+    """The epoch stays, and nothing is set up again. IDs may change."""
     keeper = Keeper(bed.directory() / "socket")
     server = keeper.start(bed)
     boards = [start(bed, keeper, name, returns=3) for name in names]

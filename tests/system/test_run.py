@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""python/ivshmem-run as a person runs it, and as it is stopped."""
+"""python/ivshmem-run as a user runs it and stops it."""
 
 import os
 import re
@@ -41,7 +41,7 @@ ECHO = [elf(board, "echo") for board in BOARDS]
 
 
 def gdb(port: str, *packets: str) -> bytes:
-    """Sends these to QEMU's gdbstub; returns its answer to the first."""
+    """Sends packets to QEMU's gdbstub. Returns its answer to the first one."""
     answer = b""
     with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as stub:
         for packet in packets:
@@ -53,7 +53,7 @@ def gdb(port: str, *packets: str) -> bytes:
                 answer += more
         if packets[-1] == "k":
             with suppress(ConnectionResetError):
-                while stub.recv(100):  # it ends
+                while stub.recv(100):  # until QEMU has ended
                     pass
     return answer
 
@@ -145,7 +145,7 @@ def test_boards_are_listed(run: Command) -> None:
 
 
 def end_guests(run: Command, *names: str) -> None:
-    """By GDB, as a program on a board cannot."""
+    """Ends guests over their gdbstubs, as firmware cannot end QEMU."""
     for name in names:
         gdb(run.wait_for(rf" {name} \| GDB: gdb-multiarch \S+ -ex "
                          r"'target remote 127\.0\.0\.1:(\d+)'$")[1], "?", "k")
@@ -180,7 +180,7 @@ def test_cpus_wait_for_gdb(run: Command) -> None:
     run.wait_for("has peer ID 0")
 
     image = Path(ECHO[1].partition("=")[2]).read_bytes()
-    entry = image[24:28]  # e_entry, whose bit 0 stands for Thumb
+    entry = image[24:28]  # e_entry, with bit 0 set for Thumb
     registers = gdb(port, "g")[2:]  # r0 to r15 first, 8 digits each
     pc = bytes.fromhex(registers[15 * 8:16 * 8].decode())
     assert pc == bytes([entry[0] & ~1, *entry[1:]])
@@ -190,7 +190,7 @@ def test_cpus_wait_for_gdb(run: Command) -> None:
 
 
 def test_linux_ends_by_itself(run: Command) -> None:
-    """And is given the same memory."""
+    """A Linux guest gets the given size and ID, and ends the run."""
     run.start("--size", "64K", "linux=ivshmem info,id=9")
     status, output, errors = run.finish()
 
@@ -200,7 +200,8 @@ def test_linux_ends_by_itself(run: Command) -> None:
 
 
 def test_peer_ids_and_interruption(run: Command) -> None:
-    """With more guests than colours."""
+    """Guests get the IDs they ask for, and SIGINT ends all of them. There are
+    more guests than colours."""
     run.start(f"{ECHO[0]},id=7", ECHO[1], f"{ECHO[1]},id=65535", ECHO[1])
     for name, own_id in (("lm3s6965evb", 7), ("mps2-an385", 0),
                          ("mps2-an385.2", 65535), ("mps2-an385.3", 1)):
@@ -263,8 +264,8 @@ def test_time_limit(run: Command) -> None:
 
 
 def test_server_of_ones_own(bed: Testbed, run: Command) -> None:
-    """Which stays, as its other clients do. Its socket's name is one that
-    QEMU's options and paths could get wrong."""
+    """With --server, the server and its other clients stay. The socket's name
+    has a comma, which QEMU's options must escape."""
     server = bed.server(size=64 * KIB, vectors=2,
                         socket=bed.directory() / "a,b")
     peer = bed.peer(server, 2)
@@ -302,8 +303,8 @@ def test_size_of_the_server_is_another(bed: Testbed, run: Command) -> None:
 
 
 def test_timeline(run: Command, tmp_path: Path) -> None:
-    """Of guests that were interrupted. The ring from the first to the second
-    has an interrupt."""
+    """--timeline writes a timeline even if the run is interrupted. Doorbells
+    have their interrupts."""
     directory = tmp_path / "some" / "where"
     run.start("--timeline", str(directory),
               *(elf(board, "demo") for board in (BOARDS[1], BOARDS[1])))
@@ -319,7 +320,7 @@ def test_timeline(run: Command, tmp_path: Path) -> None:
 
 
 def test_no_timeline(run: Command, tmp_path: Path) -> None:
-    """What was wrong comes first: a QEMU that has not traced anything"""
+    """If QEMU fails before it traces anything, its error comes first."""
     status, _, errors = run.run(
         "--timeline", str(tmp_path), f"{ECHO[0]},options=-no-such-option")
 
@@ -340,7 +341,7 @@ def test_printed_command_lines_work(bed: Testbed, run: Command) -> None:
     assert "-gdb tcp:127.0.0.1:1235" in linux
     assert shlex.split(board)[-5:] == [
         "-name", "a b", "-gdb", "tcp:127.0.0.1:1234", "-nographic"]
-    # So that nothing else has the port
+    # Port 0 lets QEMU pick a free one.
     qemu = bed.program("printed", [
         "sh", "-c", f"exec {board.replace(':1234', ':0')}"])
     qemu.expect_error("terminating on signal 15")

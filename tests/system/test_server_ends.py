@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server that is ended takes no peer away from the VMs.
+"""VMs can still ring each other after the server has ended.
 
-QEMU's server tells the others that a client has left before it hangs up on
-them. That is no departure: the VM is still there, and can still be rung.
+When QEMU's server ends, it tells its clients that others have left before it
+hangs up on them. Those VMs are still there, and can still be rung.
 """
 
 import os
@@ -28,7 +28,7 @@ PINGS = 2000
 
 def end_server(bed: Testbed, server: IvshmemServer, end: signal.Signals,
                *boards: Board) -> None:
-    """Returns when the boards have noticed."""
+    """Ends the server and waits until the boards have noticed."""
     for board in boards:
         board.expect_error(GONE)
     os.kill(server.pid, end)
@@ -39,8 +39,8 @@ def end_server(bed: Testbed, server: IvshmemServer, end: signal.Signals,
 
 def check_rings(bed: Testbed, server: IvshmemServer, caller: Peer,
                 ringing: int, rung: int) -> None:
-    """The caller rings one board, which rings the other. Both do the same
-    command, and tell the caller: of two doorbells one is the other's."""
+    """The caller rings one board, which rings the other. Both run the same
+    command and ring the caller, which thus gets a doorbell from each."""
     RingCommands(server.memory).order([(rung, 0), (caller.id, 0)])
     caller.ring(ringing)
     heard = 0
@@ -65,7 +65,7 @@ def test_boards_still_ring_each_other(bed: Testbed,
 
     end_server(bed, server, end, *boards)
 
-    # Later, too, when a departure would be final.
+    # Ring until the device would have forgotten peers that had left.
     final = time.monotonic() + 1.5
     while True:
         is_late = time.monotonic() > final
@@ -82,8 +82,8 @@ def test_boards_still_ring_each_other(bed: Testbed,
 @pytest.mark.bed_seconds(120.0)
 def test_a_board_and_linux_still_ring_each_other(bed: Testbed,
                                                  end: signal.Signals) -> None:
-    """Linux is there first: QEMU's server tells the board of its departure,
-    not the other way round, which the PCI device would believe."""
+    """Linux joins first, so that QEMU's server tells the board that Linux has
+    left, and not the reverse: the PCI device would believe that."""
     server = bed.server()
     server.memory.set_words(0, 0 << 16)
     linux = bed.linux(f"ivshmem ping 1 {PINGS}", server)

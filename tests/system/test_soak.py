@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The soak test: a few seconds of it, and whether it would notice a loss.
+"""A few seconds of the soak test, and checks that it notices a loss.
 
-The boards run guest/tests/soak.c. `make check-soak` lets them run for longer.
+The boards run guest/tests/soak.c. `make check-soak` runs it for longer.
 """
 
 import os
@@ -20,7 +20,7 @@ from ivshmem.board import BOARDS
 from ivshmem.peer import Peer
 
 SECONDS = 2.0
-PATIENCE_SECONDS = 1.0  # where the game has to stand still
+PATIENCE_SECONDS = 1.0  # until a game without progress counts as stuck
 
 
 @pytest.mark.parametrize("first, second", [*soak.PAIRINGS, *OTHER_PAIRS])
@@ -37,7 +37,7 @@ def test_nothing_is_lost(bed: Testbed, first: str, second: str) -> None:
 
 class Thief(Peer):
     def steal_doorbells(self, victim: int) -> None:
-        """Takes those that have not reached the victim's QEMU yet."""
+        """Reads doorbells before the victim's QEMU does."""
         with suppress(BlockingIOError):
             os.read(self._fds[victim][0], 8)
 
@@ -53,7 +53,7 @@ def test_lost_doorbell_is_noticed(bed: Testbed) -> None:
             pytest.raises(TestbedError, match=r"a doorbell is lost: "
                           r"lm3s6965evb rang number \d+, mps2-an385 heard "
                           r"none after \d+; nothing moved for"):
-        while True:  # until one is stolen that no later one makes up for
+        while True:  # until the last doorbell of a throw is stolen
             with soak.frozen(game.boards[1]):
                 bed.wait("a throw to be over", throw_is_over)
                 thief.steal_doorbells(1)

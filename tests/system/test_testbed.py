@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the other tests take for granted of their testbed: that nothing goes
-wrong unseen, not even what nothing waits for any more."""
+"""The testbed notices each failure, even one that no test waits for."""
 
 import os
 import re
@@ -19,8 +18,8 @@ from ivshmem.fake_server import PEER
 from ivshmem.process import Process
 from ring_on_command import RingCommands
 
-# What a program does that is ready, and is now to be stopped: as most do, or so
-# that the shell hears of it.
+# Commands of a script that waits to be stopped. With the second one, the shell
+# stays to run a trap.
 READY = "echo ready; exec sleep 60"
 READY_WITH_TRAP = "echo ready; while :; do sleep 0.01; done"
 
@@ -135,7 +134,7 @@ def test_expected_error_may_span_lines() -> None:
 
 
 def test_guest_error() -> None:
-    """-d guest_errors is of QEMU's stderr."""
+    """A guest error on QEMU's stderr counts as an unexpected error."""
     with pytest.raises(TestbedError, match="unexpected: .*DOORBELL.* of peer "
                        f"{PEER}, which is not connected"):
         with Testbed() as bed:
@@ -215,7 +214,7 @@ def test_test_fails(bed):
 
 def inner_pytest(folder: Path, tests: str,
                  *options: str) -> subprocess.CompletedProcess[str]:
-    """Runs these tests as if they were among ours."""
+    """Runs these tests with a copy of this folder's configuration."""
     here = Path(__file__).parent
     (folder / here.name).mkdir()
     for name in "pytest.ini", "conftest.py", f"{here.name}/conftest.py":
@@ -230,7 +229,7 @@ def inner_pytest(folder: Path, tests: str,
 
 
 def test_pytest_tells_of_it(tmp_path: Path) -> None:
-    """Each as a test that failed, with one transcript of all processes."""
+    """Each failure fails its test, with one transcript of all processes."""
     run = inner_pytest(tmp_path, TESTS)
 
     assert re.search("^PASSED .*::test_passes$", run.stdout, re.MULTILINE)

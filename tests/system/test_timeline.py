@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Timelines of real machines, and of traces that hold what they seldom do."""
+"""Timelines of real machines, and of written traces for rare cases."""
 
 import subprocess
 import sys
@@ -35,13 +35,13 @@ def watch(bed: Testbed, server: IvshmemServer) -> Process:
 
 
 def told(process: Process, file: Path) -> Path:
-    """What the process printed, as a file"""
+    """Writes the process's output to a file."""
     file.write_text("\n".join(process.output))
     return file
 
 
 def events(line: Timeline, tmp_path: Path, kind: str) -> list[dict[str, Any]]:
-    """Of one kind, as they are written; all are checked."""
+    """Writes the timeline, checks it, and returns its events of one kind."""
     file = tmp_path / "timeline.json"
     timeline.write(line, file, None)
     return [event for event in trace_event_format.load(file)
@@ -56,7 +56,7 @@ def names(written: Sequence[dict[str, Any]], tid: int) -> list[str]:
 
 
 def test_demo(bed: Testbed, tmp_path: Path) -> None:
-    """Each doorbell of it has its interrupt."""
+    """Each doorbell of the demo has an interrupt."""
     server = bed.server()
     watching = watch(bed, server)
     members = demo.start(bed, server, BOARDS, in_order=True, traces=tmp_path)
@@ -77,8 +77,8 @@ def test_demo(bed: Testbed, tmp_path: Path) -> None:
             for life in line.servers[0].lives] == [(1, True, True),
                                                    (2, True, True)]
     doorbells = list(line.doorbells())
-    # They meet, send 5 messages, acknowledge 5, and so on; but a guest need
-    # not ring twice for what it has done before the other looked.
+    # Each sends 5 messages, but may ring once for a message and an
+    # acknowledgement.
     assert len(doorbells) >= 2 * demo.MESSAGES
     assert all(each.interrupt for each in doorbells)
     assert not any(notice.is_error for each in line.participants
@@ -91,7 +91,7 @@ def test_demo(bed: Testbed, tmp_path: Path) -> None:
 
 def ring_from_board(bed: Testbed, server: IvshmemServer, trace: Path,
                     rings: Sequence[tuple[int, int]]) -> Board:
-    """A board that rings these (peer, vector), each once."""
+    """A board that has rung each of these (peer, vector) once."""
     peer = bed.peer(server, DOORBELL_VECTORS)
     board = bed.board("mps2-an385", "ring-on-command", server, trace=trace)
     board_id = peer.id + 1
@@ -105,8 +105,8 @@ def ring_from_board(bed: Testbed, server: IvshmemServer, trace: Path,
 
 
 def test_ignored_and_lost(bed: Testbed, tmp_path: Path) -> None:
-    """A peer that is not there, a vector without a line, a peer that is not
-    traced: each is told from the others."""
+    """Doorbells to a missing peer, to a vector without a line and to a peer
+    without a trace are reported differently."""
     server = bed.server(vectors=DOORBELL_VECTORS)
     target = bed.board("lm3s6965evb", "echo", server,
                        trace=tmp_path / "target.trace")
@@ -128,15 +128,15 @@ def test_ignored_and_lost(bed: Testbed, tmp_path: Path) -> None:
     assert "ignored: peer 9, vector 0: not connected" in trouble
     assert ("lost: peer 0, vector 1: no interrupt of target followed"
             in trouble)
-    # The target answers the one that it hears, to its own vector 1: word 0,
-    # which says whom, is the number of the command.
+    # The target answers one doorbell by ringing its own vector 1: it takes the
+    # command's number in word 0 for the value to write to DOORBELL.
     assert ("\ndoorbells: 5, their interrupts: 1, lost: 2, ignored: 1, to "
             "peers that were not traced: 1\nfrom write to interrupt: median "
             in timeline.summary(line))
 
 
 def test_sessions(bed: Testbed, tmp_path: Path) -> None:
-    """The server goes, and another one comes."""
+    """The server restarts, so the board has two sessions."""
     socket = bed.directory() / "socket"
     server = bed.server(socket=socket)
     trace = tmp_path / "board.trace"
@@ -175,14 +175,15 @@ def test_guest_errors(bed: Testbed, tmp_path: Path) -> None:
 
 
 def interrupts(board: Board, slot: int) -> int:
-    """That its guest got from this device"""
+    """The number of interrupts from this device."""
     return int(board.qmp.command(
         "qom-get", path=f"/machine/peripheral-anon/device[{slot}]",
         property="interrupts"))
 
 
 def test_devices_of_one_machine(bed: Testbed, tmp_path: Path) -> None:
-    """Two servers give them the same ID: each has its own interrupts."""
+    """Two devices of a machine have the same ID, from two servers. Each has
+    its own interrupts in the timeline."""
     trace = tmp_path / "board.trace"
     left, right = bed.server(), bed.server()
     peers = [bed.peer(left), bed.peer(right)]
@@ -211,7 +212,7 @@ def test_devices_of_one_machine(bed: Testbed, tmp_path: Path) -> None:
 
 
 def test_host_peer(bed: Testbed, tmp_path: Path) -> None:
-    """ivshmemctl rings a board that answers ivshmemctl."""
+    """A board's doorbell to `ivshmemctl listen` has an interrupt there."""
     server = bed.server()
     listen = bed.program("ivshmemctl", [
         str(artifacts.ivshmemctl()), "-S", str(server.socket), "listen",
@@ -232,7 +233,7 @@ def test_host_peer(bed: Testbed, tmp_path: Path) -> None:
 
 
 def test_command(bed: Testbed, tmp_path: Path) -> None:
-    """As users call it; with a picture where matplotlib is."""
+    """ivshmem-timeline as users run it, with --svg if matplotlib is there."""
     demo.finish(bed, demo.start(bed, bed.server(), BOARDS, in_order=True,
                                 traces=tmp_path))
     svg = ["--svg", "timeline.svg", "--between", "-1",
@@ -245,7 +246,7 @@ def test_command(bed: Testbed, tmp_path: Path) -> None:
     trace_event_format.load(tmp_path / "timeline.json")
     if svg:
         text = (tmp_path / "timeline.svg").read_text()
-        # Words are shapes there, and in comments.
+        # matplotlib draws text as shapes, with the text in a comment.
         for word in ("VM 0", "VM 1", "milliseconds", "doorbell rung"):
             assert f"<!-- {word} -->" in text
 
@@ -254,9 +255,9 @@ def test_command(bed: Testbed, tmp_path: Path) -> None:
     False, pytest.param(True, marks=pytest.mark.skipif(
         not timeline_svg.is_possible(), reason=timeline_svg.NO_PICTURE))])
 def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
-    """scripts/demo --timeline, which make demo TIMELINE=1 runs"""
+    """scripts/demo --timeline, which `make demo TIMELINE=1` runs."""
     drawn = tmp_path / "some/where"
-    # Without the user's and the system's packages it has none.
+    # Without site-packages, Python finds no matplotlib.
     isolated = [] if with_matplotlib else ["-S", "-E"]
     ended = subprocess.run(
         [sys.executable, *isolated,
@@ -292,7 +293,7 @@ READ = "read iv: offset 0x8 value 0x1"
 
 def trace(tmp_path: Path, name: str,
           *lines: tuple[int, str]) -> tuple[str, Path]:
-    """Events at these microseconds, in QEMU's notation"""
+    """Writes a trace file with events at these times in microseconds."""
     file = tmp_path / f"{name}.trace"
     file.write_text("".join(f"77@1700000000.{time:06}:ivshmem_flat_{text}\n"
                             for time, text in lines))
@@ -301,7 +302,8 @@ def trace(tmp_path: Path, name: str,
 
 def pair(tmp_path: Path, rings: Sequence[tuple[int, int]],
          interrupts: Sequence[int]) -> Timeline:
-    """Machine a rings b, with these begins and ends, and b's interrupts."""
+    """Machine a rings b, with these begin and end times. b has interrupts at
+    these times."""
     written = [event for begin, end in rings for event in (
         (begin, WRITE.format(1 << 16)), (end, RING.format(0, 1)))]
     return timeline.read([
@@ -312,7 +314,7 @@ def pair(tmp_path: Path, rings: Sequence[tuple[int, int]],
 
 
 def matched(line: Timeline) -> list[int | None]:
-    """The time of each doorbell's interrupt"""
+    """The time of each doorbell's interrupt, or None."""
     begin = line.begin
     return [each.interrupt.time - begin if each.interrupt else None
             for each in line.doorbells()]
@@ -321,21 +323,21 @@ def matched(line: Timeline) -> list[int | None]:
 @pytest.mark.parametrize("rings, interrupts, expected", [
     # One after the other
     ([(10, 12), (20, 22)], [15, 25], [15, 25]),
-    # Noted only after the interrupt was
+    # Traced only after the interrupt
     ([(10, 50)], [30], [30]),
     ([(10, 50), (60, 61)], [30, 70], [30, 70]),
-    # Somebody who was not traced rang much later.
+    # A peer that was not traced rang much later
     ([(10, 12), (20, 22)], [24, 500_000], [24, 24]),
-    # Two in one
+    # Two doorbells, one interrupt
     ([(10, 12), (20, 22)], [30], [30, 30]),
     # The second came too late for the first interrupt
     ([(10, 12), (20, 22)], [24, 40], [24, 40]),
-    # Merged, though noted after the interrupt
+    # Two doorbells, one interrupt, though the second was traced after it
     ([(10, 12), (20, 50)], [30], [30, 30]),
-    # Lost at the end, and before one that was rung much later
+    # Lost at the end, and lost before one that was rung much later
     ([(10, 12), (20, 22)], [15], [15, None]),
     ([(10, 12), (500_000, 500_002)], [500_010], [None, 500_010]),
-    # Late, as the machine was paused; nothing was rung later
+    # Late because the machine was paused; nothing else was rung
     ([(10, 12)], [500_000], [500_000]),
 ])
 def test_matching(tmp_path: Path, rings: list[tuple[int, int]],
@@ -357,7 +359,7 @@ def test_writes_that_were_not_traced(tmp_path: Path) -> None:
 
 
 def test_lines_out_of_order(tmp_path: Path) -> None:
-    """As several threads of a QEMU write them"""
+    """Several threads of QEMU write to one trace."""
     line = timeline.read([trace(
         tmp_path, "a", (0, OWN_ID.format(0)), (12, RING.format(0, 1)),
         (10, WRITE.format(1 << 16)))])
@@ -376,7 +378,7 @@ def test_two_cpus_that_ring(tmp_path: Path) -> None:
 
 
 def test_ids_that_change_hands(tmp_path: Path) -> None:
-    """A doorbell belongs to who had the ID then."""
+    """A doorbell belongs to the machine that had the ID at that time."""
     gone = "server_error iv: server has gone"
     line = timeline.read([
         trace(tmp_path, "a", (0, OWN_ID.format(0)),
@@ -391,7 +393,7 @@ def test_ids_that_change_hands(tmp_path: Path) -> None:
 
 
 def test_ids_of_two_servers(tmp_path: Path) -> None:
-    """A machine with a device at each rings peer 1 of each."""
+    """A machine with a device on each server rings peer 1 of each."""
     def of(chardev: str, text: str) -> str:
         return text.replace(" iv:", f" {chardev}:")
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Each vector of a board has an interrupt line of its own.
+"""Each vector of a board raises its own interrupt line.
 
-The boards run guest/tests/vectors.c, which explains the words. One doorbell is
-under way at a time, so that each is one interrupt, and on the right line: the
-answer has the vector of the line.
+The boards run guest/tests/vectors.c, which describes the words. Only one
+doorbell is under way at a time, so each must be one interrupt. The answer has
+the vector of the line that was raised.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ WITHOUT_LIMIT = 0xFFFFFFFF
 
 def start(bed: Testbed, server: IvshmemServer, board: str, own_id: int,
           other: int, limit: int) -> Board:
-    """Returns when it listens, as the peer with this ID."""
+    """Starts a board and waits until it listens with this ID."""
     server.memory.set_words(64 * own_id, other, limit)
     *others, device = usual_device(board, server.socket)
     lines = ";".join(f"nvic/unnamed-gpio-in[{line}]" for line in LINES)
