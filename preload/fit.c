@@ -1,19 +1,18 @@
 /*
- * Makes sure that ivshmem-flat fits into the QEMU that loads it
+ * Checks that ivshmem-flat fits the QEMU that loads it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * The device was compiled with the headers of a source package, and runs
- * within what Debian built of it with a configuration of its own.  Here is what
- * that build itself says of the structures that they share: the TypeInfo of
- * every type has its sizes, and a VMStateDescription has offsets.  Whatever the
- * configuration changes in an object that the device looks into, shows in one
- * of them.
+ * The device is compiled with the headers of the source package, but runs in
+ * Debian's build of it, which is configured differently.  Compare the
+ * structures that both use with what that build says about them: each type's
+ * TypeInfo holds its sizes, and a VMStateDescription holds offsets.  Any
+ * configuration that changes an object used by the device changes one of these.
  *
- * Of structures that are no objects nothing is known: CharFrontend, Notifier,
- * QEMUTimer, QemuEvent.  On Linux no configuration changes these.
+ * Structures that are not objects cannot be checked: CharFrontend, Notifier,
+ * QEMUTimer, QemuEvent.  On Linux no configuration changes them.
  */
 
 #include "qemu/osdep.h"
@@ -89,15 +88,15 @@ static void check_type(const TypeInfo *info)
 }
 
 /*
- * QEMU 10.0 and newer have an ivshmem-flat of their own, for boards to create
- * in C, which none does.  It takes another name, before it is registered.
+ * QEMU 10.0 and newer have an ivshmem-flat that only board code can create, and
+ * none does.  Rename it before it is registered.
  */
 static void give_way(const struct dl_phdr_info *program, const TypeInfo *info)
 {
     static const char *other_name = TYPE_IVSHMEM_FLAT "-of-qemu";
     uintptr_t page_size = qemu_real_host_page_size();
     char *page = (char *)((uintptr_t)&info->name & -page_size);
-    /* Constants are read-only once the addresses in them are there */
+    /* Constants with addresses become read-only after relocation */
     bool read_only = lies_in(program, PT_GNU_RELRO, &info->name);
 
     if (read_only && mprotect(page, page_size, PROT_READ | PROT_WRITE) < 0) {
@@ -110,7 +109,7 @@ static void give_way(const struct dl_phdr_info *program, const TypeInfo *info)
     }
 }
 
-/* Is called with the program itself first, and stops there */
+/* The program itself is visited first; stop after it */
 static int look_at_types(struct dl_phdr_info *program, size_t size,
                          void *opaque)
 {
@@ -120,7 +119,7 @@ static int look_at_types(struct dl_phdr_info *program, size_t size,
         uintptr_t end = start + segment->p_filesz;
         const TypeInfo *info;
 
-        /* What holds addresses is writable, at least while it is loaded */
+        /* Data that holds addresses is in a writable segment */
         if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W)) {
             continue;
         }
@@ -142,7 +141,7 @@ static int look_at_types(struct dl_phdr_info *program, size_t size,
 
 static void check_offset(const char *name, size_t expected)
 {
-    /* Declared for code of a single target only */
+    /* Declared only for code of a single target */
     const VMStateDescription *cpu = dlsym(RTLD_DEFAULT, "vmstate_cpu_common");
     const VMStateField *field = cpu ? cpu->fields : NULL;
 
@@ -159,7 +158,7 @@ static void check_offset(const char *name, size_t expected)
     }
 }
 
-/* Before the device registers itself, and QEMU its types */
+/* Runs before the device and QEMU register their types */
 static void __attribute__((constructor(101))) fit(void)
 {
     dl_iterate_phdr(look_at_types, NULL);
@@ -168,7 +167,7 @@ static void __attribute__((constructor(101))) fit(void)
             refuse("QEMU has no type '%s'" MISFIT, expectations[i].type);
         }
     }
-    /* tcg_cflags lies between them */
+    /* tcg_cflags is between these two */
     check_offset("interrupt_request", offsetof(CPUState, interrupt_request));
     check_offset("halted", offsetof(CPUState, halted));
 }

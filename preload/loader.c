@@ -1,13 +1,13 @@
 /*
- * Brings ivshmem-flat into the QEMU that Debian installed
+ * Loads ivshmem-flat into the QEMU that Debian installed
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * LD_PRELOAD loads this into any program.  It needs nothing of QEMU, so that
- * it can tell what it has come into before it loads the device, which needs
- * a great deal: types, functions and structures of one particular build.
+ * LD_PRELOAD loads this object into any program.  It uses nothing of QEMU, so
+ * it can check the program before it loads the device, which depends on the
+ * types, functions and structures of one particular build.
  */
 
 #define _GNU_SOURCE
@@ -25,7 +25,7 @@
 
 #define DEVICE "ivshmem-flat-device.so"
 
-/* BUILD_ID is QEMU's, in hexadecimal; PACKAGE is its name and version */
+/* BUILD_ID is QEMU's build ID in hexadecimal, PACKAGE its name and version */
 static const char build_id[] = BUILD_ID;
 
 static bool same_file(const char *path, const struct stat *file)
@@ -36,7 +36,7 @@ static bool same_file(const char *path, const struct stat *file)
            found.st_ino == file->st_ino;
 }
 
-/* Child processes inherit what else is preloaded, without this object */
+/* Removes this object from LD_PRELOAD, for child processes */
 static void leave_environment(const char *own_path)
 {
     const char *preload = getenv("LD_PRELOAD");
@@ -89,7 +89,7 @@ static size_t padded(size_t size, size_t alignment)
     return (size + alignment - 1) / alignment * alignment;
 }
 
-/* Is called with the program itself first, and stops there */
+/* The program itself is visited first; stop after it */
 static int look_for_build_id(struct dl_phdr_info *program, size_t size,
                              void *found)
 {

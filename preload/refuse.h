@@ -1,5 +1,5 @@
 /*
- * How ivshmem-flat refuses to be loaded
+ * Refusing to load ivshmem-flat
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Ends the process, which has not begun to do anything of its own */
+/* Ends the process before the program itself has started */
 __attribute__((format(printf, 1, 2), noreturn))
 static inline void refuse(const char *format, ...)
 {

@@ -34,8 +34,8 @@ static bool is_fd_left(void)
 }
 
 /*
- * The kernel drops the fd that a process at its limit is sent, silently.
- * A vector that comes without its fd looks like a departure.
+ * When the process is at its fd limit, the kernel silently drops an fd sent to
+ * it.  A vector message without its fd looks like a departure.
  */
 static bool is_out_of_fds(Error **errp)
 {
@@ -87,7 +87,7 @@ static bool process_msg_id(IvshmemFlatClient *c, int64_t id, bool has_fd,
     return true;
 }
 
-/* @fd is its own, as in the next function */
+/* Takes ownership of @fd, as does process_msg_connect() */
 static bool process_msg_shmem(IvshmemFlatClient *c, int fd, Error **errp)
 {
     if (fd < 0) {
@@ -106,7 +106,7 @@ static bool process_msg_shmem(IvshmemFlatClient *c, int fd, Error **errp)
     return c->has_memory;
 }
 
-/* Each message with an fd and the same ID brings the next vector */
+/* Each message with an fd adds the next vector of its ID */
 static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
                                 Error **errp)
 {
@@ -127,7 +127,7 @@ static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
     }
 
     trace_ivshmem_flat_vector(server_name(c), c->id, id, vector, fd);
-    /* The channel has cleared it, for everyone who shares the eventfd */
+    /* The channel made it blocking, for all processes that share it */
     g_unix_set_fd_nonblocking(fd, true, NULL);
     c->last_id = id;
     if (own) {
@@ -162,7 +162,7 @@ static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
     return true;
 }
 
-/* @fd is its own, or -1 */
+/* Takes ownership of @fd, which may be -1 */
 static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
                         Error **errp)
 {
@@ -225,7 +225,7 @@ static void end_session(IvshmemFlatClient *c)
     c->ops->error(c, err);
 }
 
-/* A message that is wrong sets *@errp and is skipped */
+/* Sets *@errp for a bad message, which is skipped */
 static IvshmemFlatRead take_message(IvshmemFlatClient *c, Error **errp)
 {
     int64_t msg;
@@ -236,14 +236,14 @@ static IvshmemFlatRead take_message(IvshmemFlatClient *c, Error **errp)
         c->messages++;
         process_msg(c, msg, fd, errp);
         if (ivshmem_flat_peers_has_departures(&c->peers) && !is_fd_left()) {
-            /* Newcomers need the room of those who have departed */
+            /* New peers need the fds of those that have departed */
             ivshmem_flat_peers_forget_departed(&c->peers);
         }
     }
     return read;
 }
 
-/* Returns whether there may be more to take */
+/* Returns true if there may be more to read */
 static bool take_message_or_end(IvshmemFlatClient *c)
 {
     Error *err = NULL;
@@ -252,7 +252,7 @@ static bool take_message_or_end(IvshmemFlatClient *c)
     if (err) {
         c->ops->error(c, err);
         if (c->expect != IVSHMEM_FLAT_EXPECT_ANY) {
-            /* No session can come of a handshake that began like this */
+            /* A handshake that starts with an error cannot succeed */
             ivshmem_flat_connection_hang_up(&c->server);
             handshake_begins(c);
             return false;
@@ -275,7 +275,7 @@ static void server_reconnected(void *opaque)
 
     if (ivshmem_flat_connection_is_open(&c->server)) {
         while (take_message_or_end(c)) {
-            /* until the end of the last session */
+            /* read the old session to its end */
         }
     }
     if (ivshmem_flat_connection_reopen(&c->server, &err)) {
@@ -306,9 +306,9 @@ static void handshake_timeout(void *opaque)
 }
 
 /*
- * The server announces the peers that are already there before it gives the
- * device its own vectors.  Once these have arrived, the guest can ring every
- * one of them from its first instruction.
+ * The server announces existing peers before it sends the device's own vectors.
+ * Once those have arrived, the guest can ring every peer from its first
+ * instruction.
  */
 static bool shake_hands(IvshmemFlatClient *c, Error **errp)
 {
@@ -331,7 +331,7 @@ static bool shake_hands(IvshmemFlatClient *c, Error **errp)
                        "server closed the connection during the handshake");
             break;
         }
-        /* Peers that come and go without end are no excuse */
+        /* Peers that keep coming and going do not extend the limit */
         left_us = deadline - g_get_monotonic_time();
     }
     if (!*errp && missing && !c->has_memory) {
@@ -385,8 +385,8 @@ void ivshmem_flat_client_catch_up(IvshmemFlatClient *c)
 {
     unsigned unread = ivshmem_flat_connection_count_unread(&c->server);
 
-    /* No more than these: a guest's store has to end, whatever comes */
+    /* No more than these: the guest's store has to complete */
     while (unread-- > 0 && take_message_or_end(c)) {
-        /* another */
+        /* read the next one */
     }
 }

@@ -5,15 +5,15 @@
  */
 
 /*
- * Speaks "Client-Server protocol" of docs/specs/ivshmem-spec.rst and keeps the
- * list of peers.  Of registers, interrupt lines and
- * boards it knows nothing.
+ * Implements "Client-Server protocol" of docs/specs/ivshmem-spec.rst and keeps
+ * the list of peers.  It knows nothing of registers, interrupt lines and
+ * boards.
  *
- * A session begins when the server has given an ID and ends when it hangs up.
- * The next one needs a chardev that reconnects.  In between, the peers of the
- * last session can still be rung.
+ * A session begins when the server has sent an ID and ends when it hangs up.
+ * The next one needs a chardev that reconnects.  Between sessions, the peers of
+ * the last one can still be rung.
  *
- * All of it runs with the big lock held.
+ * Everything here runs with the big lock held.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_CLIENT_H
@@ -26,23 +26,23 @@
 typedef struct IvshmemFlatClient IvshmemFlatClient;
 
 typedef struct IvshmemFlatClientOps {
-    /* The device is @client->id now; its former vectors are void */
+    /* The device's ID is @client->id; its old vectors are no longer valid */
     void (*session_begins)(IvshmemFlatClient *client);
 
-    /* The shared memory.  The file descriptor is the callback's. */
+    /* The shared memory. The callback owns the file descriptor. */
     bool (*shared_memory)(IvshmemFlatClient *client, int fd, Error **errp);
 
-    /* The device's own vectors, from 0 up.  The eventfd is the callback's. */
+    /* The device's own vectors, from 0 up. The callback owns the eventfd. */
     void (*own_vector)(IvshmemFlatClient *client, unsigned vector, int eventfd);
 
     /*
-     * Since ivshmem_flat_client_start() returned, the server has said something
-     * wrong, or has gone.  The error is the callback's.
+     * After ivshmem_flat_client_start() has returned: the server sent something
+     * wrong, or has gone.  The callback owns the error.
      */
     void (*error)(IvshmemFlatClient *client, Error *err);
 } IvshmemFlatClientOps;
 
-/* What the next message from the server has to be */
+/* The message that the server must send next */
 typedef enum {
     IVSHMEM_FLAT_EXPECT_VERSION,
     IVSHMEM_FLAT_EXPECT_ID,
@@ -50,11 +50,11 @@ typedef enum {
 } IvshmemFlatExpect;
 
 struct IvshmemFlatClient {
-    /* May be read */
+    /* Read-only for the device */
     IvshmemFlatConnection server;
-    IvshmemFlatPeers peers;         /* all but the device */
+    IvshmemFlatPeers peers;         /* without the device itself */
     uint16_t id;                    /* the device's own */
-    uint64_t sessions;              /* that have begun */
+    uint64_t sessions;              /* so far */
     uint64_t messages;              /* on this connection */
     unsigned own_vectors;           /* in this session */
 
@@ -63,37 +63,36 @@ struct IvshmemFlatClient {
     IvshmemFlatExpect expect;
     bool has_memory;                /* in this session */
     unsigned want_vectors;
-    int last_id;                    /* whose vector came last, or -1 */
+    int last_id;                    /* ID of the last vector, or -1 */
     QEMUTimer handshake_timer;
 };
 
 /**
  * ivshmem_flat_client_start:
- * @client: zeroed, but for the chardev of its server
- * @ops: what to tell the device; valid until ivshmem_flat_client_stop()
- * @want_vectors: how many vectors of the device's own to wait for
+ * @client: zeroed, except for the chardev of its server
+ * @ops: the device's callbacks; valid until ivshmem_flat_client_stop()
+ * @want_vectors: number of the device's own vectors to wait for
  * @errp: says what is wrong with the chardev or the server
  *
- * Waits, for at most 5 s, until the server has said what a device needs before
- * the guest starts: its ID, the memory, all peers that are there, the device's
- * vectors.  A server that gives fewer vectors than wanted, or none, is no
- * error: @client->own_vectors tells.
+ * Waits up to 5 s for what the device needs before the guest starts: its ID,
+ * the memory, the existing peers and its own vectors.  Fewer vectors than
+ * wanted, or none, are no error: check @client->own_vectors.
  *
- * Returns: whether the device can be used; if not, @client is as it was
+ * Returns: true if the device can be used, otherwise @client is unchanged
  */
 bool ivshmem_flat_client_start(IvshmemFlatClient *client,
                                const IvshmemFlatClientOps *ops,
                                unsigned want_vectors, Error **errp);
 
-/* Hangs up and forgets all.  Does nothing where nothing was started. */
+/* Hangs up and forgets everything. Does nothing if not started. */
 void ivshmem_flat_client_stop(IvshmemFlatClient *client);
 
-/* Whether a session is on */
+/* Whether there is a session */
 bool ivshmem_flat_client_is_connected(IvshmemFlatClient *client);
 
 /*
- * Takes in what the server has sent by now.  A guest may have learnt of a peer
- * from the shared memory before the main loop came to read of it.
+ * Reads what the server has sent so far.  A guest may learn of a peer from the
+ * shared memory before the main loop has read of it.
  */
 void ivshmem_flat_client_catch_up(IvshmemFlatClient *client);
 

@@ -1,5 +1,5 @@
 /*
- * Connection to an ivshmem server: messages and the file descriptors with them
+ * Connection to an ivshmem server: messages and their file descriptors
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -62,8 +62,8 @@ static bool open_socket(IvshmemFlatConnection *c, Error **errp)
 }
 
 /*
- * With 'reconnect-ms' the chardev makes its first attempt in another thread,
- * which leaves the result as a source in the main loop, which does not run yet.
+ * With 'reconnect-ms' the chardev first connects in another thread.  That
+ * thread reports through a source in the main loop, which does not run yet.
  */
 static bool await_chardev(SocketChardev *chr, int timeout_ms)
 {
@@ -197,7 +197,7 @@ static void socket_readable(void *opaque)
     IvshmemFlatConnection *c = opaque;
 
     c->readable(c->opaque);
-    /* The chardev may not have noticed; of a half that ended it never does */
+    /* The chardev may not have seen it yet, and never sees a half-close */
     if (!c->socket && qemu_chr_fe_backend_open(&c->chardev)) {
         qemu_chr_fe_disconnect(&c->chardev);
     }
@@ -237,7 +237,7 @@ void ivshmem_flat_connection_close(IvshmemFlatConnection *c)
     qemu_chr_fe_set_handlers(&c->chardev, NULL, NULL, NULL, NULL, NULL, NULL,
                              true);
     close_socket(c);
-    /* The server shakes hands once: the next open needs another connection */
+    /* A connection has one handshake: the next open needs a new connection */
     if (qemu_chr_fe_backend_open(&c->chardev)) {
         qemu_chr_fe_disconnect(&c->chardev);
     }

@@ -1,16 +1,16 @@
 /*
- * Connection to an ivshmem server: messages and the file descriptors with them
+ * Connection to an ivshmem server: messages and their file descriptors
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * The chardev makes the connection and makes it anew.  Messages are not read
- * from it: it throws away what is unread when the server hangs up, and cannot
- * say whether there is anything.  They are read from a duplicate of its socket,
- * where a hang-up comes after all that was sent before.
+ * The chardev connects and reconnects.  Messages are not read from it: it
+ * discards unread data when the server hangs up, and cannot tell whether there
+ * is any.  They are read from a duplicate of its socket, where the hang-up
+ * comes after everything that was sent before it.
  *
- * All of it runs with the big lock held.
+ * Everything here runs with the big lock held.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_CONNECTION_H
@@ -21,7 +21,7 @@
 #include "hw/misc/ivshmem-flat-compat.h"
 
 typedef struct IvshmemFlatConnection {
-    CharFrontend chardev;           /* the property's */
+    CharFrontend chardev;           /* set by the property */
 
     /* Private */
     QIOChannelSocket *socket;       /* while the server is there */
@@ -40,18 +40,18 @@ typedef enum {
 } IvshmemFlatRead;
 
 /*
- * The label of the chardev, which is the user's name for the server, and tells
- * devices apart in traces.  NULL where there is no chardev.
+ * The chardev's label, which tells devices apart in traces.  NULL if there is
+ * no chardev.
  */
 const char *ivshmem_flat_connection_name(IvshmemFlatConnection *connection);
 
 /**
  * ivshmem_flat_connection_open:
- * @connection: zeroed, but for its chardev
- * @timeout_ms: how long a chardev that still connects may take
+ * @connection: zeroed, except for its chardev
+ * @timeout_ms: time limit for a chardev that is still connecting
  * @errp: says what is wrong with the chardev
  *
- * Returns: whether the server is there
+ * Returns: true if connected
  */
 bool ivshmem_flat_connection_open(IvshmemFlatConnection *connection,
                                   int timeout_ms, Error **errp);
@@ -72,25 +72,25 @@ void ivshmem_flat_connection_wait(IvshmemFlatConnection *connection,
                                   int timeout_ms);
 
 /*
- * From here on the main loop calls @readable when there is something to read,
- * and @reconnected when the chardev has a new connection.  What the last one
- * holds can still be read, until ivshmem_flat_connection_reopen().
+ * From now on the main loop calls @readable when there is something to read,
+ * and @reconnected when the chardev has a new connection.  The old connection
+ * can be read until ivshmem_flat_connection_reopen().
  */
 void ivshmem_flat_connection_listen(IvshmemFlatConnection *connection,
                                     void (*readable)(void *opaque),
                                     void (*reconnected)(void *opaque),
                                     void *opaque);
 
-/* Goes over to the new connection.  Sets @errp where it is no UNIX socket. */
+/* Switches to the new connection. Fails if that is not a UNIX socket. */
 bool ivshmem_flat_connection_reopen(IvshmemFlatConnection *connection,
                                     Error **errp);
 
-/* Hangs up.  A chardev that reconnects does so. */
+/* Hangs up. A chardev with 'reconnect-ms' then reconnects. */
 void ivshmem_flat_connection_hang_up(IvshmemFlatConnection *connection);
 
 /*
- * Ends what ivshmem_flat_connection_open() began.  A chardev that reconnects
- * does so, and can be opened again.
+ * Undoes ivshmem_flat_connection_open().  A chardev with 'reconnect-ms' then
+ * reconnects, and can be opened again.
  */
 void ivshmem_flat_connection_close(IvshmemFlatConnection *connection);
 

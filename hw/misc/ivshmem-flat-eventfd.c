@@ -1,13 +1,14 @@
 /*
- * Eventfds that other processes share: signal and take without ever waiting
+ * Signal and take eventfds shared with other processes, without blocking
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * A write to an eventfd that is full waits, unless O_NONBLOCK is set.  What
- * never waits is the kernel itself when it signals that an asynchronous request
- * has ended.  So ours ask for nothing, and end at once.
+ * Writing to a full eventfd blocks unless O_NONBLOCK is set.  The kernel itself
+ * never blocks when it signals that an asynchronous request has completed.  So
+ * submit a request that does nothing: it completes at once, and its completion
+ * signals the eventfd.
  */
 
 #include "qemu/osdep.h"
@@ -20,7 +21,7 @@
 
 #define MAX_ENDED_REQUESTS 64
 
-/* One for all devices, made at the first request */
+/* Shared by all devices, created on the first request */
 static aio_context_t requests;
 static int null_fd = -1;
 
@@ -44,7 +45,10 @@ static bool can_request(void)
     return answer == YES;
 }
 
-/* Signals @fd when a request to /dev/null ends; returns 0 or -errno */
+/*
+ * Submits a request to /dev/null, whose completion signals @fd.  Returns 0 or
+ * -errno.
+ */
 static int request(uint16_t opcode, int fd)
 {
     struct iocb iocb = {
@@ -59,7 +63,7 @@ static int request(uint16_t opcode, int fd)
     while (syscall(SYS_io_submit, requests, 1, iocbs) < 0) {
         int error = -errno;
 
-        /* There is no room until somebody has heard how the others ended */
+        /* The queue is full until completed requests are collected */
         if (error != -EAGAIN ||
             syscall(SYS_io_getevents, requests, 0, MAX_ENDED_REQUESTS, ended,
                     NULL) <= 0) {
@@ -76,8 +80,8 @@ bool ivshmem_flat_is_eventfd(int fd)
 
     if (can_request()) {
         /*
-         * The kernel looks at the eventfd before it refuses to write to what
-         * is open for reading.
+         * The kernel checks the eventfd before it refuses to write to a file
+         * that is open for reading only.
          */
         return request(IOCB_CMD_PWRITE, fd) == -EBADF;
     }

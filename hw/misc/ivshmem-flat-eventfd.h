@@ -1,13 +1,13 @@
 /*
- * Eventfds that other processes share: signal and take without ever waiting
+ * Signal and take eventfds shared with other processes, without blocking
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * O_NONBLOCK belongs to the open file, which every process that has the
- * eventfd shares and can change at any time.  Neither function relies on it
- * where the kernel offers a better way.
+ * O_NONBLOCK belongs to the open file description: every process that shares
+ * the eventfd can change it at any time.  The functions below rely on it only
+ * where the kernel offers nothing better.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_EVENTFD_H
@@ -15,7 +15,7 @@
 
 /**
  * ivshmem_flat_is_eventfd:
- * @fd: anything open
+ * @fd: any open file descriptor
  *
  * Called with the big lock held.
  *
@@ -27,7 +27,7 @@ bool ivshmem_flat_is_eventfd(int fd);
  * ivshmem_flat_signal_eventfd:
  * @fd: an eventfd
  *
- * Makes @fd readable.  That it is readable already, even full, is no error.
+ * Makes @fd readable.  It is no error if @fd is already readable or full.
  * Called with the big lock held.
  *
  * Returns: 0, or a negative errno

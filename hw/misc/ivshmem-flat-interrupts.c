@@ -1,5 +1,5 @@
 /*
- * Interrupts of an ivshmem-flat: from its own vectors to its lines
+ * Interrupts of an ivshmem-flat: from the device's vectors to its lines
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,13 +50,13 @@ static void pulse_in_main_loop(void *opaque)
 {
     IvshmemFlatInterrupts *s = opaque;
 
-    /* First: what is due from here on asks anew */
+    /* Clear this first: later vectors then ask for another pulse */
     qatomic_xchg(&s->pulse_asked_for, false);
     pulse_what_is_due(s);
     object_unref(OBJECT(s->device));
 }
 
-/* Runs in the IOThread, as do the next two */
+/* Runs in the IOThread, as do the next two functions */
 static void vector_rung(void *opaque)
 {
     IvshmemFlatVector *vector = opaque;
@@ -110,7 +110,7 @@ void ivshmem_flat_interrupts_add_vector(IvshmemFlatInterrupts *s,
                        vector_rung, new);
 }
 
-/* The IOThread may be using one, so it frees them */
+/* The IOThread frees them, since it may be using one */
 void ivshmem_flat_interrupts_forget_vectors(IvshmemFlatInterrupts *s)
 {
     for (unsigned i = 0; i < s->line_count; i++) {
@@ -152,14 +152,14 @@ static void iothread_quiesced(void *opaque)
     qemu_event_set(opaque);
 }
 
-/* Returns when the IOThread no longer runs code of the device */
+/* Waits until the IOThread runs none of the device's code */
 static void quiesce_iothread(IvshmemFlatInterrupts *s)
 {
     QemuEvent quiesced;
 
     qemu_event_init(&quiesced, false);
     aio_bh_schedule_oneshot(s->context, iothread_quiesced, &quiesced);
-    /* It may be waiting for the lock that we hold */
+    /* The IOThread may be waiting for the big lock */
     bql_unlock();
     qemu_event_wait(&quiesced);
     bql_lock();
@@ -179,7 +179,7 @@ bool ivshmem_flat_interrupts_start(IvshmemFlatInterrupts *s,
         if (!s->own_iothread) {
             return false;
         }
-        /* A guest that is busy needs the CPU itself */
+        /* Polling would take CPU time from a busy guest */
         object_property_set_int(OBJECT(s->own_iothread), "poll-max-ns", 0,
                                 &error_abort);
         iothread = s->own_iothread;

@@ -1,18 +1,19 @@
 /*
- * Interrupts of an ivshmem-flat: from its own vectors to its lines
+ * Interrupts of an ivshmem-flat: from the device's vectors to its lines
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * An IOThread waits for the vectors, so that a busy main loop delays nobody.
- * Where it is the device's own it takes the big lock to pulse a line.  One that
- * others may use must not wait for that lock, which the main loop holds when it
- * waits for them: there the main loop pulses.
+ * An IOThread waits for the vectors, so a busy main loop does not delay
+ * interrupts.  The device's own IOThread takes the big lock to pulse a line.  A
+ * shared IOThread must not wait for that lock, because the main loop may hold
+ * it while waiting for the IOThread.  In that case the main loop pulses the
+ * line.
  *
- * While the VM does not run, what is due waits.  Until it first runs that is
- * vital: the reset that ends machine creation would take a pending interrupt
- * away again.
+ * While the VM is stopped, interrupts stay due.  This matters before the VM
+ * first runs: the reset that ends machine creation would clear a pending
+ * interrupt.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_INTERRUPTS_H
@@ -35,13 +36,13 @@ typedef struct IvshmemFlatLine {
 
 typedef struct IvshmemFlatInterrupts {
     SysBusDevice *device;
-    const char *name;               /* of the device, in traces */
+    const char *name;               /* the device's, for traces */
     IvshmemFlatLine lines[IVSHMEM_FLAT_MAX_LINES];
-    unsigned irq_count;             /* lines that the device has shown */
+    unsigned irq_count;             /* sysbus IRQs of the device */
     unsigned line_count;            /* lines in use */
     bool had_vector;
-    IOThread *own_iothread;         /* where the user gives none */
-    AioContext *context;            /* of the one or the other */
+    IOThread *own_iothread;         /* NULL if the user gave one */
+    AioContext *context;            /* of the IOThread in use */
     bool running;
     bool pulse_asked_for;           /* any thread: atomic */
     uint64_t pulses;                /* of all lines */
@@ -50,27 +51,27 @@ typedef struct IvshmemFlatInterrupts {
 
 /**
  * ivshmem_flat_interrupts_start:
- * @interrupts: zeroed, or stopped
- * @device: whose sysbus IRQ n becomes the line of vector n
- * @name: the device's in traces; valid until ivshmem_flat_interrupts_stop()
+ * @interrupts: zeroed or stopped
+ * @device: its sysbus IRQ n becomes the line of vector n
+ * @name: for traces; valid until ivshmem_flat_interrupts_stop()
  * @line_count: 0 to IVSHMEM_FLAT_MAX_LINES
- * @iothread: the user's, or NULL to make one
+ * @iothread: the user's, or NULL to create one
  *
- * Returns: false, and sets @errp, where no thread could be made
+ * Returns: false with @errp set if no thread can be created
  */
 bool ivshmem_flat_interrupts_start(IvshmemFlatInterrupts *interrupts,
                                    SysBusDevice *device, const char *name,
                                    unsigned line_count, IOThread *iothread,
                                    Error **errp);
 
-/* No line is pulsed any more.  Does nothing where nothing was started. */
+/* Stops pulsing lines. Does nothing if not started. */
 void ivshmem_flat_interrupts_stop(IvshmemFlatInterrupts *interrupts);
 
-/* A vector of this session.  The eventfd is its own from here on. */
+/* Adds a vector of this session. Takes ownership of @eventfd. */
 void ivshmem_flat_interrupts_add_vector(IvshmemFlatInterrupts *interrupts,
                                         unsigned vector, int eventfd);
 
-/* Vectors of a session that has ended */
+/* Drops the vectors of a session that has ended */
 void ivshmem_flat_interrupts_forget_vectors(IvshmemFlatInterrupts *interrupts);
 
 /* Pulses the line of @vector, if there is one, as soon as the VM runs */
@@ -79,7 +80,8 @@ void ivshmem_flat_interrupts_raise(IvshmemFlatInterrupts *interrupts,
 
 /*
  * Whether interrupts are possible: a line is connected and the server has given
- * the device a vector.  If not, they are off both ways, as the spec has it.
+ * the device a vector.  If not, they are off in both directions, as in the
+ * spec.
  */
 bool ivshmem_flat_interrupts_are_possible(IvshmemFlatInterrupts *interrupts);
 

@@ -1,5 +1,5 @@
 /*
- * The server's shared memory, and where a guest sees it
+ * The server's shared memory and the window that shows it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,8 +14,8 @@
 #include "trace.h"
 
 /*
- * An object of its own, which lives for as long as vCPUs, or other devices,
- * hold on to what they have seen in the window.
+ * A separate object: it lives until no vCPU and no other device uses the memory
+ * any more.
  */
 #define TYPE_IVSHMEM_FLAT_RAM "ivshmem-flat-ram"
 OBJECT_DECLARE_SIMPLE_TYPE(IvshmemFlatRam, IVSHMEM_FLAT_RAM)
@@ -68,7 +68,7 @@ static bool check_size(IvshmemFlatMemory *m, uint64_t size, Error **errp)
     return false;
 }
 
-/* Where there is no room for what is not reserved, a guest's store is fatal */
+/* Where space is not reserved and runs out, a guest's store is fatal */
 static void check_space(IvshmemFlatMemory *m, int fd, const struct stat *st)
 {
     uint64_t reserved = (uint64_t)st->st_blocks * 512;
@@ -123,8 +123,8 @@ bool ivshmem_flat_memory_show(IvshmemFlatMemory *m, const char *name, int fd,
         return false;
     }
     /*
-     * Who truncates the memory under a running VM ends it (SIGBUS).  A memfd
-     * may allow to be sealed against that, other objects never do.
+     * Truncating the memory of a running VM kills it with SIGBUS.  A memfd may
+     * allow sealing against that; other objects cannot be sealed.
      */
     fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
     check_space(m, fd, &st);

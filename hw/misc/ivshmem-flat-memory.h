@@ -1,5 +1,5 @@
 /*
- * The server's shared memory, and where a guest sees it
+ * The server's shared memory and the window that shows it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,25 +13,25 @@ typedef struct IvshmemFlatRam IvshmemFlatRam;
 
 typedef struct IvshmemFlatMemory {
     MemoryRegion window;
-    uint64_t size;                  /* the property's */
+    uint64_t size;                  /* set by the property */
     IvshmemFlatRam *ram;            /* what the window shows, or NULL */
 } IvshmemFlatMemory;
 
-/* Makes the window the next MMIO region of @device */
+/* Adds the window to @device as its next MMIO region */
 void ivshmem_flat_memory_init(IvshmemFlatMemory *memory, SysBusDevice *device);
 
 /**
  * ivshmem_flat_memory_show:
- * @memory: whose size is that of the window from here on
- * @name: the device's in traces
- * @fd: shared memory; its own from here on where it returns true
+ * @memory: its size becomes that of the window
+ * @name: for traces
+ * @fd: shared memory; @memory owns it if this returns true
  *
- * Returns: whether the window shows this memory.  If not, it shows what it did.
+ * Returns: true if the window shows this memory, otherwise it is unchanged
  */
 bool ivshmem_flat_memory_show(IvshmemFlatMemory *memory, const char *name,
                               int fd, Error **errp);
 
-/* The window shows nothing.  Other devices may still hold on to the memory. */
+/* Empties the window. Other devices may still use the memory. */
 void ivshmem_flat_memory_hide(IvshmemFlatMemory *memory);
 
 #endif /* HW_MISC_IVSHMEM_FLAT_MEMORY_H */

@@ -30,7 +30,10 @@ static Peer *find_peer(IvshmemFlatPeers *p, uint16_t id)
     return g_hash_table_lookup(p->table, GUINT_TO_POINTER(id));
 }
 
-/* Forgets who departed then or before, and waits for the next one's time */
+/*
+ * Forgets peers that departed at @then or before, and sets the timer for the
+ * next
+ */
 static void forget_departed(IvshmemFlatPeers *p, int64_t then)
 {
     int64_t next = INT64_MAX;

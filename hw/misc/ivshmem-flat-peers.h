@@ -5,11 +5,11 @@
  */
 
 /*
- * A server that ends may announce each client's departure before it hangs up
- * on the next.  Therefore a peer that has departed can still be rung for a
- * second, and has not departed if the server hangs up within that time.
+ * A server that shuts down may announce the departure of each client before it
+ * hangs up on the next.  So a departed peer can still be rung for one second.
+ * If the server hangs up within that time, the departure is undone.
  *
- * All of it runs with the big lock held.
+ * Everything here runs with the big lock held.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_PEERS_H
@@ -27,35 +27,35 @@ typedef struct IvshmemFlatPeers {
 
 void ivshmem_flat_peers_init(IvshmemFlatPeers *peers);
 
-/* Does nothing where ivshmem_flat_peers_init() was not called */
+/* Does nothing if ivshmem_flat_peers_init() was not called */
 void ivshmem_flat_peers_free(IvshmemFlatPeers *peers);
 
-/* How many vectors a peer has, 0 where it is not connected */
+/* The number of a peer's vectors, 0 if it is not connected */
 unsigned ivshmem_flat_peers_count_vectors(IvshmemFlatPeers *peers, uint16_t id);
 
-/* The next vector of a peer, which is a new one if it has none */
+/* Adds the next vector of a peer; its first one adds the peer */
 void ivshmem_flat_peers_add_vector(IvshmemFlatPeers *peers, uint16_t id,
                                    int eventfd);
 
-/* The peer, which is connected, departs */
+/* Notes that a connected peer has departed */
 void ivshmem_flat_peers_depart(IvshmemFlatPeers *peers, uint16_t id);
 
-/* Whether anybody departed within the last second */
+/* Whether any peer departed within the last second */
 bool ivshmem_flat_peers_has_departures(IvshmemFlatPeers *peers);
 
-/* Who departed within the last second has not */
+/* Undoes the departures of the last second */
 void ivshmem_flat_peers_undo_departures(IvshmemFlatPeers *peers);
 
-/* Who departed is forgotten, and their eventfds closed */
+/* Forgets departed peers and closes their eventfds */
 void ivshmem_flat_peers_forget_departed(IvshmemFlatPeers *peers);
 
-/* Everybody is forgotten */
+/* Forgets all peers */
 void ivshmem_flat_peers_clear(IvshmemFlatPeers *peers);
 
-/* How many are connected */
+/* The number of connected peers */
 unsigned ivshmem_flat_peers_count(IvshmemFlatPeers *peers);
 
-/* The eventfd, which stays theirs, or -1 */
+/* The eventfd, which @peers still owns, or -1 */
 int ivshmem_flat_peers_find_vector(IvshmemFlatPeers *peers, uint16_t id,
                                    uint16_t vector);
 

@@ -1,5 +1,5 @@
 /*
- * Where an ivshmem-flat goes that the user adds with -device
+ * Placing and wiring an ivshmem-flat added with -device
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,10 +14,10 @@
 #include "hw/platform-bus.h"
 #include "system/address-spaces.h"
 
-/* The user chose where the windows are: they win over what is there */
+/* The user chose the addresses: the windows win over other devices */
 #define WINDOW_PRIORITY 1000
 
-/* Fewer input lines than these are no interrupt controller's */
+/* A device with fewer input lines is no interrupt controller */
 #define MIN_CONTROLLER_LINES 16
 
 /*
@@ -91,7 +91,7 @@ static void append_controllers(Error **errp)
     }
 }
 
-/* The last two components, which stay where QEMU moves a controller */
+/* The last two components: QEMU keeps these when it moves a controller */
 static char *find_suffix(const char *path)
 {
     const char *last = strrchr(path, '/');
@@ -182,7 +182,7 @@ static bool find_lines(IvshmemFlatPlacement *p, DeviceState *dev, Error **errp)
  * Windows
  */
 
-/* Also where system memory lies in a container of the SoC's or the CPU's */
+/* True for system memory, and for an SoC's or a CPU's container of it */
 static bool holds_system_memory(MemoryRegion *mr)
 {
     MemoryRegion *holder = get_system_memory();
@@ -214,7 +214,7 @@ static gboolean same_region(const void *a, const void *b)
     return ((const Overlap *)a)->mr == ((const Overlap *)b)->mr;
 }
 
-/* What the CPU sees in a range: each region once, with its first address */
+/* The regions that the CPU sees in a range, each with its first address */
 static GPtrArray *find_overlaps(hwaddr addr, uint64_t size)
 {
     GPtrArray *overlaps = g_ptr_array_new_with_free_func(g_free);
@@ -293,7 +293,7 @@ static bool check_window(const char *property, hwaddr addr, uint64_t size,
 }
 
 /*
- * All of it
+ * Check, apply and undo
  */
 
 static bool is_from_command_line(DeviceState *dev)
@@ -306,7 +306,7 @@ static bool is_from_command_line(DeviceState *dev)
                                                     NULL));
 }
 
-/* There QEMU places devices itself, and ends where it does not know one */
+/* A platform bus places devices itself; QEMU exits if it does not know one */
 static bool check_platform_bus(Error **errp)
 {
     ERRP_GUARD();

@@ -1,12 +1,12 @@
 /*
- * Where an ivshmem-flat goes that the user adds with -device
+ * Placing and wiring an ivshmem-flat added with -device
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * The user says where the windows are and which lines to drive, since no board
- * code does.  Board code needs nothing of this.
+ * With -device, the user says where the windows are and which lines to drive.
+ * Board code does that itself and needs nothing from here.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_PLACEMENT_H
@@ -30,13 +30,13 @@ typedef struct IvshmemFlatPlacement {
 
 /**
  * ivshmem_flat_placement_check:
- * @placement: the properties, as the user has set them
- * @dev: whose windows have @mmr_size and @shmem_size bytes
+ * @placement: the properties, as set by the user
+ * @dev: its windows have @mmr_size and @shmem_size bytes
  * @errp: says which property is wrong, and what the machine has
  *
  * Finds the interrupt lines.
  *
- * Returns: whether the device can be placed, or board code does it
+ * Returns: true if the device can be placed or board code places it
  */
 bool ivshmem_flat_placement_check(IvshmemFlatPlacement *placement,
                                   DeviceState *dev, uint64_t mmr_size,
@@ -44,8 +44,8 @@ bool ivshmem_flat_placement_check(IvshmemFlatPlacement *placement,
 
 /*
  * Maps the windows, which are MMIO regions 0 and 1, and connects sysbus IRQ n
- * to line n.  Warns where a window covers another device, or is covered.  Does
- * nothing where board code places the device.
+ * to line n.  Warns if a window covers another device or is covered.  Does
+ * nothing if board code places the device.
  */
 void ivshmem_flat_placement_apply(IvshmemFlatPlacement *placement,
                                   SysBusDevice *dev);

@@ -145,7 +145,7 @@ static void registers_write(void *opaque, hwaddr offset, uint64_t value,
     }
 }
 
-/* Every access reaches the callbacks: a bad one is logged, never a fault */
+/* The callbacks get accesses of any size: they log bad ones, none faults */
 static const MemoryRegionOps registers_ops = {
     .read = registers_read,
     .write = registers_write,

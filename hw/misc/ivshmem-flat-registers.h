@@ -24,7 +24,7 @@ typedef struct IvshmemFlatRegisters {
     IvshmemFlatInterrupts *interrupts;
 } IvshmemFlatRegisters;
 
-/* Makes them the next MMIO region of @device */
+/* Adds the registers to @device as its next MMIO region */
 void ivshmem_flat_registers_init(IvshmemFlatRegisters *registers,
                                  SysBusDevice *device,
                                  IvshmemFlatClient *client,

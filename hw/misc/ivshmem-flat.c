@@ -5,15 +5,16 @@
  */
 
 /*
- * The properties, and what holds the parts of the device together:
- *  - registers, what a guest reads and writes
- *  - memory, the server's, and the window that shows it
- *  - client, which speaks with the server
- *  - connection, the client's messages over the chardev
- *  - peers, and the eventfds that ring them
- *  - interrupts, from own vectors to interrupt lines
- *  - eventfd, how to signal those that others share
- *  - placement, what -device needs and board code does itself
+ * The device's properties and life cycle.  Its parts are in files of their own:
+ *
+ *  - registers: what a guest reads and writes
+ *  - memory: the server's shared memory and the window that shows it
+ *  - client: the server protocol
+ *  - connection: the client's messages over the chardev
+ *  - peers: the peers and the eventfds that ring them
+ *  - interrupts: from the device's vectors to its interrupt lines
+ *  - eventfd: signalling eventfds that other processes share
+ *  - placement: what -device needs and board code does itself
  */
 
 #include "qemu/osdep.h"
@@ -51,16 +52,16 @@ struct IvshmemFlatState {
     IvshmemFlatInterrupts interrupts;
     IvshmemFlatMemory memory;
     IvshmemFlatPlacement placement;
-    uint32_t vectors;               /* properties, as in the last two */
+    uint32_t vectors;               /* properties, as are the last two */
     IOThread *iothread;
 
     Notifier machine_done;
-    unsigned warnings;              /* in the period since then */
+    unsigned warnings;              /* since @warnings_since */
     int64_t warnings_since;
 };
 
 /*
- * What the client tells
+ * Client callbacks
  */
 
 static IvshmemFlatState *ivshmem_flat_of(IvshmemFlatClient *client)
@@ -80,7 +81,7 @@ static void ivshmem_flat_session_begins(IvshmemFlatClient *client)
     }
 }
 
-/* Of a server that is back, the guest learns by an interrupt */
+/* An interrupt tells the guest that the server is back */
 static void ivshmem_flat_tell_guest(IvshmemFlatState *s)
 {
     if (s->client.sessions > 1) {
@@ -149,8 +150,9 @@ static const IvshmemFlatClientOps ivshmem_flat_client_ops = {
  */
 
 /*
- * Peers are other processes, which a CPU alone in its machine does not know
- * of: tell TCG, or it translates the guest's atomic accesses without atomicity.
+ * With a single vCPU, TCG does not make the guest's atomic accesses atomic for
+ * other processes.  Peers are such processes: tell TCG that this CPU is not
+ * alone.
  */
 static void ivshmem_flat_machine_done(Notifier *notifier, void *data)
 {
@@ -193,7 +195,7 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
                                         errp);
 }
 
-/* A user who names a line wants interrupts; board code may do without */
+/* A user who names a line wants interrupts; board code may leave them out */
 static bool ivshmem_flat_check_vectors(IvshmemFlatState *s, Error **errp)
 {
     ERRP_GUARD();
@@ -226,7 +228,7 @@ static bool ivshmem_flat_check_vectors(IvshmemFlatState *s, Error **errp)
     return true;
 }
 
-/* Undoes realize from any point */
+/* Also cleans up after a realize that failed at any point */
 static void ivshmem_flat_unrealize(DeviceState *dev)
 {
     IvshmemFlatState *s = IVSHMEM_FLAT(dev);
@@ -379,7 +381,7 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
     }
 }
 
-/* Its peers and their doorbells cannot follow it to another host */
+/* Peers and their eventfds cannot move to another host */
 static const VMStateDescription ivshmem_flat_vmstate = {
     .name = TYPE_IVSHMEM_FLAT,
     .unmigratable = 1,
@@ -422,7 +424,7 @@ static void ivshmem_flat_class_init(ObjectClass *oc, const void *data)
                                   NULL);
     ivshmem_flat_describe_properties(oc);
 
-    /* The device places and wires itself: no machine has to know of it */
+    /* The device places and wires itself: machines need not know it */
     object_class_foreach(ivshmem_flat_allow_on_machine, TYPE_MACHINE, false,
                          NULL);
 }

@@ -1,16 +1,16 @@
 /*
- * ivshmem-flat: what older QEMUs have otherwise
+ * ivshmem-flat in older versions of QEMU
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
  * The device, its test board and its tests are written for QEMU 10.2.  This
- * header lets them compile and do the same in 10.1, 10.0 and 7.2;
- * scripts/overlay-qemu finds the headers that have moved between them.  Without
- * this file and the lines that include it, the rest is what 10.2 takes.
+ * header lets them compile and work in 10.1, 10.0 and 7.2; scripts/overlay-qemu
+ * finds the headers that have moved.  Without this file and the lines that
+ * include it, the rest is what 10.2 needs.
  *
- * On the way to 11 (10.2.50) only headers have moved.
+ * In the development of 11 (10.2.50) only headers have moved.
  */
 
 #ifndef HW_MISC_IVSHMEM_FLAT_COMPAT_H
@@ -76,7 +76,7 @@ static inline void ivshmem_flat_bql_release(bool *taken)
     }
 }
 
-/* Failed without telling, save for the error */
+/* Returned nothing: only the error told of a failure */
 
 static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
                                          const char *name, uint64_t size,
@@ -94,7 +94,7 @@ static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
                                        offset, errp) \
     ivshmem_flat_init_ram(mr, owner, name, size, flags, fd, offset, errp)
 
-/* Reading had no flags, handlers could be marked as external */
+/* Reads had no flags; handlers could be marked as external */
 
 #define qio_channel_readv_full(ioc, iov, niov, fds, nfds, flags, errp) \
     qio_channel_readv_full(ioc, iov, niov, fds, nfds, errp)
@@ -107,8 +107,8 @@ static inline char *qdev_get_human_name(DeviceState *dev)
 }
 
 /*
- * Property arrays were neither const nor without a terminator.  Every sysbus
- * device was one that a user may create, if its class said so.
+ * Property arrays were not const and had a terminator.  Sysbus devices that
+ * users can create had no type of their own.
  */
 
 #define TYPE_DYNAMIC_SYS_BUS_DEVICE TYPE_SYS_BUS_DEVICE
@@ -129,7 +129,7 @@ static inline void ivshmem_flat_set_props(DeviceClass *dc,
 /* Resets had no type */
 #define ivshmem_flat_reset_hold(obj, type) ivshmem_flat_reset_hold(obj)
 
-/* What was private, or where only code for one target could include it */
+/* These were private, or in headers that only target code can include */
 
 #define IRQ(obj) OBJECT_CHECK(struct IRQState, obj, TYPE_IRQ)
 #define CF_PARALLEL 0x00080000
@@ -143,11 +143,11 @@ static inline void ivshmem_flat_set_props(DeviceClass *dc,
 
 #include "qapi/qmp/qdict.h"
 
-/* The option of old counted seconds */
+/* The old option counts seconds */
 #undef RECONNECT
 #define RECONNECT "reconnect=1"
 
-/* In a test that has one VM running and no other child */
+/* Needs a test with one running VM and no other child process */
 static inline pid_t qtest_pid(QTestState *s)
 {
     g_autofree char *children = NULL;

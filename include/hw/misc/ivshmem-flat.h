@@ -11,21 +11,21 @@
  *
  * QEMU interface:
  *  + QOM property "chardev": UNIX socket, connected to an ivshmem server
- *  + QOM property "shmem-size": bytes of shared memory, the server's size
- *  + QOM property "vectors": number of sysbus IRQs, 1 unless set, 64 at most
- *  + QOM property "iothread": the IOThread that waits for interrupts; without
- *    it the device makes one
+ *  + QOM property "shmem-size": size of the server's shared memory in bytes
+ *  + QOM property "vectors": number of sysbus IRQs, 1 by default, at most 64
+ *  + QOM property "iothread": the IOThread that waits for interrupts; by
+ *    default the device creates one
  *  + QOM properties "own-id", "connected", "peers" and "sessions" (read-only):
- *    what the server said
+ *    what the server has reported
  *  + QOM property "version" (read-only): IVSHMEM_FLAT_VERSION
  *  + sysbus MMIO region 0: registers, 16 bytes
  *  + sysbus MMIO region 1: shared memory, "shmem-size" bytes
- *  + sysbus IRQ n: pulsed when a peer rings vector n; IRQ 0 also when a server
- *    that had gone is back, and may have given the device another ID and memory
+ *  + sysbus IRQ n: pulsed when a peer rings vector n; IRQ 0 also when the
+ *    server is back, since the device's ID and memory may have changed
  *
  * Board code maps the two regions and connects the IRQs, or leaves them alone
  * for shared memory without interrupts.  With QOM property "x-bus-qompath"
- * set, as -device needs it, the device places and wires itself:
+ * set, as -device requires, the device places and wires itself:
  *  + QOM property "x-bus-qompath": must be "/sysbus"
  *  + QOM properties "x-bus-address-mmr", "x-bus-address-shmem": where
  *    regions 0 and 1 go
