@@ -1,5 +1,5 @@
 /*
- * An ivshmem server of which a test decides every byte
+ * An ivshmem server whose every byte the test controls
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -211,7 +211,7 @@ bool fake_server_all_read(FakeServer *s)
 
 bool fake_server_client_left(FakeServer *s)
 {
-    GPollFD fd = { .fd = s->connection };   /* a hang-up comes unasked */
+    GPollFD fd = { .fd = s->connection };   /* reports only a hang-up */
 
     return g_poll(&fd, 1, 0) == 1;
 }
@@ -260,7 +260,7 @@ uint64_t fake_peer_rung(FakePeer *p, unsigned vector)
     GPollFD fd = { .fd = p->vectors[vector], .events = G_IO_IN };
     uint64_t count;
 
-    /* Who is given an eventfd may have it wait for something to read */
+    /* Another process may have made the eventfd a blocking one */
     if (g_poll(&fd, 1, 0) == 0) {
         return 0;
     }

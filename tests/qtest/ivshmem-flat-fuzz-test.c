@@ -5,13 +5,13 @@
  */
 
 /*
- * Three kinds of nonsense, none of which may hurt the VM: a guest's accesses,
- * a server's messages, and a server's handshakes.  Each fuzzer ends after so
- * many rounds or so much time, whichever comes first.  The environment
- * variable FUZZ_SECONDS sets the time, and lifts the limit of rounds.
+ * Three fuzzers try to harm the VM: with a guest's accesses, with a server's
+ * messages and with a server's handshakes.  Each ends after a number of rounds
+ * or after some time, whichever is first.  The environment variable
+ * FUZZ_SECONDS sets the time and removes the limit of rounds.
  *
- * The numbers come from GLib: every run prints its "random seed", and
- * --seed=SEED does the same again.
+ * The random numbers come from GLib: every run prints its "random seed", and
+ * --seed=SEED repeats the run.
  */
 
 #include "qemu/osdep.h"
@@ -66,7 +66,7 @@ static uint64_t random_u64(void)
 }
 
 /*
- * How long, and how far
+ * Limits of a run
  */
 
 typedef struct Run {
@@ -96,7 +96,7 @@ static Run run_start(const char *what, unsigned max_rounds)
     };
 }
 
-/* A VM that hangs ends the test: libqtest alone would wait for ever */
+/* Ends the test if the VM hangs: libqtest would wait forever */
 static bool run_on(Run *run)
 {
     alarm(60);
@@ -113,7 +113,7 @@ static double run_seconds(const Run *run)
 }
 
 /*
- * A VM, the server that the test plays to it, and what the test knows of both
+ * A VM, its fake server, and the state that both should have
  */
 
 #define MAX_PEERS   16
@@ -121,8 +121,8 @@ static double run_seconds(const Run *run)
 
 typedef struct Peer {
     FakePeer *fake;
-    bool deaf;                          /* full, and blocks who rings */
-    uint64_t rings[MAX_VECTORS];        /* that the guest has sent */
+    bool deaf;                          /* eventfds full, writers block */
+    uint64_t rings[MAX_VECTORS];        /* sent by the guest */
 } Peer;
 
 typedef struct World {
@@ -133,7 +133,7 @@ typedef struct World {
     FakePeer *own;
     Peer peers[MAX_PEERS];
     unsigned n_peers;
-    uint16_t gone;                      /* who left last */
+    uint16_t gone;                      /* the last peer that left */
     uint32_t intrmask, intrstatus;
 } World;
 
@@ -178,7 +178,7 @@ static void world_free(World *w)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(World, world_free)
 
-/* A command after this finds the VM knowing all that the server has said */
+/* After this, a command finds that QEMU knows all the server has sent */
 static void world_sync(World *w)
 {
     WAIT_FOR(fake_server_all_read(w->server));
@@ -211,7 +211,7 @@ static void world_leave(World *w, Peer *p)
     *p = w->peers[--w->n_peers];
 }
 
-/* The server goes and comes back: nobody is who they were */
+/* The server restarts with other IDs */
 static void world_return(World *w)
 {
     fake_server_hang_up(w->server);
@@ -239,7 +239,7 @@ static void world_check_lines(World *w)
     }
 }
 
-/* All that a device is for, still works */
+/* Checks that everything in the device still works */
 static void world_check(World *w)
 {
     unsigned id = w->own->id ^ 0x5555;
@@ -277,7 +277,7 @@ static unsigned world_count_fds(World *w)
     g_autoptr(GDir) dir = NULL;
     unsigned count = 0;
 
-    /* An answer to this comes after the last message has been dealt with */
+    /* The reply comes after the last message has been processed */
     world_sync(w);
     reg_read(w->vm, INTRMASK);
     dir = g_dir_open(path, 0, NULL);
@@ -320,7 +320,7 @@ static uint64_t random_value(World *w)
     default:
         doorbell = random_id(w) << 16 |
                    (one_in(8) ? random_u32() & 0xffff : pick(MAX_VECTORS + 1));
-        /* Misaligned, too: the device must not take it for one */
+        /* Some at other byte offsets, where it is no doorbell */
         return (uint64_t)doorbell << pick(5) * 8 | doorbell;
     }
 }
@@ -415,8 +415,8 @@ static void expect_register_write(World *w, unsigned offset, uint32_t value)
 }
 
 /*
- * QEMU cuts an access where the registers begin, and what is left into powers
- * of two.  The registers take those of aligned 32 bits.
+ * QEMU splits an access where the registers begin, and the rest into powers of
+ * two.  The registers accept aligned pieces of 32 bits.
  */
 static unsigned cut_access(uint64_t address, unsigned size, bool *is_register)
 {
@@ -491,7 +491,7 @@ static void check_shmem_write(World *w, uint64_t address, unsigned size)
     }
 }
 
-/* Each peer was rung as often as the guest rang it, and no other was */
+/* Each peer was rung as often as the guest rang it, and nobody else was */
 static void check_rings(World *w)
 {
     GPollFD fds[MAX_PEERS * MAX_VECTORS];
@@ -519,7 +519,7 @@ static void check_rings(World *w)
     }
 }
 
-/* The kernel itself, for asynchronous I/O, fills an eventfd to the very brim */
+/* Only the kernel, for asynchronous I/O, can make an eventfd overflow */
 static void overflow_eventfd(int fd)
 {
     static aio_context_t context;
@@ -541,7 +541,10 @@ static void overflow_eventfd(int fd)
     close(request.aio_fildes);
 }
 
-/* It can take no more, not even 0 if it overflows, and who tries must wait */
+/*
+ * Makes @fd full, so that writers block.  After an overflow even writing 0
+ * blocks.
+ */
 static void fill_eventfd(int fd, bool overflow)
 {
     const uint64_t full = UINT64_MAX - 1;
@@ -572,7 +575,7 @@ static void let_peers_act(World *w)
         id = random_u32() & 0xffff;
         if (w->n_peers < MAX_PEERS - 1 && id != w->own->id &&
             id != (w->own->id ^ 0x5555) && !world_find_peer(w, id)) {
-            /* Who had this ID before, must have left */
+            /* The peer that had this ID must have left */
             world_sync(w);
             world_join(w, id);
         }
@@ -636,14 +639,14 @@ static void test_guest(void)
         world_leave(w, w->peers);
     }
     world_check(w);
-    /* What departed is kept for a moment */
+    /* Departed peers are kept for a moment */
     WAIT_FOR(world_count_fds(w) == fds);
     g_test_message("fuzz: %u %s in %.1f s, %u returns of the server",
                    run.rounds, run.what, run_seconds(&run), returns);
 }
 
 /*
- * Server: messages, with file descriptors that fit or not, in pieces
+ * Server: messages in pieces, with right and wrong file descriptors
  */
 
 typedef enum {
@@ -692,7 +695,7 @@ static void open_all_fds(void)
         g_assert_cmpint(all_fds[i], >=, 0);
     }
 
-    /* Something to read, every time one looks */
+    /* Readable whenever QEMU looks */
     g_assert_cmpint(timerfd_settime(all_fds[TIMER_FD], 0, &often, NULL),
                     ==, 0);
     g_assert_cmpint(epoll_ctl(all_fds[EPOLL_FD], EPOLL_CTL_ADD,
@@ -741,10 +744,7 @@ static int64_t random_number(unsigned own_id)
     }
 }
 
-/*
- * What is to be sent next, in pieces of any size that know nothing of where a
- * message ends
- */
+/* Data to be sent in pieces of any size, whatever the size of a message */
 typedef struct Stream {
     FakeServer *server;
     GByteArray *unsent;
@@ -766,7 +766,7 @@ static void stream_put(Stream *s, int64_t number, FdKind kind)
 
     g_byte_array_append(s->unsent, (uint8_t *)&wire, sizeof(wire));
     if (kind != NO_FD) {
-        /* File descriptors come with one of the bytes */
+        /* File descriptors come with any one of the bytes */
         stream_send(s, before + (one_in(2) ? 0 : pick(sizeof(wire))), NULL, 0);
         for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
             fds[i] = all_fds[kind];
@@ -787,7 +787,7 @@ static void stream_flush(Stream *s)
 typedef struct Held {
     unsigned of[UINT16_MAX + 1];
     unsigned total;
-    unsigned own;       /* which never go */
+    unsigned own;       /* never released */
 } Held;
 
 #define MAX_HELD        200
@@ -862,7 +862,7 @@ static void test_server(void)
 }
 
 /*
- * Handshakes: good ones with some faults
+ * Handshakes with some faults
  */
 
 typedef struct Message {
@@ -911,7 +911,7 @@ static GArray *random_handshake(void)
     return messages;
 }
 
-/* Hangs up in the end, so that QEMU does not wait for what is missing */
+/* Hangs up at the end, so that QEMU does not wait for what is missing */
 static void talk_handshake(FakeServer *server, void *opaque)
 {
     GArray *messages = opaque;
@@ -932,7 +932,7 @@ static void talk_handshake(FakeServer *server, void *opaque)
     fake_server_hang_up(server);
 }
 
-/* QEMU must take the device or refuse it with a reason, and in time */
+/* QEMU must accept the device or give a reason for refusing it, in time */
 static bool handshake_accepted(FakeServer *server)
 {
     g_autofree char *path = said_path();
@@ -962,7 +962,7 @@ static void test_handshake(void)
         g_autoptr(GArray) messages = random_handshake();
         g_autoptr(FakeServer) server = fake_server_new(tmpdir);
 
-        /* Random numbers are the thread's until it has ended */
+        /* Only one thread at a time may use random numbers */
         fake_server_expect(server, talk_handshake, messages);
         accepted += handshake_accepted(server);
         fake_server_join(server);

@@ -5,10 +5,9 @@
  */
 
 /*
- * A doorbell that never stops ringing, while the main loop takes the device
- * and its VM through all that can happen to them.  Each test runs with an
- * IOThread of the device's own, with one that the user has made, and with one
- * that polls.
+ * A doorbell rings all the time, while the main loop does to the device and its
+ * VM whatever can happen to them.  Each test runs with the device's own
+ * IOThread, with one that the user has created, and with one that polls.
  */
 
 #include "qemu/osdep.h"
@@ -28,7 +27,7 @@
 
 typedef struct Variant {
     const char *name;
-    const char *thread;     /* as the host calls it */
+    const char *thread;     /* its name on the host */
     const char *object;
     const char *options;
 } Variant;
@@ -40,7 +39,7 @@ static const Variant variants[] = {
 };
 
 /*
- * A VM, and the eventfd that rings it
+ * A VM and the eventfd that rings it
  */
 
 typedef struct Rig {
@@ -90,7 +89,7 @@ static void *ring_on(void *opaque)
 
     for (unsigned i = 0; !qatomic_read(&rig->enough); i++) {
         fake_peer_ring(rig->own, 0);
-        /* Now and then, leave the CPU to those who are to meet */
+        /* Sometimes let the other threads run */
         if (i % 64 == 0) {
             g_usleep(50);
         }
@@ -133,14 +132,14 @@ static bool is_heard(FakePeer *peer)
     return g_poll(&fd, 1, 0) == 0;
 }
 
-/* That the second ring is heard, means that the first has run its course */
+/* When the second ring has arrived, the first has been handled */
 static void let_rings_arrive(Rig *rig)
 {
     for (unsigned i = 0; i < 2; i++) {
         fake_peer_ring(rig->own, 0);
         WAIT_FOR(is_heard(rig->own));
     }
-    /* And so has what it left for the main loop */
+    /* So has the work it left to the main loop */
     qtest_qmp_assert_success(rig->vm, "{'execute': 'query-status'}");
 }
 
@@ -163,7 +162,7 @@ static void unrealize(QTestState *vm, const char *path)
  * Tests
  */
 
-/* The names of all IOThreads but the monitor's, a line each */
+/* The names of all IOThreads but the monitor's, one per line */
 static char *iothread_names(QTestState *vm)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/task", qtest_pid(vm));
@@ -207,7 +206,7 @@ static void test_reset(const void *variant)
     assert_rings_arrive(rig);
 }
 
-/* A reset takes what is pending; what waits for the VM to run is not yet */
+/* A reset clears pending interrupts, not those that wait for the VM to run */
 static void test_reset_while_paused(const void *variant)
 {
     g_autoptr(Rig) rig = rig_start(variant, "");
@@ -237,7 +236,7 @@ static void test_pause(const void *variant)
     assert_rings_arrive(rig);
 }
 
-/* Rung in the moment of the pause, before or after it: none is lost */
+/* Rings just before or after the pause are not lost */
 static void test_rung_with_pause(const void *variant)
 {
     g_autoptr(Rig) rig = rig_start(variant, "");
@@ -262,13 +261,13 @@ static void test_unrealize(const void *variant)
         WAIT_FOR(irq_pending(rig->vm, IRQ_LINE));
         unrealize(rig->vm, DEVICE_PATH);
         irq_clear(rig->vm, IRQ_LINE);
-        /* The main loop has done all that was left before it answers */
+        /* The main loop replies after it has done its pending work */
         qtest_qmp_assert_success(rig->vm, "{'execute': 'query-status'}");
         g_assert_false(irq_pending(rig->vm, IRQ_LINE));
     }
 }
 
-/* The server's next life gives the device another doorbell */
+/* The server restarts and gives the device another eventfd */
 static void test_server_back(const void *variant)
 {
     g_autoptr(Rig) rig = rig_start(variant, "2>/dev/null");
@@ -319,7 +318,7 @@ static void test_realize_fails(const void *opaque)
     assert_refused(arguments, "server's shared memory has 2097152");
 }
 
-/* One of two devices goes; the thread is the other's, too */
+/* Two devices share the thread; one of them is removed */
 static void test_shared(void)
 {
     g_autoptr(Rig) other = rig_new();
@@ -345,9 +344,9 @@ static void test_shared(void)
 }
 
 /*
- * The thread runs a block job and serves an export.  The main loop waits for
- * it with the big lock held at each stop: a thread that then waited for the
- * lock would wait for ever, and so would the main loop.
+ * The thread runs a block job and serves an export.  At each stop the main loop
+ * waits for it with the big lock held: if the thread then waited for the lock,
+ * both would hang.
  */
 static void test_shared_with_disk(const void *variant)
 {

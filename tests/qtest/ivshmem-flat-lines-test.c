@@ -15,7 +15,7 @@
 #define FIRST_LINE  24
 
 /*
- * A VM that has lines for @lines vectors, and a server that gives @vectors
+ * A VM with lines for @lines vectors, and a server that gives @vectors
  */
 
 typedef struct Rig {
@@ -78,7 +78,7 @@ static void rig_stop(Rig *rig)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_stop)
 
-/* Line @vector has been pulsed, and no other */
+/* Asserts that line @vector was pulsed, and no other */
 static void assert_pulsed(Rig *rig, unsigned vector)
 {
     WAIT_FOR(irq_pending(rig->vm, FIRST_LINE + vector));
@@ -107,7 +107,7 @@ static void test_each_vector_its_line(const void *lines)
     g_assert_false(said("warning"));
 }
 
-/* Rung before it: had it a line, that would be pending by then */
+/* Rung before other vectors: if it had a line, it would be pending */
 static void test_vector_without_line(void)
 {
     g_autoptr(Rig) rig = rig_start(2, 3);
@@ -145,7 +145,7 @@ static void test_all_pending_while_paused(void)
 }
 
 /*
- * The news that the server is back
+ * The interrupt when the server is back
  */
 
 static void assert_news(Rig *rig, Rig *again)
@@ -184,7 +184,7 @@ static void test_news_with_other_memory(void)
     close(again.shm_fd);
 }
 
-/* By its memory alone: that it has no vectors, is a warning later */
+/* The memory is enough for the interrupt; a warning follows */
 static void test_news_without_vectors(void)
 {
     g_autoptr(Rig) rig = rig_start(2, 2);

@@ -1,5 +1,5 @@
 /*
- * QTest testcases for ivshmem-flat in machines, and its life in them
+ * QTest testcases for ivshmem-flat on various machines, and its life cycle
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -83,7 +83,7 @@ static void test_board_code(void)
     WAIT_FOR(irq_pending(vm, IRQ_LINE + 1));
 }
 
-/* QEMU would end when it finds a device there that it cannot place itself */
+/* QEMU exits if it finds a device there that it cannot place */
 static void test_platform_bus(void)
 {
     assert_refused("-machine virt -chardev null,id=iv -device "
@@ -105,7 +105,7 @@ static void test_record(void)
 }
 
 /*
- * What a user can ask for
+ * Properties and commands
  */
 
 static void test_properties(void)
@@ -120,7 +120,7 @@ static void test_properties(void)
     g_assert_true(connected(vm));
 }
 
-/* What had no effect does not count; rung twice, interrupted once may be */
+/* Only effective doorbells count. Two rings may become one interrupt. */
 static void test_counts(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -235,7 +235,7 @@ static void test_unrealize(void)
     }
     unrealize(vm);
     g_assert_false(connected(vm));
-    /* Neither window is there */
+    /* Neither window is mapped */
     reg_write(vm, INTRMASK, 0xa5a5);
     g_assert_cmphex(reg_read(vm, INTRMASK), ==, 0);
     g_assert_cmphex(qtest_readl(vm, SHMEM), !=, 0x600dcafe);
@@ -255,7 +255,7 @@ static void test_realize_again(void)
 
     for (unsigned i = 0; i < 2; i++) {
         unrealize(vm);
-        /* Fails until the chardev has connected anew */
+        /* Fails until the chardev has reconnected */
         error = try_realize(vm);
         g_assert_nonnull(strstr(qdict_get_str(error, "desc"),
                                 "is not connected"));
@@ -276,7 +276,7 @@ static void test_realize_again(void)
 }
 
 /*
- * The end of the server, and of QEMU
+ * The server or QEMU ends
  */
 
 static void test_server_back(const void *board)
@@ -301,7 +301,7 @@ static void test_server_back(const void *board)
     q = peer_join(back);
     WAIT_FOR(own_id(vm) != peer_id(q) && qom_get_number(vm, "peers") == 1);
     g_assert_cmpuint(qom_get_number(vm, "sessions"), ==, 2);
-    /* What the guest was told by: it is no doorbell of anyone's */
+    /* The interrupt that says the server is back */
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
     irq_clear(vm, IRQ_LINE);
     ring(vm, peer_id(q), 0);
@@ -312,7 +312,7 @@ static void test_server_back(const void *board)
     g_assert_cmphex(ldl_le_p(back->shm), ==, 0x600dcafe);
 }
 
-/* The end of QEMU is not the end of the server */
+/* The server stays when QEMU exits, and QEMU says nothing */
 static void test_quit_is_silent(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -330,7 +330,7 @@ static const Test on_virt[] = {
     { "machines/platform-bus", test_platform_bus },
 };
 
-/* Any machine that has no platform bus takes the device as it is */
+/* Machines without a platform bus need no change for the device */
 static const char *const other_machines[] = {
     "microbit", "netduinoplus2", "raspi0", "raspi2b",
 };

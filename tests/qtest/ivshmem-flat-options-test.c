@@ -57,7 +57,7 @@ static void test_no_irq(const void *board)
     g_assert_cmpuint(p->rung[0], ==, 0);
 }
 
-/* Without interrupts a server that has no vectors to give is good enough */
+/* Without interrupts, the server need not give any vectors */
 static void test_no_irq_no_vectors(const void *board)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 0);
@@ -103,7 +103,7 @@ static void test_irq_moved_path(void)
                 "this machine: using '/machine/armv7m/nvic/unnamed-gpio-in[0]'");
 }
 
-/* Where the lm3s6965evb's interrupt controller is, or was until QEMU 8 */
+/* Where the lm3s6965evb's interrupt controller is, and was until QEMU 8 */
 static void test_irq_old_path(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -180,7 +180,7 @@ static void test_size_mismatch(void)
     assert_said("Use shmem-size=1048576.");
 }
 
-/* No shmem-size fits: it is the server that must change */
+/* No value of shmem-size fits: the server has to change */
 static void test_size_impossible(void)
 {
     static const size_t sizes[] = { 1, 1024, 2048 };
@@ -305,7 +305,7 @@ static void test_covers_device(void)
 
     assert_said("the window at x-bus-address-shmem covers 'lan9118-mmio' "
                 "at 0x40200000");
-    /* The window is what the guest sees there */
+    /* The guest sees the window there */
     qtest_writel(vm, 0x40200000, 0x600dcafe);
     g_assert_cmphex(ldl_le_p(s->shm + 0x100000), ==, 0x600dcafe);
 }
@@ -339,7 +339,7 @@ static void test_hidden_by_cpu(void)
                 "at 0x42000000");
 }
 
-/* The SoC has memory of its own, in front of the board's */
+/* The SoC's own memory hides the board's */
 static void test_hidden_by_soc(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);

@@ -5,14 +5,14 @@
  */
 
 /*
- * Both do at random the same things, step by step, and all that a guest or a
- * peer can see of it has to be the same.  Each has a server of its own, which
- * says the same to both.
+ * Both devices go through the same random steps, and everything that a guest or
+ * a peer can see must be the same.  Each has its own server, and both servers
+ * send the same.
  *
- * Left out is what differs on purpose: accesses other than of aligned 32 bits;
- * and vectors above 255, of which the PCI device may forget the upper 8 bits.
- * An ID never comes back after it has left, because the PCI device would put
- * the new peer where it has freed the old.
+ * Intended differences are left out: accesses other than aligned 32-bit ones,
+ * and vectors above 255, where the PCI device may drop the upper 8 bits.  No ID
+ * is used again after its peer has left, because the PCI device would store the
+ * new peer in freed memory.
  */
 
 #include "qemu/osdep.h"
@@ -25,7 +25,7 @@
 
 #define SHMEM_SIZE  (64 * KiB)
 
-/* RAM, for the PCI device's interrupts: each a write of 1 */
+/* RAM for the PCI device's interrupts, each a write of 1 */
 #define PCI_MESSAGE(vector) (0x44000000 + (vector) * 4)
 #define PCI_SLOT_NO 1
 
@@ -52,11 +52,11 @@ struct Side {
     int shm_fd;
     FakePeer *own;
     FakePeer *peers[MAX_PEERS];
-    uint16_t gone;                      /* who left last */
+    uint16_t gone;                      /* the last peer that left */
 };
 
 /*
- * Our device
+ * ivshmem-flat
  */
 
 static void flat_attach(Side *side)
@@ -76,7 +76,7 @@ static void flat_acknowledge(Side *side, unsigned vector)
 }
 
 /*
- * The PCI device
+ * ivshmem-doorbell
  */
 
 static void pci_attach(Side *side)
@@ -214,7 +214,7 @@ static void both_acknowledge(Side *flat, Side *pci)
     side_acknowledge(pci);
 }
 
-/* Of a doorbell rung after both_acknowledge(): what came late would linger */
+/* For a doorbell rung after both_acknowledge(), which clears earlier ones */
 static void expect_interrupts(Side *flat, Side *pci, unsigned vector)
 {
     WAIT_FOR(flat->interrupted(flat, vector));

@@ -41,7 +41,7 @@ Server *server_start_on(const char *socket, size_t size, unsigned vectors)
     static unsigned count;
     Server *s = g_new0(Server, 1);
 
-    /* As the server's own main() does: its clients leave at any time */
+    /* As the server's main() does: clients may leave at any time */
     signal(SIGPIPE, SIG_IGN);
     s->size = size;
     s->socket = g_strdup(socket);
@@ -50,7 +50,7 @@ Server *server_start_on(const char *socket, size_t size, unsigned vectors)
     g_assert_cmpint(ivshmem_server_init(&s->ivshmem, s->socket, s->shm_name,
                                         true, size, vectors, false), ==, 0);
     g_assert_cmpint(ivshmem_server_start(&s->ivshmem), ==, 0);
-    /* The server has it open; nothing stays behind if a test fails */
+    /* The server keeps it open; nothing is left behind if a test fails */
     shm_unlink(s->shm_name);
     s->shm = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
                   s->ivshmem.shm_fd, 0);
@@ -138,7 +138,7 @@ TestPeer *peer_join(Server *s)
     g_assert_cmpint(ivshmem_client_init(&p->ivshmem, s->socket, peer_rung, p,
                                         false), ==, 0);
     g_assert_cmpint(ivshmem_client_connect(&p->ivshmem), ==, 0);
-    /* A VM started later would hold the connection after the peer left */
+    /* Otherwise a VM started later would keep the connection open */
     qemu_set_cloexec(p->ivshmem.sock_fd);
     WAIT_FOR(peer_knows(p, peer_id(p), s->ivshmem.n_vectors));
     return p;

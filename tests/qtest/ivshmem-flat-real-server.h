@@ -5,8 +5,8 @@
  */
 
 /*
- * Two real parts of QEMU's ivshmem stand beside the device: the server runs
- * in a thread, and a client gives the tests a peer that they control.
+ * QEMU's own server runs in a thread.  QEMU's own client is a peer that the
+ * test controls.
  */
 
 #ifndef TESTS_QTEST_IVSHMEM_FLAT_REAL_SERVER_H
@@ -18,7 +18,7 @@
 
 #define SHM_SIZE    (1 * MiB)
 
-/* Options of a device that fits a server of this size */
+/* Options for a device that fits a server of this size */
 #define PLACED      WIRED "," AT_SHMEM ",shmem-size=1M"
 #define MEMORY_ONLY "x-bus-qompath=/sysbus," AT_SHMEM ",shmem-size=1M"
 
@@ -51,7 +51,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TestPeer, peer_leave)
 
 unsigned peer_id(TestPeer *p);
 
-/* Takes in what the server and the other peers have sent so far */
+/* Reads what the server and the other peers have sent so far */
 void peer_update(TestPeer *p);
 
 bool peer_was_rung(TestPeer *p, unsigned vector);
@@ -60,7 +60,7 @@ bool peer_was_rung(TestPeer *p, unsigned vector);
 void peer_ring(TestPeer *p, unsigned id, unsigned vector);
 
 /*
- * VMs that are clients of @s, and have one device
+ * VMs that are clients of @s and have one device
  */
 
 /* With PLACED */
@@ -69,14 +69,17 @@ QTestState *vm_start(Server *s, const char *board);
 QTestState *vm_start_options(Server *s, const char *board,
                              const char *options, const char *extra);
 
-/* The same, and said() has what QEMU says */
+/* The same; said() reads QEMU's messages */
 QTestState *vm_start_listened(Server *s, const char *board,
                               const char *options);
 
-/* An mps2-an385 with PLACED, and said() has its log of guest errors */
+/* An mps2-an385 with PLACED; said() reads its log of guest errors */
 QTestState *vm_start_guest_errors(Server *s);
 
-/* A server is there, and QEMU refuses a device with @options for @reason */
+/*
+ * Asserts that QEMU refuses a device with @options for @reason, although there
+ * is a server
+ */
 void assert_options_refused(const char *options, const char *reason);
 
 #endif

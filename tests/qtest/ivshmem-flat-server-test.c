@@ -1,13 +1,13 @@
 /*
- * QTest testcases for ivshmem-flat and what its server may do
+ * QTest testcases for ivshmem-flat with unusual servers
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * QEMU's own server goes when it is told to, and says nothing wrong.  This one
- * gives bad handshakes, sends messages in pieces, and comes back with other
- * peers and other memory.
+ * QEMU's own server always follows the protocol.  This one sends bad
+ * handshakes, sends messages in pieces, and returns with other peers and other
+ * memory.
  */
 
 #include "qemu/osdep.h"
@@ -24,14 +24,14 @@
 #define SHM_SIZE    (1 * MiB)
 #define PLACED      WIRED "," AT_SHMEM ",shmem-size=1M"
 
-/* What the device gets of a good server: own ID, shared memory, one peer */
+/* What a good server offers: the device's ID, shared memory and one peer */
 typedef struct Offer {
     FakePeer *own;
     FakePeer *peer;
     int shm_fd;
 } Offer;
 
-/* Takes over @shm_fd */
+/* Takes ownership of @shm_fd */
 static Offer *offer_new(uint16_t own_id, uint16_t peer_id, int shm_fd)
 {
     Offer *offer = g_new(Offer, 1);
@@ -57,7 +57,7 @@ static Offer *first_offer(void)
     return offer_new(3, 5, fake_shm_new(SHM_SIZE));
 }
 
-/* Nothing in it is as before, but for the memory perhaps */
+/* Everything but perhaps the memory differs from the first offer */
 static Offer *second_offer(int shm_fd)
 {
     return offer_new(7, 9, shm_fd);
@@ -92,7 +92,7 @@ static void assert_taken(QTestState *vm, Offer *offer)
     g_assert_true(connected(vm));
     ring(vm, offer->peer->id, 0);
     WAIT_FOR(fake_peer_rung(offer->peer, 0));
-    /* The news that the server is back */
+    /* The interrupt that says the server is back */
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
     irq_clear(vm, IRQ_LINE);
     g_assert_false(irq_pending(vm, IRQ_LINE));
@@ -101,10 +101,10 @@ static void assert_taken(QTestState *vm, Offer *offer)
 }
 
 /*
- * The server is as it should be
+ * Good servers
  */
 
-/* The reset that ends machine creation must not take it away */
+/* The reset that ends machine creation must not clear the interrupt */
 static void test_rung_before_qemu_starts(void)
 {
     g_autoptr(Offer) offer = first_offer();
@@ -162,9 +162,9 @@ static int open_file_in_tmpfs(const char *options, size_t size)
 }
 
 /*
- * A file of @size bytes in a file system that has only 64 KiB, or -1 where a
- * user may not mount one.  The child shares our file descriptors; its mount
- * ends with it.
+ * A file of @size bytes in a file system of only 64 KiB, or -1 if users may not
+ * mount one.  The child shares this process's file descriptors; its mount ends
+ * with it.
  */
 static int file_without_space(size_t size)
 {
@@ -205,7 +205,7 @@ static void test_memory_without_space(void)
 }
 
 /*
- * The server goes and comes back
+ * The server leaves and returns
  */
 
 static void server_go(FakeServer *server, QTestState *vm)
@@ -233,7 +233,7 @@ static void test_server_gone(void)
     g_assert_cmphex(qtest_readl(vm, SHMEM), ==, 0x600dcafe);
 }
 
-/* Where QEMU has mapped the server's memory: one line a mapping */
+/* QEMU's mappings of the server's memory, one per line */
 static char *mappings(QTestState *vm)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/maps", qtest_pid(vm));
@@ -345,7 +345,7 @@ typedef struct Visit {
     pid_t vm;
 } Visit;
 
-/* By the time that QEMU looks all is said and done */
+/* QEMU is stopped until everything has been sent */
 static void talk_and_leave(FakeServer *server, void *opaque)
 {
     Visit *visit = opaque;
@@ -373,7 +373,7 @@ static void test_server_back_for_a_moment(void)
     WAIT_FOR(fake_peer_rung(second->peer, 0));
 }
 
-/* Its end may be seen first by a guest that rings somebody absent */
+/* The first to notice the hang-up may be a guest that rings an absent peer */
 static void test_server_back_after_ring_of_absent(void)
 {
     g_autoptr(Offer) first = first_offer();
@@ -391,7 +391,7 @@ static void test_server_back_after_ring_of_absent(void)
     assert_taken(vm, second);
 }
 
-/* Without the socket it cannot start, and does not wait for it either */
+/* Without the socket the device cannot start and does not wait */
 static void test_reconnect_needs_server(void)
 {
     g_autofree char *arguments =

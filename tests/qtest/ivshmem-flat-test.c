@@ -45,7 +45,7 @@ static void test_intrstatus_clears_on_read(const void *board)
     g_assert_cmphex(reg_read(vm, INTRSTATUS), ==, 0);
 }
 
-/* The registers of revision 0's INTx stay out of it, as with MSI-X on PCI */
+/* INTRSTATUS is for INTx: doorbells leave it alone, as with MSI-X on PCI */
 static void test_intrstatus_ignores_doorbell(const void *board)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -193,7 +193,7 @@ static void test_rung_by_peer(const void *board)
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
 }
 
-/* As soon as the VM is there, without waiting for anything */
+/* As soon as the VM has started, without waiting for anything */
 static void test_ring_peer_that_was_there(const void *board)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -216,8 +216,8 @@ static void test_ring_peer_that_came_later(const void *board)
 }
 
 /*
- * The newcomer is in a hurry: the server has announced it, and the main loop
- * has not always read of it.
+ * The server has announced the new peer, but the main loop may not have read
+ * the message yet.
  */
 static void test_ring_peer_that_just_came(const void *board)
 {
@@ -247,7 +247,7 @@ static void test_ring_each_vector(const void *board)
     }
 }
 
-/* A peer that never listens does not hold up the VM */
+/* A peer that never reads its eventfd does not block the VM */
 static void test_ring_full_eventfd(const void *board)
 {
     const uint64_t full = UINT64_MAX - 1;
@@ -262,7 +262,7 @@ static void test_ring_full_eventfd(const void *board)
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
 }
 
-/* Nobody takes it out of the eventfd, which therefore stays readable */
+/* Nobody reads the eventfd, so it stays readable */
 static void test_other_vectors_are_not_heard(const void *board)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 2);
@@ -291,7 +291,7 @@ static void test_ring_absent_peer(void)
     WAIT_FOR(irq_pending(vm, IRQ_LINE));
 }
 
-/* Having looked for the absent one, the device goes on listening */
+/* After it has looked for an absent peer, the device still listens */
 static void test_peer_comes_after_ring_of_absent(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
@@ -311,7 +311,7 @@ static void test_ring_absent_vector(void)
 
     ring(vm, peer_id(p), 2);
     assert_said("rings vector 2 of peer 0, which is not connected");
-    /* The vector is a number of 16 bits, not of 8 */
+    /* The vector has 16 bits, not 8 */
     ring(vm, peer_id(p), 0x100);
     assert_said("rings vector 256 of peer 0, which is not connected");
     ring(vm, peer_id(p), 1);
@@ -328,7 +328,7 @@ static void test_ring_peer_that_left(void)
     g_assert_cmpuint(qom_get_number(vm, "peers"), ==, 1);
     peer_leave(p);
     WAIT_FOR(qom_get_number(vm, "peers") == 0);
-    /* For a moment it can still be rung, if the server is to go as well */
+    /* It can still be rung for a moment, in case the server leaves, too */
     WAIT_FOR((ring(vm, 0, 0),
               said("rings vector 0 of peer 0, which is not connected")));
 }

@@ -1,5 +1,5 @@
 /*
- * VMs with an ivshmem-flat, for its tests
+ * VMs with an ivshmem-flat, for its qtests
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,12 +1,13 @@
 /*
- * VMs with an ivshmem-flat, for its tests
+ * VMs with an ivshmem-flat, for its qtests
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
  * The registers are those of docs/specs/ivshmem-spec.rst.  A pulse of the
- * interrupt line is seen where it stays: in the NVIC's pending registers.
+ * interrupt line is latched in the NVIC's pending registers, where tests see
+ * it.
  */
 
 #ifndef TESTS_QTEST_IVSHMEM_FLAT_VM_H
@@ -24,7 +25,7 @@
 #define SHMEM       0x60000000
 #define IRQ_LINE    29
 
-/* Options of the device that say so */
+/* Options of the device for this line */
 #define WIRED       "x-bus-qompath=/sysbus," \
                     "x-irq-qompath=nvic/unnamed-gpio-in[" \
                     stringify(IRQ_LINE) "]"
@@ -38,16 +39,16 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QTestState, qtest_quit)
 
 /*
- * Starts a VM that has one device, with @options.  @socket is the path where
- * its server listens; more options of the chardev may follow, after a comma.
- * @extra comes last on QEMU's command line, which a shell runs.  The caller
- * ends the VM: g_autoptr(QTestState) does.
+ * Starts a VM that has one device with @options.  Its server listens at the
+ * path @socket; more options of the chardev may follow after a comma.  @extra
+ * is appended to QEMU's command line, which a shell runs.  The caller ends the
+ * VM, for example with g_autoptr(QTestState).
  */
 QTestState *vm_start_on(const char *socket, const char *machine,
                         const char *options, const char *extra);
 
 /*
- * The device of such a VM, as its guest sees it
+ * The device as its guest sees it
  */
 
 uint32_t reg_read(QTestState *vm, unsigned offset);
@@ -63,34 +64,34 @@ bool irq_pending(QTestState *vm, unsigned line);
 void irq_clear(QTestState *vm, unsigned line);
 
 /*
- * The same, as its user sees it: QOM properties
+ * The device as its user sees it: QOM properties
  */
 
 unsigned qom_get_number(QTestState *vm, const char *property);
 bool connected(QTestState *vm);
 
 /*
- * What QEMU says, one VM at a time: its standard error or log in a file
+ * QEMU's messages, one VM at a time: standard error or the log in a file
  */
 
-/* The file's path, which the caller frees */
+/* The path of the file. The caller frees it. */
 char *said_path(void);
 
-/* What has a shell put QEMU's standard error there; the caller frees it */
+/* The shell's redirection of standard error to it. The caller frees it. */
 char *said_redirect(void);
 
-/* Whether @text is in the file so far */
+/* Whether the file contains @text so far */
 bool said(const char *text);
 void assert_said(const char *text);
 
 /*
- * Starts QEMU with an mps2-an385 and @arguments.  It must end by itself, with
- * status 1, and say @reason.
+ * Starts QEMU with an mps2-an385 and @arguments.  It must exit with status 1
+ * and print @reason.
  */
 void assert_refused(const char *arguments, const char *reason);
 
 /*
- * Lists of tests, of which one is added if this QEMU has the machine
+ * Lists of tests, added if this QEMU has the machine
  */
 
 typedef struct Test {
@@ -100,7 +101,9 @@ typedef struct Test {
 
 void add_tests(const char *machine, const Test *tests, unsigned count);
 
-/* A test that runs on each of @boards, of which its parameter is the name */
+/*
+ * A test that runs on each of @boards, with the board's name as its parameter
+ */
 typedef struct BoardTest {
     const char *name;
     GTestDataFunc run;
@@ -111,12 +114,12 @@ extern const char *const boards[2];
 void add_board_tests(const BoardTest *tests, unsigned count);
 
 /*
- * A directory for the files of the tests, while they run
+ * A directory for the tests' files
  */
 
 extern char *tmpdir;
 
-/* g_test_run() with that directory, which must be empty again in the end */
+/* g_test_run() with that directory, which must be empty again at the end */
 int run_tests(void);
 
 #include "hw/misc/ivshmem-flat-compat.h"

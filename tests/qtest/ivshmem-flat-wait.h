@@ -7,10 +7,10 @@
 #ifndef TESTS_QTEST_IVSHMEM_FLAT_WAIT_H
 #define TESTS_QTEST_IVSHMEM_FLAT_WAIT_H
 
-/* More than anything takes on the busiest machine, in seconds */
+/* Longer than anything takes on a busy machine, in seconds */
 #define TIMEOUT_S   30
 
-/* Fails the test if @condition does not come true within TIMEOUT_S */
+/* Fails the test if @condition is not true within TIMEOUT_S */
 #define WAIT_FOR(condition)                                             \
     do {                                                                \
         gint64 end_ = g_get_monotonic_time() +                          \

@@ -1,5 +1,5 @@
 /*
- * A client of an ivshmem server, for its unit tests
+ * Rig for unit tests of an ivshmem server's client
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -261,7 +261,7 @@ void send_messages(FakeServer *server, const Message *messages, unsigned count)
 }
 
 /*
- * All tests
+ * Test program
  */
 
 void init_tests(int *argc, char ***argv)

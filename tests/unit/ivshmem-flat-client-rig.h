@@ -1,11 +1,11 @@
 /*
- * A client of an ivshmem server, for its unit tests
+ * Rig for unit tests of an ivshmem server's client
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * The client has a real chardev, and no VM.  The main loop runs only while a
+ * The client has a real chardev but no VM.  The main loop runs only while a
  * test waits for something.
  */
 
@@ -19,35 +19,35 @@
 
 #define SHM_SIZE    4096
 
-/* Option of the chardev; older QEMUs count seconds */
+/* Option of the chardev; older QEMUs count in seconds */
 #define RECONNECT   (QEMU_OLDER_THAN(10, 0) ? "reconnect=1" : "reconnect-ms=10")
 
 #define WAIT_IN_MAIN_LOOP(condition) \
     WAIT_FOR((main_loop_wait(true), (condition)))
 
-/* For the sockets of servers */
+/* For the servers' sockets */
 extern char *tmpdir;
 
 /*
- * The client, and what it has told
+ * The client and what its callbacks were told
  */
 
 typedef struct Told {
     IvshmemFlatClient client;
     uint64_t sessions;
     int memory;             /* the latest fd, or -1 */
-    GArray *vectors;        /* fds, those of this session */
-    GString *errors;        /* a line each */
+    GArray *vectors;        /* fds of this session */
+    GString *errors;        /* one per line */
     unsigned error_count;
 } Told;
 
-/* Tells of it; refuses memory that has not SHM_SIZE bytes */
+/* Records every call; refuses memory of any size but SHM_SIZE */
 extern const IvshmemFlatClientOps told_ops;
 
-/* @options are those of a chardev */
+/* @options: those of the chardev */
 Told *told_new(const char *options);
 
-/* Has a client of @server, which says what @talk has it say */
+/* Starts a client of @server, on which @talk runs */
 Told *told_new_of(FakeServer *server, FakeServerTalk *talk, void *opaque);
 
 void told_free(Told *told);
@@ -59,14 +59,14 @@ unsigned count_peers(Told *told);
 bool is_connected(Told *told);
 int find_vector(Told *told, uint16_t id, uint16_t vector);
 
-/* The client's eventfd for that vector is the one of @peer */
+/* Asserts that the client's eventfd for @vector is that of @peer */
 void assert_rings(Told *told, FakePeer *peer, uint16_t vector);
 
-/* How many this process has open */
+/* Number of fds that this process has open */
 unsigned count_fds(void);
 
 /*
- * A good server, which gives two vectors
+ * What a good server offers, with two vectors
  */
 
 typedef struct Offer {
@@ -82,7 +82,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
 
 void talk_offer(FakeServer *server, void *opaque);
 
-/* A client that has had its handshake with such a server */
+/* Starts a client of such a server and completes the handshake */
 Told *told_start(FakeServer *server, Offer *offer);
 
 void assert_taken(Told *told, Offer *offer);
@@ -110,7 +110,7 @@ extern int fds[FD_KINDS];
 void send_messages(FakeServer *server, const Message *messages, unsigned count);
 
 /*
- * All tests: g_test_init() and g_test_run(), with what these here need
+ * g_test_init() and g_test_run(), with what the rig needs
  */
 
 void init_tests(int *argc, char ***argv);

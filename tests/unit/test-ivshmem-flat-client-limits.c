@@ -1,5 +1,5 @@
 /*
- * Unit tests of an ivshmem server's client: how long it waits
+ * Unit tests of an ivshmem server's client: time limits
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,7 +15,7 @@
 
 #define LIMIT_S     5       /* of a handshake */
 
-/* Ends after the limit, and not much later */
+/* Fails after the limit, and not much later */
 static bool start_takes_long(Told *told, Error **errp)
 {
     gint64 start = g_get_monotonic_time();
@@ -84,7 +84,7 @@ static void few_vectors(void)
     g_assert_cmpuint(count_peers(told), ==, 1);
 }
 
-/* A peer comes and goes until the client hangs up */
+/* A peer keeps coming and going until the client hangs up */
 static void talk_for_ever(FakeServer *server, void *opaque)
 {
     FakePeer *peer = opaque;
@@ -191,9 +191,9 @@ static void no_connection(void)
 }
 
 /*
- * Each in a process of its own, side by side: most of them only wait.  This one
- * must not have signalled an eventfd yet, since what the kernel has for that
- * is not inherited.
+ * Runs the cases in parallel, each in a child process: most only wait.  This
+ * process must not have signalled an eventfd yet, because children do not
+ * inherit the kernel's part of that.
  */
 static void test_limits(void)
 {

@@ -1,5 +1,5 @@
 /*
- * Unit tests of an ivshmem server's client: who comes and goes
+ * Unit tests of an ivshmem server's client: departures and sessions
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@
  * Departures
  */
 
-/* As a server does that ends */
+/* What a server does when it shuts down */
 static void test_departure_then_hang_up(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -31,7 +31,7 @@ static void test_departure_then_hang_up(void)
     assert_rings(told, offer->peer, 2);
 }
 
-/* The hang-up is read in one go with the departure */
+/* The client reads the hang-up together with the departure */
 static void test_departure_with_hang_up(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -63,7 +63,7 @@ static void test_departure(void)
     assert_rings(told, other, 0);
 }
 
-/* A ring reaches the peer that has the ID now, before anybody read of it */
+/* The ring reaches the new peer, although its messages were unread */
 static void test_id_comes_back(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -77,12 +77,12 @@ static void test_id_comes_back(void)
     assert_rings(told, next, 0);
     g_assert_cmpint(find_vector(told, 5, 1), ==, -1);
     g_assert_cmpuint(count_peers(told), ==, 1);
-    /* Nothing of the old one is left to be final */
+    /* The old peer's departure is no longer pending */
     WAIT_IN_MAIN_LOOP(!timer_pending(&told->client.peers.departure_timer));
     assert_rings(told, next, 0);
 }
 
-/* All that came before the ring counts, however much it is */
+/* All messages sent before the ring are read, however many */
 static void test_unread_messages(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -141,7 +141,7 @@ static void test_second_session(void)
     g_assert_cmpint(find_vector(told, 5, 0), ==, -1);
 }
 
-/* The first ends and the second begins before anybody reads */
+/* The first session ends and the second begins before the client reads */
 static void test_second_session_unread(void)
 {
     g_autoptr(Offer) first = offer_new(3, 5);
@@ -162,7 +162,7 @@ static void test_second_session_unread(void)
     g_assert_cmpuint(told->error_count, ==, 1);
 }
 
-/* The message that is half there belongs to the session that ends */
+/* Half a message belongs to the session that ends */
 static void test_torn_message(void)
 {
     g_autoptr(Offer) first = offer_new(3, 5);
@@ -178,7 +178,7 @@ static void test_torn_message(void)
     WAIT_IN_MAIN_LOOP(is_connected(told) && told->client.own_vectors == 2);
     fake_server_join(server);
     assert_taken(told, second);
-    /* Not even the fd that came with half a message is left */
+    /* Even the fd that came with half a message is closed */
     WAIT_IN_MAIN_LOOP(count_fds() == before);
     g_assert_cmpuint(told->error_count, ==, 1);
 }

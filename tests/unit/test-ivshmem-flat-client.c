@@ -1,5 +1,5 @@
 /*
- * Unit tests of an ivshmem server's client: what the server says
+ * Unit tests of an ivshmem server's client: the server's messages
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 #include "ivshmem-flat-client-rig.h"
 
 /*
- * The server is as it should be
+ * Good servers
  */
 
 static void test_handshake(void)
@@ -46,7 +46,7 @@ static void test_pieces(const void *size)
     assert_taken(told, offer);
 }
 
-/* As a management program passes it */
+/* The chardev gets a connected fd, as from a management program */
 static void test_chardev_fd(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -60,7 +60,7 @@ static void test_chardev_fd(void)
     assert_taken(told, offer);
 }
 
-/* After a stop, and with the vectors and peers of another server */
+/* After a stop, with the vectors and peers of another server */
 static void test_start_again(void)
 {
     g_autoptr(Offer) first = offer_new(3, 5);
@@ -91,7 +91,7 @@ static void test_start_again(void)
 }
 
 /*
- * What is wrong in a handshake
+ * Bad handshakes
  */
 
 typedef struct BadHandshake {
@@ -99,8 +99,8 @@ typedef struct BadHandshake {
     Message messages[5];
     unsigned count;
     const char *reason;
-    unsigned torn;      /* bytes of a message more */
-    bool closes;        /* in the end */
+    unsigned torn;      /* bytes of one more message */
+    bool closes;        /* at the end */
 } BadHandshake;
 
 static const BadHandshake bad_handshakes[] = {
@@ -197,7 +197,7 @@ static void test_bad_handshake(const void *opaque)
     g_assert_cmpuint(count_peers(told), ==, 0);
 }
 
-/* A selection of them: a second may pass before each */
+/* Only some of them: each may take a second */
 static void test_bad_second_session(void)
 {
     g_autoptr(Offer) first = offer_new(3, 5);
@@ -214,7 +214,7 @@ static void test_bad_second_session(void)
         fake_server_expect(server, talk_badly, (void *)bad);
         WAIT_IN_MAIN_LOOP(has_error(told, bad->reason));
         fake_server_join(server);
-        /* Without an own ID there is no session to go on with */
+        /* Without its own ID the client has no session */
         WAIT_IN_MAIN_LOOP(is_connected(told) || bad->closes ||
                           fake_server_client_left(server));
     }
@@ -227,7 +227,7 @@ static void test_bad_second_session(void)
 }
 
 /*
- * What is wrong later, and is skipped
+ * Bad messages later, which are skipped
  */
 
 typedef struct BadMessage {
@@ -266,7 +266,7 @@ static void test_bad_messages(void)
     g_assert_cmpuint(count_fds(), ==, before);
 }
 
-/* The first counts; none of the others stays open */
+/* The first is used and the others are closed */
 static void test_several_fds(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -311,7 +311,7 @@ static void test_too_many_vectors(const void *id)
     fake_server_join(server);
 }
 
-/* Without its fd, a vector looks as if the peer left */
+/* A vector without its fd looks like a departure */
 static void test_out_of_fds(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -350,7 +350,7 @@ int main(int argc, char **argv)
     struct rlimit limit;
 
     init_tests(&argc, &argv);
-    /* For as many vectors as a peer may have */
+    /* Enough for the most vectors that a peer may have */
     g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
     limit.rlim_cur = MIN(limit.rlim_max, 2 * IVSHMEM_FLAT_MAX_VECTORS);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);

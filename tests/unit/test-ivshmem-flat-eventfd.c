@@ -1,12 +1,12 @@
 /*
- * Unit tests of eventfds that other processes share
+ * Unit tests of eventfds shared with other processes
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 /*
- * Each test runs as the host is, and on a host that lacks the system calls
- * that never wait.
+ * Each test runs with the host's system calls, and without those that never
+ * block.
  */
 
 #include "qemu/osdep.h"
@@ -52,7 +52,7 @@ static void test_is_eventfd(void)
     g_assert_false(ivshmem_flat_is_eventfd(null));
     g_assert_false(ivshmem_flat_is_eventfd(ends[0]));
     g_assert_false(ivshmem_flat_is_eventfd(ends[1]));
-    /* To find out has not signalled it */
+    /* The check did not signal it */
     g_assert_false(is_readable(fd));
     close(fd);
     close(null);
@@ -64,7 +64,7 @@ static void test_signal(void)
 {
     int fd = eventfd(0, 0);
 
-    /* More often than there is room for requests whose end nobody has heard */
+    /* More often than the kernel's queue has room for requests */
     for (unsigned i = 0; i < 1000; i++) {
         g_assert_cmpint(ivshmem_flat_signal_eventfd(fd), ==, 0);
         g_assert_true(is_readable(fd));
@@ -118,7 +118,7 @@ static void *drain(void *opaque)
     return NULL;
 }
 
-/* A peer that drains the eventfd, which it has made a blocking one */
+/* A peer drains the eventfd, which it has made a blocking one */
 static void test_take_race(void)
 {
     int fd = eventfd(0, 0);
