@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a client gets into a channel. All it needs is gathered before anybody hears of
- * it, so a client that cannot be had leaves no trace but a line in the log. The
- * service manager is given its fds before the ledger knows of it: after a crash in
- * between, fds without an entry are a client that can join anew, while an entry
- * without fds is one that has to be disconnected.
+ * How a client joins a channel. Everything it needs is prepared before other clients
+ * hear of it, so a client that is refused leaves only a line in the log. The service
+ * manager gets the client's fds before the ledger has its entry. After a crash in
+ * between, fds without an entry belong to a client that can join again; an entry
+ * without fds would be a client that must be disconnected.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "error.h"
 #include "fd.h"
 
-/* Descriptors that clients leave for the control socket and a reload */
+/* File descriptors that clients leave free for the control socket and a reload */
 #define FDS_IN_RESERVE 8
 
 /* How many clients can stop reading before the others are affected */
@@ -24,7 +24,7 @@
 /* Unread messages that every client is allowed, however low the limit is */
 #define LEAST_IN_FLIGHT 16
 
-/* What the kernel charges a socket's send buffer for one message */
+/* What one message costs in a socket's send buffer */
 #define BYTES_OF_A_MESSAGE 768
 
 static void identify(Entry *entry, int socket)
@@ -74,9 +74,9 @@ static bool channel_has_room(int fd)
 }
 
 /*
- * fds that clients have not read count against RLIMIT_NOFILE of all that we send. Where
- * that is low, a client that never reads gets a small part of it, so that nobody else
- * notices.
+ * fds that we have sent and clients have not read count against our RLIMIT_NOFILE. If
+ * that is low, each client gets a small share, so that one that never reads does not
+ * affect the others.
  */
 static void limit_in_flight(int socket)
 {
@@ -96,10 +96,10 @@ static void limit_in_flight(int socket)
     }
 }
 
-/* @number eventfds, or NULL if this process can have no more fds */
+/* @number eventfds, or NULL if this process is out of fds */
 static int *vectors_new(unsigned number)
 {
-    int *vectors = g_new(int, number + 1);     /* not NULL for none */
+    int *vectors = g_new(int, number + 1);     /* not NULL if @number is 0 */
     unsigned i;
 
     for (i = 0; i < number; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is in shared memory, in forms that people type and terminals can show. */
+/* Contents of shared memory in forms that people can type and terminals can show. */
 #include <string.h>
 
 #include "bytes.h"
@@ -52,7 +52,10 @@ static uint8_t hex_pair(const char *text)
     return g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]);
 }
 
-/* The byte that the escape at @text, after its backslash, means. 0 characters: none */
+/*
+ * The byte that the escape at @text, after its backslash, stands for. Returns its
+ * length, 0 if there is no such escape.
+ */
 static unsigned unescape(const char *text, uint8_t *byte)
 {
     unsigned i;

@@ -4,31 +4,32 @@
 
 #include "channel.h"
 
-/* What channel.c, admission.c and restore.c share. Others include channel.h. */
+/* Shared by channel.c, admission.c and restore.c. Other files include channel.h. */
 
-/* Takes @ledger and @memory. */
+/* Takes ownership of @ledger and @memory. */
 Channel *channel_alloc(Ledger *ledger, Memory *memory, Watches *watches,
                        Notify *notify);
 
-/* Begin to listen to @peer. False with errno if the kernel cannot. */
+/* Start to listen to @peer. False, with errno set, if the kernel cannot. */
 bool channel_watch(Channel *channel, Peer *peer);
 
-/* The client that has @id now, or NULL. One that has hung up leaves first. */
+/* The client with @id, or NULL. If it has hung up, it is removed first. */
 Peer *channel_find(Channel *channel, unsigned id);
 
-/* Put @event at the end, where all who have been told everything wait. */
+/* Append @event, where all clients that are up to date are waiting. */
 void channel_append_event(Channel *channel, Event *event, uint64_t number);
 
-/* Send everybody what is new, @last, if there is one, after the others. */
+/* Send everybody what is new; @last, if any, after the others. */
 void channel_send_all(Channel *channel, Peer *last);
 
 /*
- * Write down that the client in @slot, which is none of channel->peers any more, has
- * left. The index of the departure and how many are to hear of it; -1 if nobody is.
+ * Record that the client in @slot, which is no longer in channel->peers, has left.
+ * Returns the index of the departure, and in @hearers how many must be told; -1 if
+ * nobody must.
  */
 int channel_record_leave(Channel *channel, unsigned slot, unsigned *hearers);
 
-/* The service manager need no longer keep the fds of the client @entry. */
+/* Tell the service manager to drop the fds of the client @entry. */
 void forget_fds(const Ledger *ledger, const Entry *entry, Notify *notify);
 
 #endif

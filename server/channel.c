@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The clients of one memory. When one joins or leaves, that is written into the
- * ledger, it becomes an event, and everyone who is not busy is sent what is new to
- * them: first the others, then the newcomer, whose own vectors come last.
+ * The clients of one shared memory. When one joins or leaves, the ledger records it and
+ * it becomes an event. Every client that is not busy is then sent what is new to it:
+ * first the others, then the newcomer, which gets its own vectors last.
  *
- * A departure is written down with those who are to hear of it: the clients that
- * have been told of the one that left. For all others the two events cancel out.
- * Once the last of them has heard, nothing remains of it.
+ * A departure is recorded with the clients that must be told: those that know of the
+ * client that left. For all others, its arrival and departure cancel out. The record is
+ * removed once the last of them has been told.
  */
 #include "channel-internal.h"
 
@@ -42,7 +42,7 @@ void channel_append_event(Channel *channel, Event *event, uint64_t number)
     }
 }
 
-/* Forget the departures that all have heard. */
+/* Forget the departures that everybody has been told. */
 static void channel_tidy(Channel *channel)
 {
     while (channel->events.heard) {
@@ -71,8 +71,8 @@ static void channel_send(Channel *channel, Peer *peer)
 }
 
 /*
- * The limit on fds in flight is one for all clients. If it still holds for the first
- * of those who wait, there is no use in asking for the next.
+ * The limit on fds in flight is shared by all clients. If the first waiting client
+ * still hits it, the others need not be tried.
  */
 static gboolean channel_retry(gpointer opaque)
 {
@@ -113,8 +113,8 @@ void channel_send_all(Channel *channel, Peer *last)
 }
 
 /*
- * Room for a departure in the ledger. It holds more than clients can be connected,
- * so it is full only if many have stopped reading for very long: those are given up.
+ * Find room for a departure in the ledger. It has more room than there can be clients,
+ * so it is full only if many have not read for very long: disconnect those.
  */
 static int channel_new_departure(Channel *channel)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client of any ivshmem server, by protocol version 0 of QEMU's
- * docs/specs/ivshmem-spec.rst: messages of a number and possibly an fd, from the
- * server alone. A message may arrive in pieces, and its fd with the first of them.
- * What a server sends is checked before it is used; every wait has a deadline.
+ * A client for any ivshmem server, by protocol version 0 of QEMU's
+ * docs/specs/ivshmem-spec.rst: the server sends messages, each a number and possibly an
+ * fd. A message may arrive in pieces, with its fd in the first one. Everything received
+ * is checked before use, and every wait has a deadline.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,12 +25,12 @@ struct Client {
     unsigned id;
     GArray *doorbells[MAX_IDS];     /* eventfds by vector; NULL: not there */
     unsigned n_peers;               /* without the client itself */
-    uint8_t piece[sizeof(int64_t)]; /* of a message that has not arrived in full */
+    uint8_t piece[sizeof(int64_t)]; /* of an incomplete message */
     size_t length;                  /* of the piece */
-    int fd;                         /* that came with the piece, or -1 */
+    int fd;                         /* received with the piece, or -1 */
 };
 
-/* Take what fds came with @message: at most one with each number. False if more did. */
+/* Take the fds that came with @message. False if there is more than one per number. */
 static bool take_fds(Client *client, struct msghdr *message)
 {
     struct cmsghdr *header = CMSG_FIRSTHDR(message);
@@ -52,7 +52,7 @@ static bool take_fds(Client *client, struct msghdr *message)
     return true;
 }
 
-/* More of a message. CLIENT_MESSAGE: possibly it is complete now. */
+/* Receive more of a message. CLIENT_MESSAGE: it may be complete now. */
 static ClientResult receive_piece(Client *client, gint64 deadline, GError **error)
 {
     union {
@@ -89,7 +89,7 @@ static ClientResult receive_piece(Client *client, gint64 deadline, GError **erro
     return CLIENT_MESSAGE;
 }
 
-/* The next number. *@fd, which the caller owns, is what came with it, or -1. */
+/* The next number. *@fd is the fd that came with it, or -1; the caller owns it. */
 static ClientResult receive(Client *client, gint64 deadline, int64_t *number, int *fd,
                             GError **error)
 {
@@ -293,7 +293,7 @@ unsigned client_count_peers(const Client *client)
     return client->n_peers;
 }
 
-/* "nobody is there", or "there are 0 2 5"; not more than a line */
+/* "nobody is there", or "there are 0 2 5"; at most a line */
 static char *describe_peers(const Client *client)
 {
     g_autoptr(GString) text = g_string_new(NULL);

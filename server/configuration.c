@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration file, ivshmemd.conf(5). GKeyFile parses it, but does not know in
- * which line a key stands and lets a later key replace an earlier one. So the lines
- * are looked through first: it is noted where each key is, and what stands there
- * twice is refused.
+ * The configuration file, ivshmemd.conf(5). GKeyFile parses it, but it does not report
+ * line numbers, and a repeated key replaces the earlier one. So scan the lines first,
+ * to note where each key is and to refuse duplicates.
  */
 #include <string.h>
 
@@ -17,7 +16,7 @@
 typedef struct Reader {
     const char *path;
     GKeyFile *file;
-    GHashTable *lines;      /* number by "[GROUP]" and "[GROUP]KEY" */
+    GHashTable *lines;      /* line number by "[GROUP]" and "[GROUP]KEY" */
 } Reader;
 
 static unsigned line_of(const Reader *reader, const char *group, const char *key)
@@ -27,7 +26,7 @@ static unsigned line_of(const Reader *reader, const char *group, const char *key
     return GPOINTER_TO_UINT(g_hash_table_lookup(reader->lines, name));
 }
 
-/* The name under which a line is noted, or NULL if it has none */
+/* The name of a line in @lines, or NULL if it has none */
 static char *name_of_line(const char *line, char **group)
 {
     g_autofree char *text = g_strstrip(g_strdup(line));
@@ -106,7 +105,7 @@ static const struct {
     { "sockets", set_sockets },
 };
 
-/* NULL if it cannot be understood, where GLib may still return what it could read */
+/* NULL if the value is invalid; GLib may still return the part it could read */
 static char *value_of(const Reader *reader, const char *group, const char *key,
                       GError **error)
 {

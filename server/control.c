@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket. A request is a line of JSON and so is its answer, which waits
- * here until it has been read; the next request is looked at only then, so no
- * client of this socket can make us keep more than one answer. A reload that works
- * ends the connection: the new process says at another one that it is there.
+ * The control socket. A request is a line of JSON, and so is its answer. The next
+ * request is handled only after the answer has been read, so a client cannot make us
+ * store more than one answer. A successful reload ends the connection: clients ask the
+ * new process over a new one.
  */
 #include <errno.h>
 #include <json-glib/json-glib.h>
@@ -112,7 +112,7 @@ char *control_answer(Control *control, const char *line)
     return to_line(builder);
 }
 
-/* False if the connection has ended */
+/* False if the connection is closed */
 static bool connection_write(Connection *connection)
 {
     while (connection->sent < connection->out->len) {
@@ -145,7 +145,7 @@ static bool connection_read(Connection *connection)
     return got > 0 && connection->in->len <= REQUEST_LENGTH;
 }
 
-/* Answer as many requests as the client has read the answers of. */
+/* Answer requests, as long as the client has read the previous answer. */
 static bool connection_answer(Connection *connection)
 {
     char *end;

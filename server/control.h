@@ -9,30 +9,27 @@
 
 typedef struct Control Control;
 
-/*
- * Reload the server. Returns only if that failed, with *@error set, and then all goes
- * on as before.
- */
+/* Reload the server. Returns only on failure, with *@error set and nothing changed. */
 typedef void ControlReload(void *data, GError **error);
 
 /*
- * Listen at @path, mode 0600, for ivshmemctl(1). @generation says how often this
- * process was reloaded.
+ * Listen at @path, mode 0600, for ivshmemctl(1). @generation: how often this process
+ * was reloaded.
  */
 Control *control_new(const char *path, Server *server, Handover *handover,
                      unsigned generation, ControlReload *reload, void *data,
                      GError **error);
 
-/* Closes all; @remove also removes the socket from the file system. */
+/* Closes everything; @remove also removes the socket file. */
 void control_free(Control *control, bool remove);
 
-/* Name the listening socket. */
+/* Add the listening socket. */
 void control_hand_over(const Control *control, Handover *handover);
 
 /*
- * Answer one request, a line of JSON without its end: {"command": "list"}, "status"
- * or "reload". The answer, to be freed, is a line, too: {"return": ...} or
- * {"error": "..."}.
+ * Answer one request, a line of JSON without its newline: {"command": "list"}, "status"
+ * or "reload". The answer is also a line: {"return": ...} or {"error": "..."}. The
+ * caller frees it.
  */
 char *control_answer(Control *control, const char *line);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands of ivshmemctl have in common: joining, numbers, output. */
+/* Shared by the commands of ivshmemctl: joining, numbers, output. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -24,8 +24,8 @@ static GIOChannel *connect_to(const char *path, GError **error)
 }
 
 /*
- * The answer, a line, to be freed; NULL if the server hung up first, or said nothing
- * for too long, which is an error.
+ * The answer, a line that the caller frees. NULL if the server hung up, which is no
+ * error, or did not answer in time, which is.
  */
 static char *ask(GIOChannel *lines, const char *command, GError **error)
 {
@@ -35,7 +35,7 @@ static char *ask(GIOChannel *lines, const char *command, GError **error)
            lines_read(lines, deadline_in_ms(PATIENCE_MS), error) : NULL;
 }
 
-/* What the server returned, in @parser; NULL if it refused or made no sense. */
+/* What the server returned, in @parser; NULL if it refused or its answer is invalid. */
 static JsonNode *returned(JsonParser *parser, const char *answer, GError **error)
 {
     JsonObject *object;
@@ -97,7 +97,7 @@ static void print_channel(JsonObject *channel)
     }
 }
 
-/* What the server answered to "list", in @parser. NULL: *@result says why */
+/* The server's answer to "list", in @parser. NULL: *@result says why. */
 static JsonNode *ask_for_list(const char *path, JsonParser *parser, int *result,
                               GError **error)
 {
@@ -178,7 +178,7 @@ int ctl_list(const Ctl *ctl, GError **error)
            print_channels(ctl->control, false, error);
 }
 
-/* How often the server was reloaded, and how many clients it has; -1: no answer */
+/* How often the server was reloaded, and the number of its clients; -1: no answer */
 static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
@@ -193,7 +193,7 @@ static gint64 status(const char *path, gint64 *clients, GError **error)
     return json_object_get_int_member(json_node_get_object(value), "reloads");
 }
 
-/* A server that reloads hangs up; the same one then answers anew. */
+/* The server hangs up when it reloads, then answers again. */
 int ctl_reload(const Ctl *ctl, GError **error)
 {
     const char *path = ctl->control;

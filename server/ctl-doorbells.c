@@ -7,10 +7,10 @@
 #include "deadline.h"
 #include "error.h"
 
-/* How long a peer that is to be answered may take to be announced */
+/* Time limit for the announcement of a peer that is to be answered */
 #define ANNOUNCE_MS 1000
 
-/* Which vector a command means: its word @index, or else 0. False: EXIT_USAGE */
+/* The vector in the command's word @index, 0 if there is none. False: EXIT_USAGE */
 static bool word_vector(const Ctl *ctl, int index, uint64_t *vector, GError **error)
 {
     *vector = 0;
@@ -18,7 +18,7 @@ static bool word_vector(const Ctl *ctl, int index, uint64_t *vector, GError **er
            ctl_number("VECTOR", ctl->words[index], MAX_ID, vector, error);
 }
 
-/* Read messages until @vector of @id is known, or there is none before @deadline. */
+/* Read messages until @vector of @id is known. False if that takes too long. */
 static bool learn(Client *client, unsigned id, unsigned vector, gint64 deadline,
                   GError **error)
 {
@@ -46,7 +46,7 @@ int ctl_ring(const Ctl *ctl, GError **error)
     if (!client) {
         return EXIT_NO_SERVER;
     }
-    /* A server announces who is there before it sends our own vectors. */
+    /* The server announces existing peers before it sends our own vectors. */
     while (result == CLIENT_MESSAGE && client_doorbell(client, peer, vector) < 0 &&
            !client_vectors(client, client_id(client))) {
         result = client_next(client, deadline_in_ms(CLIENT_NO_VECTORS_MS), &message,
@@ -116,7 +116,7 @@ static int print_rung(const Listening *self, unsigned vector, uint64_t count,
     return ctl_flush(error);
 }
 
-/* Ring back. The peer may have begun to ring before the server announced it here. */
+/* Ring back. The peer may have rung before the server announced it here. */
 static int answer(const Listening *self, unsigned vector, GError **error)
 {
     unsigned peer = self->ctl->answer;
@@ -143,7 +143,7 @@ static int hear(Listening *self, unsigned vector, GError **error)
     return result;
 }
 
-/* Wait until the server or a doorbell has something, or until the deadline. */
+/* Wait for a message, a doorbell or the deadline. */
 static void wait_for_any(const Listening *self)
 {
     unsigned n = client_vectors(self->client, client_id(self->client));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* read, dump and write: what is in the shared memory */
+/* read, dump and write: the contents of the shared memory */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define WORD_BYTES sizeof(uint32_t)
 #define DUMP_BYTES 256
 
-/* Join, and map the memory of @client, which stays. EXIT_DONE if all went well. */
+/* Join, and map the memory. *@client stays connected. EXIT_DONE on success. */
 static int open_memory(const Ctl *ctl, Client **client, Mapping *mapping, GError **error)
 {
     *client = ctl_join(ctl, error);
@@ -26,7 +26,7 @@ static int open_memory(const Ctl *ctl, Client **client, Mapping *mapping, GError
            ? EXIT_DONE : EXIT_REFUSED;
 }
 
-/* How far a string goes that begins at @offset: to a NUL byte or the memory's end */
+/* The length of the string at @offset: up to a NUL byte or the end of the memory */
 static uint64_t string_size(const Mapping *mapping, uint64_t offset)
 {
     const uint8_t *begin = mapping->bytes + offset;
@@ -35,7 +35,7 @@ static uint64_t string_size(const Mapping *mapping, uint64_t offset)
     return end ? (uint64_t)(end - begin) : mapping->size - offset;
 }
 
-/* OFFSET and SIZE of the command, the latter 0 if it is not given. */
+/* The command's OFFSET and SIZE; SIZE is 0 if not given. */
 static bool parse_range(const Ctl *ctl, Range *range, GError **error)
 {
     *range = (Range) { 0, 0 };
@@ -80,7 +80,7 @@ static void print_json(const Range *range, const char *hex)
     ctl_json_print(builder);
 }
 
-/* Bytes as they are go to files and pipes; a terminal takes them for commands. */
+/* Raw bytes go only to files and pipes: a terminal might take them for commands. */
 static int print_bytes(const Ctl *ctl, const Mapping *mapping, const Range *range,
                        GError **error)
 {
@@ -138,7 +138,7 @@ static int dump_range(const Ctl *ctl, const Mapping *mapping, Range *range,
     return ctl_flush(error);
 }
 
-/* A command with the words OFFSET and SIZE, of which it may choose those not given */
+/* A command with the words OFFSET and SIZE. @show chooses those not given. */
 static int show_range(const Ctl *ctl,
                       int (*show)(const Ctl *ctl, const Mapping *mapping, Range *range,
                                   GError **error),
@@ -170,7 +170,7 @@ int ctl_dump(const Ctl *ctl, GError **error)
     return show_range(ctl, dump_range, error);
 }
 
-/* --file, or standard input for "-", in full */
+/* The contents of --file, or of standard input for "-" */
 static GBytes *load(const char *path, GError **error)
 {
     g_autofree char *contents = NULL;
@@ -183,7 +183,7 @@ static GBytes *load(const char *path, GError **error)
     return g_bytes_new_take(g_steal_pointer(&contents), length);
 }
 
-/* What to write; NULL for a word, whose value is *@value. */
+/* What to write; NULL for a word, which is in *@value. */
 static bool parse_contents(const Ctl *ctl, GBytes **bytes, uint64_t *value,
                            GError **error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* info and peers: what the server says about its memory and its clients */
+/* info and peers: what the server reports about its memory and clients */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include "error.h"
 #include "size.h"
 
-/* A peer's vectors arrive one by one: they are told of together. */
+/* A peer's vectors arrive one by one: report them together. */
 #define TOGETHER_MS 20
 
 static void add_peers(JsonBuilder *builder, const Client *client)
@@ -96,7 +96,7 @@ static void print_peers(const Client *client)
     }
 }
 
-/* A line of --watch. @vectors: how many, or negative if that is of no interest */
+/* A line of --watch. @vectors: how many, or negative to leave it out */
 static int print_event(const Ctl *ctl, const char *event, int id, int vectors,
                        gint64 real_time, GError **error)
 {
@@ -122,10 +122,10 @@ static int print_event(const Ctl *ctl, const char *event, int id, int vectors,
     return ctl_flush(error);
 }
 
-/* Somebody whose vectors have been arriving, which is not told yet */
+/* A peer whose vectors are still arriving, not reported yet */
 typedef struct Newcomer {
     int id;                 /* -1: nobody */
-    bool first;             /* not just more vectors of a peer told of */
+    bool first;             /* a new peer, not just more vectors */
     unsigned vectors;
     gint64 real_time;
 } Newcomer;
@@ -165,7 +165,7 @@ static int note_message(const Ctl *ctl, const Client *client,
     return EXIT_DONE;
 }
 
-/* Tell of peers until @deadline, or until the server hangs up. */
+/* Report peers until @deadline, or until the server hangs up. */
 static int watch_peers(const Ctl *ctl, Client *client, gint64 deadline, GError **error)
 {
     Newcomer newcomer = { .id = -1 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ping: ring a peer and wait until it rings back, on the same vector. A doorbell does
- * not tell its sender: any that arrives while an answer is due counts as the answer.
+ * ping: ring a peer and wait until it rings back on the same vector. A doorbell does
+ * not identify its sender: any doorbell that arrives while waiting counts as the
+ * answer.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #define DEFAULT_COUNT 1000
 #define ANSWER_SECONDS 1.0
 
-/* After this many doorbells in a row without an answer, give up. */
+/* Give up after this many doorbells in a row without an answer. */
 #define MOST_MISSES 3
 
 typedef struct Ping {
@@ -23,14 +24,14 @@ typedef struct Ping {
     Client *client;
     unsigned peer;
     unsigned vector;
-    Range reply;            /* a word, if there is --reply-at */
+    Range reply;            /* a word, with --reply-at */
     uint64_t count;
     uint64_t rung;
     GArray *round_trips;    /* in us, double */
     double seconds;
 } Ping;
 
-/* Tell the peer what to write to its DOORBELL, in the word at --reply-at. */
+/* Store what the peer must write to its DOORBELL in the word at --reply-at. */
 static bool leave_reply(const Ping *self, GError **error)
 {
     uint32_t doorbell = client_id(self->client) << 16 | self->vector;
@@ -48,7 +49,10 @@ static bool leave_reply(const Ping *self, GError **error)
     return fits;
 }
 
-/* One round trip. False if it could not ring; no answer is none more in round_trips. */
+/*
+ * One round trip. False if it could not ring. Without an answer, it adds no time to
+ * round_trips.
+ */
 static bool ping_once(Ping *self, GError **error)
 {
     int own = client_doorbell(self->client, client_id(self->client), self->vector);
@@ -119,7 +123,7 @@ static int compare(gconstpointer a, gconstpointer b)
     return (first > second) - (first < second);
 }
 
-/* Of those sorted: the one that @percent of them do not exceed */
+/* Of the sorted round trips: the one that @percent of them do not exceed */
 static double percentile(const Ping *self, unsigned percent)
 {
     guint n = self->round_trips->len;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * top: the peers, and how often each rings and is interrupted. The list of peers is from
- * ivshmemd's control socket, or from any server, which top joins then: the doorbells that
- * it receives itself are counted, too. A VM's counts are from its QEMU, over QMP.
+ * top: the peers, and how often each rings and is interrupted. The list of peers comes
+ * from ivshmemd's control socket, or from any server, which top then joins; doorbells
+ * that top receives are counted, too. A VM's counts come from its QEMU, over QMP.
  */
 #include <curses.h>
 #include <stdio.h>
@@ -20,10 +20,10 @@
 
 typedef struct Top {
     const Ctl *ctl;
-    Client *client;         /* NULL: the control socket is asked */
-    uint64_t rung;          /* the client itself */
-    GPtrArray *qmps;        /* of Qmp; one that is lost leaves it */
-    char *lost;             /* why the last of them did, or NULL */
+    Client *client;         /* NULL: use the control socket */
+    uint64_t rung;          /* doorbells received by the client */
+    GPtrArray *qmps;        /* of Qmp; lost connections are removed */
+    char *lost;             /* why the last one was lost, or NULL */
     TopSample *sample;
 } Top;
 
@@ -139,7 +139,7 @@ static char *format_row(const TopRow *row)
                            (guint64)row->doorbells, (guint64)row->interrupts);
 }
 
-/* What does not fit into the terminal's line is cut off. */
+/* Cut off what does not fit on the line. */
 static void show_line(int y, attr_t attributes, const char *text)
 {
     attrset(attributes);
@@ -186,7 +186,7 @@ static void draw(const Top *top)
     refresh();
 }
 
-/* False: the user has had enough. A terminal of another size is drawn on at once. */
+/* False: the user wants to quit. Redraws if the terminal's size changes. */
 static bool wait_for_key(const Top *top, double interval)
 {
     gint64 deadline = deadline_in_seconds(interval);
@@ -206,7 +206,7 @@ static bool wait_for_key(const Top *top, double interval)
     return true;
 }
 
-/* What newterm() takes for a terminal that is not known it does not free. */
+/* newterm() leaks memory for unknown terminals, so check first. */
 static bool terminal_is_known(void)
 {
     int unused;

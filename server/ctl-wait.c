@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * wait: until a number of peers are connected, which the server reports, or until a word
- * of the shared memory has a value, which has to be polled.
+ * wait: until a number of peers are connected, which the server reports, or until a
+ * word of the shared memory has a value, which must be polled.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #define WAIT_SECONDS 10.0
 #define LOOK_MS 1
 
-/* How long a wait has lasted when its limit is reached */
+/* The limit of a wait, in seconds */
 static double limit_of(const Ctl *ctl)
 {
     return ctl->timeout < 0 ? WAIT_SECONDS : ctl->timeout;
@@ -47,7 +47,7 @@ static int wait_for_peers(const Ctl *ctl, const char *number, GError **error)
     return result == CLIENT_LOST ? EXIT_NO_SERVER : EXIT_DONE;
 }
 
-/* Look at the word at @offset until it is @wanted. */
+/* Poll the word at @offset until it is @wanted. */
 static int look(const Ctl *ctl, Client *client, const Mapping *mapping, uint64_t offset,
                 uint32_t wanted, gint64 deadline, GError **error)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ivshmemctl: the command line. Some commands ask a running ivshmemd over its control
- * socket; the others join any ivshmem server as a peer. A table says which words and
- * options each of them has, and all else is refused before anything is done.
+ * socket; the others join any ivshmem server as a peer. A table lists the words and
+ * options of each command. Anything else is refused before the command starts.
  */
 #include <errno.h>
 #include <locale.h>
@@ -39,7 +39,7 @@ enum {
     OPT_WRITE_AS = OPT_HEX | OPT_WORD | OPT_FILE,
 };
 
-/* The bits above, in order */
+/* In the order of the bits above */
 static const char *const option_names[] = {
     "--control", "--server", "--timeout", "--json", "--watch", "--count", "--interval",
     "--answer", "--reply-at", "--hex", "--text", "--word", "--big-endian", "--file",
@@ -48,10 +48,10 @@ static const char *const option_names[] = {
 
 typedef struct Command {
     const char *name;
-    const char *words;      /* as the help has them */
-    unsigned least, most;   /* how many words */
+    const char *words;      /* for the help */
+    unsigned least, most;   /* number of words */
     unsigned options;
-    unsigned one_of;        /* at most one of these, whatever they are */
+    unsigned one_of;        /* at most one of these options */
     int (*func)(const Ctl *ctl, GError **error);
 } Command;
 
@@ -168,7 +168,7 @@ static const Command *find_command(const char *name, GError **error)
     return NULL;
 }
 
-/* Each vector of each peer is an fd. */
+/* Each vector of each peer needs an fd. */
 static void raise_fd_limit(void)
 {
     struct rlimit limit;
@@ -179,7 +179,7 @@ static void raise_fd_limit(void)
     }
 }
 
-/* Of an option, which may be in its short form */
+/* The first letter of an option, long or short */
 static char first_letter(const char *name)
 {
     return name[strspn(name, "-")];
@@ -263,7 +263,7 @@ static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError *
     return g_option_context_parse(context, argc, argv, error);
 }
 
-/* Words that begin with '-' follow a "--", which GLib leaves then. */
+/* Words that begin with '-' follow a "--", which GLib then leaves in @argv. */
 static char **words_of(char **argv)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A wait that is resumed must not begin anew: what has a limit is given the moment
- * when it ends, and computes what is left of it each time.
+ * An interrupted wait must not start over. So a wait is given the time when it ends,
+ * and computes how much is left.
  */
 #include <limits.h>
 #include <poll.h>

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* A moment of g_get_monotonic_time(). One that has passed, such as 0, never waits. */
+/* A time of g_get_monotonic_time(). With one in the past, such as 0, nothing waits. */
 #define DEADLINE_NEVER G_MAXINT64
 
 static inline gint64 deadline_in_ms(gint64 ms)
@@ -16,10 +16,10 @@ static inline gint64 deadline_in_ms(gint64 ms)
 /* Far deadlines become DEADLINE_NEVER. */
 gint64 deadline_in_seconds(double seconds);
 
-/* What poll() takes: how many ms are left, rounded up; -1: no limit */
+/* A timeout for poll(): the ms left, rounded up; -1: no limit */
 int deadline_left_ms(gint64 deadline);
 
-/* Wait until @fd has one of @events, or an error. False if it has none by @deadline. */
+/* Wait until @fd has one of @events, or an error. False at @deadline. */
 bool deadline_poll(int fd, short events, gint64 deadline);
 
 #endif

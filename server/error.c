@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Errors that a user reads are whole sentences, made where the values are known
- * and passed up unchanged: one domain, no codes.
+ * Error messages are whole sentences for the user, written where the values are known
+ * and passed up unchanged. There is one domain and no error code.
  */
 #include "error.h"
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Set @error, in the domain "ivshmemd", to a message that says what was wrong,
- * with the value, and what to do. Always returns false.
+ * Set @error, in the domain "ivshmemd", to a message that says what was wrong, with the
+ * value, and what to do. Always returns false.
  */
 bool fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

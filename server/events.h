@@ -7,23 +7,23 @@
 
 typedef struct Peer Peer;
 
-/* Somebody came, or somebody left and not all know it yet. */
+/* A client has joined, or one has left and not all know it yet. */
 typedef struct Event {
     GList link;             /* in Events.list; its data is this event */
     uint64_t number;
-    Peer *joined;           /* who came; NULL if somebody left */
-    unsigned departure;     /* else: which one, in the ledger */
-    unsigned hearers;       /* how many are still to hear of the departure */
+    Peer *joined;           /* the client that joined; NULL if one left */
+    unsigned departure;     /* otherwise the departure's index in the ledger */
+    unsigned hearers;       /* number of clients still to be told */
 } Event;
 
 /*
- * What happened in a channel and matters to somebody, in order. Every client has a
- * place in this list, and what lies behind that place is its queue: so a queue
- * needs no memory, and what vanishes from the list has cancelled out.
+ * The events of a channel that still matter, in order. Each client has a position in
+ * the list; the events behind it are the client's queue. So queues need no memory, and
+ * events that cancel out are simply removed.
  */
 typedef struct Events {
     GQueue list;
-    GSList *heard;          /* departures that everybody has heard */
+    GSList *heard;          /* departures that everybody has been told */
 } Events;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who owns a file descriptor is said by its type: AUTO_FD is the owner, fd_steal()
- * passes the ownership on, and a plain int borrows.
+ * The type shows who owns a file descriptor: AUTO_FD owns it, fd_steal() passes it on,
+ * and a plain int borrows it.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* Close *@fd, if it is one, and make it -1. errno stays as it was. */
+/* Close *@fd, unless negative, and set it to -1. Keeps errno. */
 void fd_close(int *fd);
 
-/* Give *@fd away: returns it, and leaves -1. */
+/* Pass *@fd on: returns it and sets it to -1. */
 static inline int fd_steal(int *fd)
 {
     int stolen = *fd;
@@ -20,16 +20,17 @@ static inline int fd_steal(int *fd)
 
 bool fd_is_socket(int fd);
 
-/* The path that the socket @fd is bound to, or NULL. To be freed. */
+/* The path that the socket @fd is bound to, or NULL. The caller frees it. */
 char *fd_socket_path(int fd);
 
 /*
- * Connect to the UNIX stream socket at @path. It never waits, not even for a process that
- * accepts nobody, and the fd does not block. -1: @hint says what to do where nobody listens.
+ * Connect to the UNIX stream socket at @path. The fd is non-blocking, and this never
+ * blocks, even if the server does not accept. -1 on error: @hint says what to do if
+ * nobody listens.
  */
 int fd_connect(const char *path, const char *hint, GError **error);
 
-/* An int that is closed when it goes out of scope; begin with -1. */
+/* An int that is closed when it goes out of scope; initialize it, for example to -1. */
 #define AUTO_FD __attribute__((cleanup(fd_close), unused)) int
 
 #endif

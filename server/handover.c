@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fds with names go from one process to the next in two ways, and arrive as the same
- * thing: a list. A service manager, for socket activation or from its fd store,
- * gives fds from 3 on and LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. A process that
- * executes itself anew leaves every fd where it is and writes a table, one
- * "FD NAME" a line, into a memfd whose number is in IVSHMEMD_HANDOVER. The table is
- * needed because one variable holds 128 KiB, too little for the names of 10,000 fds,
- * and because an exec that fails must leave all fds in their places.
+ * Named fds reach the next process in two ways, and both give the same list.
  *
- * An exec that works cannot be undone. So the program is looked at before: a script,
- * another program, or one that was copied in part would end all connections. It is
- * not tried out, because the sandbox lets us start no process.
+ * A service manager, for socket activation or from its fd store, passes fds from 3 on
+ * with LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
+ *
+ * A process that re-executes itself leaves every fd where it is and writes a table, one
+ * "FD NAME" per line, to a memfd whose number is in IVSHMEMD_HANDOVER. A variable is
+ * limited to 128 KiB, too little for the names of 10,000 fds. The fds keep their
+ * numbers because nothing may change if the exec fails.
+ *
+ * A successful exec cannot be undone. So check the program first: a script, another
+ * program or a partial copy would end all connections. It cannot be test-run, because
+ * the sandbox allows no new process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +39,7 @@ typedef struct NamedFd {
 } NamedFd;
 
 struct Handover {
-    GHashTable *fds;        /* of NamedFd by name; listeners are not in it */
+    GHashTable *fds;        /* of NamedFd by name, without listeners */
     GPtrArray *listeners;   /* of NamedFd */
     GString *table;         /* what handover_add() was given */
     bool reload;
@@ -237,7 +239,7 @@ static gint compare_fds(gconstpointer a, gconstpointer b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* Nothing is inherited but what was handed over. */
+/* Inherit nothing but what was handed over. */
 static void close_all_but(const Handover *handover)
 {
     g_autoptr(GArray) keep = g_array_new(FALSE, FALSE, sizeof(int));
@@ -420,7 +422,7 @@ static void set_inheritable(const Handover *handover, bool inheritable)
     }
 }
 
-/* Is that a whole program, which reads a table of fds? */
+/* Is this a complete program that reads a table of fds? */
 static bool can_take_over(const char *file, gsize length)
 {
     const ElfW(Ehdr) *header = (const void *)file;
@@ -431,7 +433,7 @@ static bool can_take_over(const char *file, gsize length)
            memmem(file, length, TABLE_VARIABLE, strlen(TABLE_VARIABLE));
 }
 
-/* What cannot be read is left to execve(), which says why if it cannot either. */
+/* If the program cannot be read, let execve() report why. */
 static bool check_program(const char *program, GError **error)
 {
     g_autofree char *file = NULL;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest may remember an ID for long after its peer has gone. So an ID comes into
- * use again as late as possible: first all that were never used, then those that
- * have been free for the longest time.
+ * A guest may remember an ID long after its peer has left. So reuse IDs as late as
+ * possible: first those never used, then those free for longest.
  */
 #include "ids.h"
 
 struct Ids {
-    bool used[IDS_NUMBER];      /* by somebody, now or before */
+    bool used[IDS_NUMBER];      /* now or before */
     bool reserved[IDS_NUMBER];
-    unsigned never_used;        /* all below were used or are reserved */
-    GQueue free;                /* used before, the longest free first */
+    unsigned never_used;        /* all lower ones were used or are reserved */
+    GQueue free;                /* used before, longest free first */
 };
 
 Ids *ids_new(void)

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* IDs of peers are 0 to 65535: DOORBELL has 16 bits for them. */
+/* Peer IDs are 0 to 65535: DOORBELL has 16 bits for them. */
 #define IDS_NUMBER 65536
 
 typedef struct Ids Ids;
@@ -14,16 +14,13 @@ Ids *ids_new(void);
 void ids_free(Ids *ids);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ids, ids_free)
 
-/* @id belongs to a socket: ids_take() never gives it out. */
+/* @id belongs to a socket: ids_take() never returns it. */
 void ids_reserve(Ids *ids, unsigned id);
 
-/*
- * The lowest ID that was never used, else the one that has been free for the
- * longest time; -1 if none is free.
- */
+/* The lowest ID never used, otherwise the one free for longest; -1 if none is free. */
 int ids_take(Ids *ids);
 
-/* @id, which ids_take() gave out or ids_use() named, is free again. */
+/* Free @id, which ids_take() returned or ids_use() named. */
 void ids_give(Ids *ids, unsigned id);
 
 /* @id is in use: a client with that ID was restored or has its own socket. */

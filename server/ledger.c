@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is connected to a channel, and what each client has been told: all that a
- * server must know to go on where another one ended. It lives in a memfd, which
- * outlives the process in the next one's hands or in systemd's fd store. Nothing is
- * written at the end, so an end by SIGKILL is no different from a reload.
+ * Records who is connected to a channel and what each client has been told: all that
+ * the next server process needs to go on. The ledger is in a memfd, which is passed to
+ * the next process directly or through systemd's fd store. Nothing is written at exit,
+ * so SIGKILL is no different from a reload.
  *
- * That asks for an order of stores in which every prefix makes sense. A client or
- * a departure is filled in first; then the one store of its event's number makes it
- * exist. What a client is still to be told follows from those numbers.
+ * So the ledger must be valid after every single store. A client or a departure is
+ * filled in first; storing its event number then makes it valid. What a client must
+ * still be told follows from those numbers.
  *
- * What was sent is known exactly, too. sendmmsg() writes the length of each message
- * into its header as soon as it is queued, within the system call, and a process is
- * killed only between system calls. As the headers are in the ledger, they say how
- * many messages of the batch under way were sent, and beside each stands what to
- * make of that.
+ * The ledger also knows exactly what was sent. sendmmsg() writes the length of each
+ * message to its header as soon as it is queued, within the system call, and a process
+ * can be killed only between system calls. The headers are in the ledger, so they show
+ * how many messages of the current batch were sent. Beside each is the client's
+ * progress after that message.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,14 +31,14 @@
 #define LAYOUT 1
 #define HEARER_BITS 64
 
-/* Sparse: only pages that are used take memory. */
+/* Sparse: only used pages take memory. */
 struct LedgerFile {
     char magic[8];
     uint32_t version;
     uint32_t tag;
     char name[LEDGER_NAME_LENGTH];
     uint64_t last_event;
-    uint32_t slots;             /* those above were never used */
+    uint32_t slots;             /* higher ones were never used */
     uint32_t departures;
     Outbox outbox;
     uint64_t last_used[IDS_NUMBER];
@@ -48,9 +48,9 @@ struct LedgerFile {
 };
 
 /*
- * All stores before are in the ledger before any store after. There is one thread,
- * and the kernel keeps the order in which a dead process stored: it is the compiler
- * that must.
+ * Keeps stores before it ahead of those after it. There is only one thread, and the
+ * kernel sees a dead process's stores in order, so only the compiler must be stopped
+ * from reordering.
  */
 static void ledger_barrier(void)
 {
@@ -94,7 +94,7 @@ Ledger *ledger_new(const char *name, uint32_t tag, GError **error)
     return ledger;
 }
 
-/* A client that had just left, or a departure that was being given up */
+/* Remove clients whose departure is recorded but whose entry is still there */
 static void ledger_finish_leave(Ledger *ledger)
 {
     unsigned i, slot;
@@ -253,7 +253,7 @@ bool ledger_is_hearer(const Ledger *ledger, unsigned index, unsigned slot)
     const Departure *departure = &ledger->file->departure[index];
     uint64_t bits = ledger->file->hearer[index][slot / HEARER_BITS];
 
-    /* A later client has the slot of one that was to hear */
+    /* The slot may belong to a later client now */
     return bits >> slot % HEARER_BITS & 1 &&
            ledger->file->entry[slot].joined < departure->left;
 }

@@ -12,21 +12,21 @@
 #define LEDGER_CLIENTS 65536
 #define LEDGER_DEPARTURES 65536
 #define LEDGER_NAME_LENGTH 64       /* of a channel, with the final NUL */
-#define LEDGER_VECTORS 64           /* of one client at most, as QEMU's server */
+#define LEDGER_VECTORS 64           /* per client, as in QEMU's server */
 #define OUTBOX_MESSAGES 64
 #define GREETINGS 3                 /* messages: version, ID, memory */
 
 /*
- * How far a client has been told. Events have numbers that only grow: the joining
- * or the departure of a client.
+ * How much a client has been told. An event is the joining or departure of a client.
+ * Event numbers only grow.
  */
 typedef struct Progress {
     uint64_t told;          /* events up to this one need no more messages */
-    uint64_t telling;       /* the event that @step messages were sent of */
-    int64_t value;          /* the message sent last */
+    uint64_t telling;       /* the event of which @step messages were sent */
+    int64_t value;          /* the last message sent */
     uint8_t step;
     uint8_t greeting;       /* messages sent: 0 to GREETINGS */
-    uint8_t rest;           /* bytes of @value that are still to send: 0 to 7 */
+    uint8_t rest;           /* unsent bytes of @value: 0 to 7 */
 } Progress;
 
 /* A client that is connected */
@@ -40,23 +40,23 @@ typedef struct Entry {
     int32_t pid;
     uint32_t uid;
     char command[16];
-    char socket[108];       /* the path where it came in */
+    char socket[108];       /* the path where it connected */
 } Entry;
 
-/* A client that has left, which some of the others have not heard yet */
+/* A client that has left, while some others have not been told yet */
 typedef struct Departure {
-    uint64_t left;          /* its event; 0: none here */
-    uint64_t joined;        /* the event when it had come */
+    uint64_t left;          /* its event; 0: unused */
+    uint64_t joined;        /* the event when it joined */
     uint16_t id;
 } Departure;
 
-/* What is being sent, in one system call, to one client */
+/* What one system call is sending to one client */
 typedef struct Outbox {
-    uint32_t count;         /* messages; 0: nothing is under way */
+    uint32_t count;         /* messages; 0: none */
     uint32_t slot;          /* of the client */
     struct mmsghdr message[OUTBOX_MESSAGES];
     uint8_t length[OUTBOX_MESSAGES];        /* bytes of each message: 1 to 8 */
-    Progress after[OUTBOX_MESSAGES];        /* the client's, once that one is sent */
+    Progress after[OUTBOX_MESSAGES];        /* the client's, after this message */
 } Outbox;
 
 typedef struct LedgerFile LedgerFile;
@@ -65,16 +65,16 @@ typedef struct Ledger {
     int fd;
     LedgerFile *file;
     unsigned max_departures;        /* tests lower it */
-    unsigned first_free_slot;       /* none is free below */
+    unsigned first_free_slot;       /* all lower ones are in use */
     unsigned first_free_departure;
 } Ledger;
 
-/* A new ledger of the channel @name, whose fds have names that begin with @tag. */
+/* A new ledger for the channel @name, whose fd names begin with @tag. */
 Ledger *ledger_new(const char *name, uint32_t tag, GError **error);
 
 /*
- * The ledger that a server before this one left in @fd. What that server did not
- * finish is finished. Takes @fd, also when it fails: that is no ledger, or one of
+ * The ledger that a previous server left in @fd. Completes what that server left
+ * unfinished. Takes ownership of @fd, even on failure: it is not a ledger, or has
  * another version.
  */
 Ledger *ledger_restore(int fd, GError **error);
@@ -85,46 +85,47 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ledger, ledger_free)
 const char *ledger_name(const Ledger *ledger);
 uint32_t ledger_tag(const Ledger *ledger);
 
-/* The number of the next event: never the same again, never 0. */
+/* A new event number: never repeated, never 0. */
 uint64_t ledger_new_event(Ledger *ledger);
 uint64_t ledger_last_event(const Ledger *ledger);
 
-/* Client slots that may be in use are those below this. */
+/* Client slots in use are below this. */
 unsigned ledger_slots(const Ledger *ledger);
 Entry *ledger_entry(const Ledger *ledger, unsigned slot);
 
-/* A slot that is free, or -1. It is taken when ledger_join() is called. */
+/* A free slot, or -1. ledger_join() takes it. */
 int ledger_free_slot(Ledger *ledger);
 
-/* The client in @slot, whose entry is filled in, is there from now on. */
+/* The client in @slot, whose entry is filled in, is now connected. */
 void ledger_join(Ledger *ledger, unsigned slot, uint64_t event);
 
-/* Departures that may be in use are those below this. */
+/* Departures in use are below this. */
 unsigned ledger_departures(const Ledger *ledger);
 Departure *ledger_departure(const Ledger *ledger, unsigned index);
 
-/* A departure that is free, with nobody to hear it, or -1 if there is none. */
+/* A free departure with nobody to tell, or -1 if there is none. */
 int ledger_free_departure(Ledger *ledger);
 
-/* The client in @slot is to hear of the departure @index. */
+/* The client in @slot must be told of the departure @index. */
 void ledger_add_hearer(Ledger *ledger, unsigned index, unsigned slot);
 bool ledger_is_hearer(const Ledger *ledger, unsigned index, unsigned slot);
 
 /*
- * The client in @slot is no longer there. @index: its departure, with all who are
- * to hear it; -1 if nobody is.
+ * The client in @slot has left. @index: its departure, with all clients that must be
+ * told; -1 if there are none.
  */
 void ledger_leave(Ledger *ledger, unsigned slot, int index, uint64_t event);
 
-/* All have heard: the departure is free. */
+/* Everybody has been told: free the departure. */
 void ledger_drop_departure(Ledger *ledger, unsigned index);
 
-/* When, as an event, @id was used last; 0: never. */
+/* The event at which @id was last used; 0: never. */
 uint64_t ledger_last_used(const Ledger *ledger, unsigned id);
 
 /*
- * To send: fill in ledger_outbox(), ledger_sending(), sendmmsg(), ledger_sent().
- * Wherever the process ends in between, ledger_restore() knows what was sent.
+ * To send: fill in ledger_outbox(), then call ledger_sending(), sendmmsg() and
+ * ledger_sent(). Wherever the process is killed in between, ledger_restore() knows what
+ * was sent.
  */
 Outbox *ledger_outbox(Ledger *ledger);
 void ledger_sending(Ledger *ledger, unsigned slot, unsigned count);

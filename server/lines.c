@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lines are short, and nobody sends without reading: a socket's buffer has room. */
+/* Lines are short and each waits for its answer, so the socket's buffer has room. */
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>

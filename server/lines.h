@@ -6,17 +6,17 @@
 #include <stdbool.h>
 
 /*
- * The client of a UNIX stream socket over which lines of text go both ways, as they do
- * with ivshmemd's control socket and QEMU's QMP. As fd_connect().
+ * A client for a UNIX stream socket that carries lines of text both ways, such as
+ * ivshmemd's control socket and QEMU's QMP. Parameters as for fd_connect().
  */
 GIOChannel *lines_connect(const char *path, const char *hint, GError **error);
 
-/* False if the other side hung up, or reads nothing. @line ends with a newline. */
+/* False if the other side hung up or does not read. @line ends with a newline. */
 bool lines_send(GIOChannel *lines, const char *line);
 
 /*
- * The next line, to be freed. NULL if the other side hung up, which sets no error, or
- * has sent no whole line by @deadline.
+ * The next line, which the caller frees. NULL without an error if the other side hung
+ * up, NULL with an error if no whole line arrived by @deadline.
  */
 char *lines_read(GIOChannel *lines, gint64 deadline, GError **error);
 

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A listening socket in the file system. Whether somebody lives behind a path is
- * asked of the kernel with a datagram socket: connect() fails with EPROTOTYPE if a
- * stream socket is bound to that file, and with ECONNREFUSED if none is, because its
- * process has died. Nobody notices being asked, whichever program it is. Two servers
- * that start at once take turns by a lock on the directory.
+ * A listening socket in the file system. To find out whether a path is in use, connect
+ * a datagram socket to it: connect() fails with EPROTOTYPE if a stream socket is bound
+ * to the file, and with ECONNREFUSED if its process has died. The other process does
+ * not notice. A lock on the directory serializes servers that start at the same time.
  *
  * A socket file must have its mode and group before anybody can connect. So listen()
  * comes last.
  *
- * A client that is accepted but not yet kept by the service manager would be lost in
- * a crash, while one that waits to be accepted is not. So while the service manager
- * is behind, newcomers wait, for a second at most.
+ * In a crash, a client is lost if it was accepted but the service manager does not keep
+ * it yet; a client still waiting to be accepted is not lost. So while the service
+ * manager is behind, newcomers wait, for at most a second.
  *
- * accept() needs a free fd even to refuse somebody, or a client that is not accepted
- * would wake us for ever. One fd is kept in reserve for that.
+ * accept() needs a free fd even to refuse a client, and a client that is not accepted
+ * would wake us again and again. So one fd is kept in reserve.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +28,7 @@
 #include "fd.h"
 #include "listener.h"
 
-/* Then others have their turn */
+/* After these, other sources have their turn */
 #define ACCEPTS_AT_ONCE 16
 
 #define LOCK_PATIENCE_MS 2000
@@ -40,15 +39,17 @@ struct Listener {
     int fd;
     int *spare;
     Notify *notify;
-    guint pause;            /* the timer while newcomers wait, else 0 */
-    unsigned paused_ms;     /* since the service manager fell behind */
+    guint pause;            /* timer while newcomers wait, or 0 */
+    unsigned paused_ms;     /* total, since the service manager fell behind */
     uint64_t inode;         /* of its file; 0 if a service manager opened it */
     Watch watch;
     ListenerFunc *func;
     void *data;
 };
 
-/* False if nobody was there: without a free fd, accept() does not say so. */
+/*
+ * Refuse a client. False if none is waiting: without a free fd, accept() does not say.
+ */
 static bool listener_refuse(Listener *listener)
 {
     bool anybody;
@@ -123,7 +124,7 @@ static bool to_address(const char *path, struct sockaddr_un *un, GError **error)
     return true;
 }
 
-/* Make way at the address, unless somebody alive is there. */
+/* Remove a dead socket at the address. Fails if a live process has it. */
 static bool clear_path(const struct sockaddr_un *un, GError **error)
 {
     AUTO_FD probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -131,7 +132,7 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
     struct stat st;
 
     if (lstat(path, &st) < 0) {
-        return true;        /* bind() says what may be wrong with the directory */
+        return true;        /* bind() reports problems with the directory */
     }
     if (!S_ISSOCK(st.st_mode)) {
         return fail(error, "cannot listen at %s: there is a file that is not a socket: "
@@ -154,7 +155,7 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
     return true;
 }
 
-/* -1 if the directory cannot be locked: then we do without. */
+/* -1 if the directory cannot be locked: go on without. */
 static int lock_directory(const char *path)
 {
     g_autofree char *directory = g_path_get_dirname(path);
@@ -229,8 +230,8 @@ static uint64_t inode_at(const char *path)
 }
 
 /*
- * A socket that was handed over is of no use if its file is gone, or is another
- * socket's by now.
+ * A socket that was handed over is useless if its file is gone or now belongs to
+ * another socket.
  */
 static int take_socket(const char *path, Handover *handover, uint64_t *inode)
 {

@@ -11,36 +11,35 @@
 
 typedef struct Listener Listener;
 
-/* Somebody has connected: takes @socket, which does not block. */
+/* A client has connected. Takes ownership of @socket, which is non-blocking. */
 typedef void ListenerFunc(int socket, void *data);
 
 /* Where to listen and who may connect */
 typedef struct ListenerAddress {
     const char *path;       /* at most 107 bytes */
-    int mode;               /* permission bits; -1: what the umask leaves of 0777 */
-    const char *group;      /* name of the group that owns it; NULL: ours */
+    int mode;               /* permission bits; -1: 0777 less the umask */
+    const char *group;      /* group name; NULL: ours */
 } ListenerAddress;
 
 /*
- * Listen at @address, on the socket that @handover has for that path, or else on a
- * new one. A socket that is left there by a dead server is replaced; one of a living
- * process is not touched, and this fails. @spare is an open fd, shared by all
- * listeners, which is given up for a moment to refuse a client when there is no
- * other. A new socket is kept by @notify.
+ * Listen at @address, on the socket that @handover has for that path, or else on a new
+ * one. Replaces the socket of a dead server; fails if a live process has it. @spare is
+ * an open fd shared by all listeners, closed for a moment to refuse a client when this
+ * process is out of fds. @notify keeps a new socket.
  */
 Listener *listener_new(const ListenerAddress *address, Handover *handover,
                        Watches *watches, Notify *notify, int *spare,
                        ListenerFunc *func, void *data, GError **error);
 
-/* Closes the socket; @remove also removes it from the file system if it is ours. */
+/* Closes the socket; @remove also removes its file if it is ours. */
 void listener_free(Listener *listener, bool remove);
 
-/* Hand it over under its name. */
+/* Hand the socket over. */
 void listener_hand_over(const Listener *listener, Handover *handover);
 
 /*
- * Close all listeners that are left in @handover, as nobody wants them any more, and
- * remove those from the file system that a server opened.
+ * Close all listeners left in @handover, and remove the files of those that a server
+ * opened.
  */
 void listener_discard_rest(Handover *handover, Notify *notify);
 

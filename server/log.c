@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One line an event. A line that the reader has no room for is dropped and counted
- * rather than waited for: a reader that stops reading our log must not stop the VMs. A
- * pipe or terminal that poll() calls writable takes PIPE_BUF bytes without blocking;
- * a socket is asked not to block.
+ * One line per event. If the reader has no room for a line, it is dropped and counted:
+ * a reader that stops must not stop the VMs. If poll() reports a pipe or terminal as
+ * writable, it accepts PIPE_BUF bytes without blocking; for a socket, use MSG_DONTWAIT.
  */
 #include <errno.h>
 #include <limits.h>

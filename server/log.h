@@ -5,19 +5,19 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Where GLib's messages go, and ours, which are made with g_warning() and so on */
+/* Where our messages, made with g_warning() and so on, and GLib's go */
 typedef struct Log {
     int fd;                 /* borrowed: stderr, or a socket of syslog's */
-    bool verbose;           /* g_info(), too */
-    bool journal;           /* begin lines with <LEVEL>, as journald reads them */
-    bool syslog;            /* as datagrams of syslog(3) */
-    unsigned lost;          /* lines that there was no room for */
+    bool verbose;           /* log g_info(), too */
+    bool journal;           /* prefix lines with <LEVEL>, as for journald */
+    bool syslog;            /* send datagrams as syslog(3) does */
+    unsigned lost;          /* number of dropped lines */
 } Log;
 
-/* @log, which must stay, gets all messages of the process. */
+/* @log, which must stay valid, gets all messages of the process. */
 void log_init(Log *log);
 
-/* To syslog from now on: a daemon has no stderr. */
+/* Log to syslog from now on: a daemon has no stderr. */
 void log_to_syslog(Log *log);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ivshmemd: from the command line to the main loop and out again.
+ * ivshmemd: from the command line to the main loop, and shutdown.
  *
- * A start has an order that matters: what was handed over is collected before any
- * other fd is opened; whatever can fail has failed before the parent of a daemon, or
- * the service manager, is told that all is ready; the sandbox closes last. Signals
- * arrive as data in the main loop, which ends or executes the program anew.
+ * The order at startup matters. Collect what was handed over before opening any other
+ * fd. Do everything that can fail before telling the daemon's parent or the service
+ * manager that the server is ready. Enter the sandbox last. Signals arrive as data in
+ * the main loop, which then exits or re-executes the program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,27 +28,27 @@
 #include "sandbox.h"
 #include "server.h"
 
-/* Where QEMU's server puts it */
+/* QEMU's server uses this path */
 #define DEFAULT_PID_FILE "/var/run/ivshmem-server.pid"
 
 typedef struct Main {
     Log log;
     Options *options;
-    char *program;          /* what is executed for a reload */
+    char *program;          /* executed for a reload */
     char **argv;
     bool reloaded;
     unsigned generation;
     Watches *watches;
     Notify *notify;
     Server *server;
-    Control *control;       /* NULL if none was asked for */
+    Control *control;       /* NULL if not requested */
     int signals;
     Watch signal_watch;
-    int ready;              /* tells the parent of a daemon; -1 if there is none */
+    int ready;              /* to tell the daemon's parent; -1 if there is none */
     GMainLoop *loop;
 } Main;
 
-/* No file opened later may get 0, 1 or 2. */
+/* Make sure that no file opened later gets fd 0, 1 or 2. */
 static void open_standard_fds(void)
 {
     int fd;
@@ -145,8 +145,8 @@ static bool main_catch_signals(Main *self, GError **error)
 }
 
 /*
- * Go on in a child. The parent ends as soon as the child says that it is ready, or
- * has failed, which it has said on stderr by then.
+ * Continue in a child. The parent exits when the child is ready, or has failed and
+ * printed its error.
  */
 static bool main_daemonize(Main *self, GError **error)
 {
@@ -191,7 +191,7 @@ static bool main_write_pid_file(const Main *self, GError **error)
     return true;
 }
 
-/* A socket that a service manager opened takes the place of the default one. */
+/* A socket opened by a service manager replaces the default one. */
 static void use_activated_socket(const Options *options, const Handover *handover,
                                  Settings *settings)
 {
@@ -283,13 +283,13 @@ static bool main_start(Main *self, GError **error)
     }
     main_say_ready(self);
 
-    /* A reloaded server is inside already. */
+    /* A reloaded server is already in the sandbox. */
     return self->reloaded || sandbox_enter(self->options->sandbox, error);
 }
 
 static void main_end(Main *self)
 {
-    /* What a service manager keeps for the next process must stay reachable. */
+    /* Sockets that a service manager keeps for the next process must stay reachable. */
     bool remove = !self->notify;
 
     if (self->control) {

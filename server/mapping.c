@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory is mapped rather than read and written as a file: huge pages cannot be
- * written to, and only a load or store moves a word in one piece.
+ * The memory is mapped, not read and written as a file: huge pages do not support
+ * write(), and only loads and stores access a word atomically.
  */
 #include <errno.h>
 #include <signal.h>

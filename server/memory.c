@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The shared memory of a channel. Its space is reserved here, so that too little of
- * it is an error now and no SIGBUS in a VM later. A memfd is sealed: no client can
- * resize it, nor add a seal that would harm the others.
+ * The shared memory of a channel. Its space is reserved here, so that lack of space is
+ * an error now, not a SIGBUS in a VM later. A memfd is sealed: no client can resize it
+ * or add a harmful seal.
  *
- * An object or file has a name, so another server can come to it. Its owner holds
- * flock() on it while it lives, which the kernel ends with the process however that
- * dies. The lock belongs to the open file description; clients receive another
- * description of the same file, for otherwise a client would hold the lock, too, and
- * seem to be a server that lives. Who gets the lock owns the memory: it is new, or
- * was a dead server's. It is never resized, because VMs may still have it mapped.
+ * An object or file has a name, so another server can open it. Its owner holds a
+ * flock() on it, which the kernel releases when the process ends for any reason. The
+ * lock belongs to the open file description. So clients get another description of the
+ * file; otherwise they would hold the lock, and a dead server would seem alive. The
+ * server that gets the lock owns the memory, which is new or left by a dead server. It
+ * is never resized, because VMs may still have it mapped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 #define MEBIBYTE (UINT64_C(1) << 20)
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Bytes that can be had without ending other processes; all, if nobody says */
+/* Bytes available without killing other processes; unlimited if not known */
 static uint64_t memory_available(void)
 {
     g_autofree char *text = NULL;
@@ -112,8 +112,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /*
- * Open @path and get its lock. What was opened may have been removed, or put there
- * anew, before the lock was held: then again.
+ * Open @path and lock it. If the file was removed or replaced before the lock was held,
+ * try again.
  */
 static bool memory_lock(Memory *memory, struct stat *st, GError **error)
 {

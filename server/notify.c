@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The protocol of sd_notify(3): datagrams of VARIABLE=VALUE lines, which may bring
- * fds for systemd's fd store. Order matters, and the service manager may be slower
- * than we are. So what its socket has no room for waits in a queue here, with a
- * duplicate of its fd, until the socket can be written.
+ * The protocol of sd_notify(3): datagrams of VARIABLE=VALUE lines, with fds for
+ * systemd's fd store. Order matters, and the service manager may be slower than this
+ * process. What its socket has no room for waits in a queue, with a duplicate of its
+ * fd, until the socket is writable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ struct Notify {
     struct sockaddr_un address;
     socklen_t length;       /* of the address */
     int socket;
-    bool failed;            /* and the log has it */
+    bool failed;            /* already logged */
     Watch watch;
     GQueue queue;
     guint retry;
@@ -48,13 +48,13 @@ static bool notify_connect(Notify *notify)
                    notify->length) == 0;
 }
 
-/* Has the service manager been replaced by another one? */
+/* Has another service manager replaced this one? */
 static bool notify_is_lost(int error)
 {
     return error == ECONNREFUSED || error == ENOTCONN || error == ECONNRESET;
 }
 
-/* True if it went out, or never will */
+/* True if it was sent, or never can be */
 static bool notify_send(Notify *notify, const char *text, int fd)
 {
     union {
@@ -106,7 +106,7 @@ static void notify_flush(Notify *notify)
         Message *message = g_queue_peek_head(&notify->queue);
 
         if (!notify_send(notify, message->text, message->fd)) {
-            /* A limit on fds in flight does not show in the socket. */
+            /* poll() does not show the limit on fds in flight. */
             if (errno != EAGAIN && !notify->retry) {
                 notify->retry = g_timeout_add(RETRY_MS, notify_again, notify);
             }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line: the letters of QEMU's ivshmem-server, and long options for what
- * that cannot do. It describes one channel; a configuration file describes any
- * number, and then the options of a channel make no sense beside it.
+ * The command line: the short options of QEMU's ivshmem-server, and long options for
+ * everything else. It describes one channel. A configuration file describes any number,
+ * so the options for a channel cannot be used with it.
  */
 #include <string.h>
 
@@ -43,7 +43,7 @@ static bool given_sandbox(const Given *given, SandboxMode *mode, GError **error)
     return true;
 }
 
-/* A comma is an option's beginning in --socket, and part of a path in -S. */
+/* In --socket a comma begins an option; in -S it is part of the path. */
 static void add_plain_socket(ChannelSettings *channel, const char *path)
 {
     SocketSettings *socket = g_new0(SocketSettings, 1);
@@ -210,7 +210,7 @@ void options_free(Options *options)
     g_free(options);
 }
 
-/* A copy of the one channel, so that callers own what they get either way */
+/* A copy of the one channel, so that callers always own the result */
 static Settings *copy_settings(const Options *options)
 {
     const ChannelSettings *from = g_ptr_array_index(options->settings->channels, 0);

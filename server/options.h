@@ -15,18 +15,18 @@ typedef struct Options {
     bool daemon;
     bool verbose;
     bool version;           /* only print the version */
-    bool any_socket;        /* no socket was named: one that is handed over will do */
+    bool any_socket;        /* no socket was named: use any that is handed over */
     SandboxMode sandbox;
-    Settings *settings;     /* of the command line; NULL with @config */
+    Settings *settings;     /* from the command line; NULL with @config */
     char *control;          /* path of the control socket; NULL: not given */
 } Options;
 
-/* Parse @argv, which stays. --help is printed here, and ends the process. */
+/* Parse @argv, which must stay valid. --help prints its text and exits. */
 Options *options_parse(char **argv, GError **error);
 void options_free(Options *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Options, options_free)
 
-/* The settings now: of the command line, or read from the file anew. */
+/* The current settings: from the command line, or read again from the file. */
 Settings *options_settings(const Options *options, GError **error);
 
 #endif

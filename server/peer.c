@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What one client is sent. The whole protocol is a walk along the events of the
- * channel, oldest first. Those who came earlier stand there before the client, so it
- * hears of them first; then it meets itself, which are its own vectors; whatever
- * comes behind is news. Version, ID and memory go ahead of all.
+ * The messages for one client. The whole protocol is a walk through the channel's
+ * events, oldest first. Clients that joined earlier come before this client's own
+ * event, so it is told of them first. Its own event stands for its own vectors, and
+ * later events are news. Version, ID and memory come before all events.
  *
- * A message is 8 bytes with at most one fd. A batch of them is laid out in the
- * ledger's outbox and sent by one system call. How far the client has come is known
- * from the ledger alone, so nothing is queued, copied or duplicated. If its socket
- * is full, the walk stands still until it can be written.
+ * A message is 8 bytes and at most one fd. A batch of messages is built in the ledger's
+ * outbox and sent with one system call. The ledger alone records how far the client has
+ * come, so nothing is queued, copied or duplicated. If the socket is full, the walk
+ * stops until it is writable.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #define PROTOCOL_VERSION 0
 #define MEMORY_MESSAGE (-1)
 
-/* So that a client that reads as fast as we send does not hold up the others */
+/* So that a client that reads as fast as we send does not delay the others */
 #define BATCHES_AT_ONCE 4
 
 typedef union Control {
@@ -27,7 +27,7 @@ typedef union Control {
     char space[CMSG_SPACE(sizeof(int))];
 } Control;
 
-/* What the headers in the outbox point to */
+/* The data that the headers in the outbox point to */
 typedef struct Batch {
     unsigned count;
     int64_t value[OUTBOX_MESSAGES];
@@ -90,7 +90,7 @@ static void batch_add(Batch *batch, Outbox *outbox, int64_t value, int fd,
     outbox->after[i].value = value;
 }
 
-/* The end of a message of which a part has been sent, with its fd */
+/* The rest of a message whose first part was sent, with its fd */
 static void batch_add_rest(Batch *batch, Outbox *outbox, const Progress *after)
 {
     unsigned i = batch->count;
@@ -117,7 +117,7 @@ static void batch_add_greeting(Batch *batch, Outbox *outbox, const Peer *peer,
     }
 }
 
-/* How many messages @event is for @peer */
+/* Number of messages about @event for @peer */
 static unsigned event_messages(const Event *event, const Peer *peer)
 {
     if (event->joined) {
@@ -147,10 +147,7 @@ static void progress_finish(Progress *progress, const Event *event)
     progress->told = event->number;
 }
 
-/*
- * Lay out the next messages. Events that mean nothing to this client are passed
- * on the way.
- */
+/* Build the next messages. Skip events that do not concern this client. */
 static void peer_fill(Peer *peer, Batch *batch, Outbox *outbox)
 {
     Progress progress = peer->entry->progress;
@@ -169,7 +166,7 @@ static void peer_fill(Peer *peer, Batch *batch, Outbox *outbox)
 
         if (progress.telling != event->number) {
             progress.telling = event->number;
-            progress.step = 0;      /* the one before was called off half-way */
+            progress.step = 0;      /* the previous event was cut short */
         }
         if (progress.step < messages) {
             Progress after = progress;
@@ -190,7 +187,7 @@ static void peer_fill(Peer *peer, Batch *batch, Outbox *outbox)
     }
 }
 
-/* Move to the event that the ledger says is next. */
+/* Move to the event that is next according to the ledger. */
 static void peer_advance(Peer *peer)
 {
     while (peer->next) {

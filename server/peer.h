@@ -11,58 +11,62 @@
 
 typedef struct Channel Channel;
 
-/* One client: its socket, its vectors, and its place in the order of events. */
+/* One client: its socket, its vectors and its position among the events */
 struct Peer {
     Ledger *ledger;
     unsigned slot;          /* in the ledger */
-    Entry *entry;           /* there */
+    Entry *entry;           /* the ledger's */
     int memory;             /* borrowed */
     int socket;             /* owned, as are the vectors */
     int *vectors;           /* entry->vectors eventfds */
     Event joined;           /* in Events.list while it is connected */
     Events *events;
-    GList *next;            /* the first event it has not been told in full */
+    GList *next;            /* the first event not fully sent */
     Watch watch;
-    Channel *channel;       /* for whom the watch is */
+    Channel *channel;       /* used by the watch */
     bool later;             /* the kernel had no room for more messages */
-    bool lost;              /* is told nothing any more; its hang-up will follow */
+    bool lost;              /* sent nothing more; its hang-up will follow */
 };
 
 typedef enum PeerState {
     PEER_UP_TO_DATE,        /* has been sent everything */
-    PEER_BUSY,              /* goes on when its socket can be written */
-    PEER_LATER,             /* goes on after a while: a limit of the kernel's */
+    PEER_BUSY,              /* continues when its socket is writable */
+    PEER_LATER,             /* continues after a while: kernel limit */
 } PeerState;
 
 /*
- * A client in @slot, whose ledger entry is filled in or about to be. Takes @socket,
- * which must not block, and @vectors, an array from g_malloc() of eventfds.
+ * A client in @slot, whose ledger entry is or will be filled in. Takes ownership of
+ * @socket, which must be non-blocking, and of @vectors, an array of eventfds from
+ * g_malloc().
  */
 Peer *peer_new(Ledger *ledger, unsigned slot, Events *events, int memory, int socket,
                int *vectors);
 
-/* Closes all. Without peer_give_up() before, another holder keeps it connected. */
+/*
+ * Closes everything. Call peer_give_up() first, or another holder of the socket keeps
+ * the connection open.
+ */
 void peer_free(Peer *peer);
 
 /*
- * Send what can be sent without waiting, up to a few hundred messages. Departures
- * that everybody has heard by now go to Events.heard.
+ * Send without blocking, up to a few hundred messages. Departures that everybody has
+ * been told are moved to Events.heard.
  */
 PeerState peer_send(Peer *peer);
 
-/* Does @peer know of the client whose event of joining is @joined, or of a part? */
+/* Has @peer been told, at least in part, of the client that joined in event @joined? */
 bool peer_knows(const Peer *peer, uint64_t joined);
 
-/* End the connection. @peer hears nothing more, and nobody waits for it to hear. */
+/* End the connection. @peer is sent nothing more, and nothing waits for it. */
 void peer_give_up(Peer *peer);
 
 /*
- * Why a client's socket is readable. True if it has gone or sent something, which
- * ends it as well; @reason is then a phrase for the log.
+ * Why a client's socket is readable. True if the client has hung up or sent something,
+ * which also ends it; @reason is then a phrase for the log.
  */
 bool peer_is_gone(const Peer *peer, const char **reason);
 
-/* Messages that are still to be sent */
+/* Number of messages still to be sent */
 uint64_t peer_queued(const Peer *peer);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Each command has an answer, which events may precede. A device that goes away
- * between two commands is an error of the second one, and is left out.
+ * Each command has an answer, which may come after events. If a device is removed
+ * between two commands, the second one fails and the device is left out.
  */
 #include <json-glib/json-glib.h>
 #include <sys/socket.h>
@@ -19,7 +19,7 @@ struct Qmp {
     int pid;
 };
 
-/* The next object that has one of @members, a list that ends with NULL */
+/* The next object that has one of @members, a NULL-terminated list */
 static JsonNode *next_object(Qmp *qmp, const char *const *members, gint64 deadline,
                              GError **error)
 {
@@ -48,7 +48,7 @@ static JsonNode *next_object(Qmp *qmp, const char *const *members, gint64 deadli
 }
 
 /*
- * The answer, an object with "return", or with "error" where QEMU refused; NULL if there
+ * The answer, an object with "return", or with "error" if QEMU refused. NULL if there
  * is none. @path and @property may be NULL.
  */
 static JsonNode *command(Qmp *qmp, const char *name, const char *path,
@@ -129,7 +129,7 @@ int qmp_pid(const Qmp *qmp)
     return qmp->pid;
 }
 
-/* *@value stays as it is where the device has gone. False: QEMU has. */
+/* *@value is unchanged if the device is gone. False if QEMU is gone. */
 static bool get_number(Qmp *qmp, const char *path, const char *property, int64_t *value,
                        GError **error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Offsets that users type, and whether what they mean lies in the shared memory. */
+/* Offsets that users type, and whether they are within the shared memory. */
 #include <string.h>
 
 #include "error.h"

@@ -12,13 +12,13 @@ typedef struct Range {
     uint64_t size;
 } Range;
 
-/* Parse an offset: 0, or what is a size. */
+/* Parse an offset: 0, or anything that is valid as a size. */
 bool range_parse_offset(const char *text, uint64_t *offset, GError **error);
 
-/* Whether @range lies in a memory of @total bytes. Fails if it does not. */
+/* Check that @range is within a memory of @total bytes. */
 bool range_check(const Range *range, uint64_t total, GError **error);
 
-/* Whether words of 4 bytes fill @range, each of them in one place for a CPU. */
+/* Check that @range consists of aligned 4-byte words. */
 bool range_check_words(const Range *range, GError **error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the server says about itself, as JSON. ivshmemctl(1) documents every member;
- * scripts read them, so they stay.
+ * The server's reports about itself, as JSON. ivshmemctl(1) documents every member, and
+ * scripts rely on them: do not change them.
  */
 #include <unistd.h>
 

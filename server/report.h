@@ -6,10 +6,10 @@
 
 #include "server.h"
 
-/* Add to @builder one value: all channels with their sockets and peers. */
+/* Add one value to @builder: all channels with their sockets and peers. */
 void report_list(const Server *server, JsonBuilder *builder);
 
-/* Add one value: which program this is, and how often it was reloaded. */
+/* Add one value: the program and the number of reloads. */
 void report_status(const Server *server, unsigned generation, JsonBuilder *builder);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A channel's way from one process to the next. The ledger says who was connected
- * and what each has been told; the fds come by name. From these the order of events
- * is made anew, with every client in its place, and all goes on as if nothing had
- * been. A client without all of its fds has gone in the meantime.
+ * Restores a channel in a new process. The ledger records who was connected and what
+ * each client has been told; the fds come by name. From these, rebuild the list of
+ * events, with every client at its position, and continue as before. A client whose fds
+ * are not all there has left in the meantime.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include "channel-internal.h"
 #include "fd.h"
 
-/* The client in @slot with its fds, or NULL if some are missing */
+/* The client in @slot with its fds, or NULL if any are missing */
 static Peer *restore_peer(Channel *channel, unsigned slot, Handover *handover)
 {
     const Entry *entry = ledger_entry(channel->ledger, slot);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * After start-up only these system calls are left. A re-executed server inherits the
- * filter and cannot have another, so the list holds what a start needs, too, and a
- * forbidden call fails with ENOSYS: a newer ivshmemd or C library then falls back or
- * says what it lacks, whereas one that was killed would take all VMs' server away. An
- * attacker gains as little from the one as from the other. The kernel's audit log has
- * each such call. No process or thread can be made, sockets are local ones, and
- * nothing can be traced, mounted or loaded.
+ * Allows only these system calls after startup. A re-executed server inherits the
+ * filter and cannot change it, so the list includes what startup needs. A forbidden
+ * call fails with ENOSYS: a newer ivshmemd or C library can then fall back or report
+ * the problem, while killing the process would take the server from every VM. An
+ * attacker gains as little either way, and the kernel's audit log records each such
+ * call. The filter allows no new process or thread, only local sockets, and no tracing,
+ * mounting or loading.
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -21,7 +21,7 @@ static const char *const allowed[] = {
     "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "poll",
     "ppoll", "signalfd4", "timerfd_create", "timerfd_settime", "clock_gettime",
     "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "restart_syscall",
-    /* clients, the control socket, the service manager; socket() is below */
+    /* clients, the control socket, the service manager; see below for socket() */
     "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
     "recvfrom", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
     /* files */
@@ -31,7 +31,7 @@ static const char *const allowed[] = {
     "ioctl", "lseek", "lstat", "memfd_create", "newfstatat", "open", "openat", "pread64",
     "read", "readlink", "readlinkat", "readv", "stat", "statfs", "statx", "umask",
     "unlink", "unlinkat", "write", "writev",
-    /* memory and threads of our own */
+    /* memory and our own threads */
     "brk", "futex", "get_robust_list", "getrandom", "madvise", "membarrier", "mmap",
     "mprotect", "mremap", "munmap", "rseq", "sched_getaffinity", "sched_yield",
     "set_robust_list", "set_tid_address", "sysinfo",
@@ -62,7 +62,7 @@ static int allow_all(scmp_filter_ctx filter)
     for (i = 0; i < G_N_ELEMENTS(allowed) && !result; i++) {
         int call = seccomp_syscall_resolve_name(allowed[i]);
 
-        /* Not every architecture has all of them. */
+        /* Some architectures lack some of them. */
         if (call != __NR_SCMP_ERROR) {
             result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
         }

@@ -6,15 +6,15 @@
 #include <stdbool.h>
 
 typedef enum SandboxMode {
-    SANDBOX_ON,         /* other system calls fail with ENOSYS, which is audited */
+    SANDBOX_ON,         /* other system calls fail with ENOSYS and are audited */
     SANDBOX_KILL,       /* other system calls end the process: for tests */
     SANDBOX_OFF,
 } SandboxMode;
 
-/* This process, and whatever it executes, gains no privileges any more. */
+/* Prevent this process, and any program it executes, from gaining privileges. */
 bool sandbox_renounce_privileges(GError **error);
 
-/* Allow only the system calls that ivshmemd makes. SANDBOX_OFF does nothing. */
+/* Allow only the system calls that ivshmemd uses. SANDBOX_OFF does nothing. */
 bool sandbox_enter(SandboxMode mode, GError **error);
 
 #endif

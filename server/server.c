@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Puts channels and sockets together as the settings say. What is handed over is
- * told by what it is, not by the settings: a channel by the name in its ledger, a
- * socket by its address. So settings may change between two processes: a channel
- * that is no longer wanted is closed, a new one begins, and all others go on.
+ * Sets up channels and sockets according to the settings. Handed-over fds are
+ * identified by what they are, not by the settings: a channel by the name in its
+ * ledger, a socket by its address. So the settings may change between two processes:
+ * channels no longer wanted are closed, new ones are created, and all others continue.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static void forget_fd(const Server *server, FdKind kind, uint32_t tag, uint64_t 
     notify_forget(server->notify, name);
 }
 
-/* A channel that the process before had, or NULL with its clients disconnected */
+/* A channel of the previous process, or NULL after disconnecting its clients */
 static Channel *restore_channel(Server *server, const ChannelSettings *settings,
                                 Ledger *ledger, Handover *handover, GError **error)
 {
@@ -134,7 +134,7 @@ static bool open_socket(Server *server, Channel *channel,
     return socket->listener != NULL;
 }
 
-/* Undo a channel that could not be opened in full. */
+/* Undo a channel that could not be opened completely. */
 static void close_channel(Server *server, Channel *channel)
 {
     guint i = server->sockets->len;
@@ -225,11 +225,11 @@ static const ServerSocket *find_socket(const Server *server, uint32_t tag,
 }
 
 /*
- * A client that no ledger knows has been told nothing if the process before was
- * killed right before it wrote the client down: it joins now. Others that no ledger
- * knows have been disconnected, which shows in their sockets, or have no channel any
- * more. The service manager must have forgotten the client's old name first, or the
- * next crash would bring the client here again, which has been told something then.
+ * Handle clients that no ledger knows. If the previous process was killed just before
+ * it recorded a client, the client has been sent nothing and joins now. The others were
+ * disconnected, which shows in their sockets, or their channel is gone. The service
+ * manager must forget the client's old name first. Otherwise, after another crash, the
+ * client would come here again although it has been sent something by then.
  */
 static void admit_unknown(Server *server, Handover *handover)
 {
@@ -253,7 +253,7 @@ static void admit_unknown(Server *server, Handover *handover)
     }
 }
 
-/* Channels that nobody wants any more, and vectors of clients that are gone */
+/* Discard channels no longer wanted, and vectors of clients that have left. */
 static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover)
 {
     GHashTableIter iter;

@@ -29,20 +29,20 @@ struct Server {
 };
 
 /*
- * Everything that @settings names, taken from @handover where that has it. Once a
- * process before us had clients, one channel that cannot be had is logged and left
- * out, so that the others go on; otherwise it is an error.
+ * Everything in @settings, taken from @handover if it is there. If a previous process
+ * had clients, a channel that cannot be opened is logged and left out, so that the
+ * others can continue; otherwise it is an error.
  */
 Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
                    Notify *notify, GError **error);
 
-/* Closes all, silently; @remove also removes our sockets from the file system. */
+/* Closes everything without a message; @remove also removes our socket files. */
 void server_free(Server *server, bool remove);
 
-/* Name everything that the next process needs. */
+/* Add everything that the next process needs. */
 void server_hand_over(const Server *server, Handover *handover);
 
-/* One line: what it listens on, size, vectors, kind of memory. To be freed. */
+/* One line: the sockets, size, vectors and kind of memory. The caller frees it. */
 char *server_describe(const Server *server);
 
 #endif

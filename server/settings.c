@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a user wants, whether it comes from the command line or from a file. Every
- * value is checked here, once, when it is set; settings_check() looks at what can
- * only be seen together.
+ * The user's settings, from the command line or a file. Each value is checked here,
+ * once, when it is set. settings_check() checks the settings as a whole.
  */
 #include <string.h>
 #include <sys/un.h>

@@ -14,16 +14,16 @@
 typedef struct SocketSettings {
     char *path;
     int id;                 /* 0 to 65535: of the client that connects here; -1: any */
-    int vectors;            /* 0 to 64; -1: as the channel */
-    int mode;               /* 0 to 0777; -1: as the umask has it */
+    int vectors;            /* 0 to 64; -1: as for the channel */
+    int mode;               /* 0 to 0777; -1: according to the umask */
     char *group;            /* NULL: not changed */
 } SocketSettings;
 
 typedef struct ChannelSettings {
     char *name;             /* [A-Za-z0-9._-], 1 to 63 */
     char *object;           /* POSIX object; NULL: none */
-    char *directory;        /* of a file; NULL: none. Neither: a memfd */
-    uint64_t size;          /* bytes, not yet rounded */
+    char *directory;        /* of a file; NULL: none. If both are NULL: a memfd */
+    uint64_t size;          /* bytes, before rounding */
     unsigned vectors;       /* 0 to 64 */
     GPtrArray *sockets;     /* of SocketSettings */
 } ChannelSettings;
@@ -37,7 +37,7 @@ Settings *settings_new(void);
 void settings_free(Settings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 
-/* A channel with the defaults and no socket. It belongs to @settings. */
+/* A channel with the defaults and no socket. @settings owns it. */
 ChannelSettings *settings_add_channel(Settings *settings, const char *name);
 
 /* A socket as "PATH[,id=N][,vectors=N][,mode=0660][,group=NAME]" */
@@ -49,10 +49,10 @@ bool settings_set_object(ChannelSettings *channel, const char *text, GError **er
 bool settings_set_directory(ChannelSettings *channel, const char *text,
                             GError **error);
 
-/* How many vectors a client gets that connects at @socket */
+/* The number of vectors for a client that connects at @socket */
 unsigned settings_vectors(const ChannelSettings *channel, const SocketSettings *socket);
 
-/* Fails where parts that are fine alone do not go together. */
+/* Fails if settings that are valid alone do not fit together. */
 bool settings_check(const Settings *settings, GError **error);
 
 #endif

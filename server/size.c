@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sizes as QEMU's command line has them: a number, then a unit that is a power of
- * 1024, in either case. A decimal fraction is allowed before a unit. All is done in
- * 64 bits, and what does not fit is refused, never cut off.
+ * Sizes as on QEMU's command line: a number and a unit that is a power of 1024, in
+ * upper or lower case. A decimal fraction is allowed before a unit. The arithmetic is
+ * 64 bits; sizes that do not fit are refused, never truncated.
  */
 #include <string.h>
 

@@ -6,24 +6,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The largest size of shared memory, in bytes: the kernel's for a file */
+/* The largest shared memory in bytes: the kernel's limit for a file */
 #define SIZE_LARGEST (UINT64_C(1) << 62)
 
 /*
- * Parse a size like 4194304, 0x400000, 4096K, 4M or 1.5G into bytes, from 1 to
+ * Parse a size such as 4194304, 0x400000, 4096K, 4M or 1.5G into bytes, 1 to
  * SIZE_LARGEST. Fails on anything else.
  */
 bool size_parse(const char *text, uint64_t *bytes, GError **error);
 
 /*
- * Round @bytes, at most SIZE_LARGEST, up to a power of two of at least @page
- * bytes, which is a power of two itself.
+ * Round @bytes, at most SIZE_LARGEST, up to a power of two that is at least @page, also
+ * a power of two.
  */
 uint64_t size_round_up(uint64_t bytes, uint64_t page);
 
 /*
- * The way to write @bytes that size_parse() understands and people read, like
- * 4M. Free the result.
+ * @bytes in a form that people and size_parse() understand, such as 4M. The caller
+ * frees it.
  */
 char *size_format(uint64_t bytes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text and hex there and back, what is refused, and the dump. */
+/* Text and hex in both directions, errors, and the dump. */
 #include <string.h>
 
 #include "bytes.h"
@@ -34,7 +34,7 @@ static void test_text(void)
     }
 }
 
-/* Nothing that a terminal acts upon, whatever the byte */
+/* No byte becomes anything that a terminal acts upon */
 static void test_text_is_printable(void)
 {
     uint8_t all[256];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A client and what a server, which is a thread here, may say to it: all kinds of it. */
+/* A client, and everything that a server, here a thread, may send it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -15,7 +15,7 @@
 #define PATIENCE_MS 10000
 #define END { .what = HANG_UP }
 
-/* What the server does, step by step; then it waits until the client has gone. */
+/* What the server does, step by step; it then waits until the client has left. */
 typedef struct Step {
     int64_t number;
     enum { PLAIN, WITH_FD, IN_PIECES, WITH_TWO_FDS, HANG_UP, REST } what;
@@ -25,7 +25,7 @@ typedef struct Fixture {
     char *directory;
     char *path;
     int listening;
-    int doorbell;           /* what is sent with each number that has an fd */
+    int doorbell;           /* sent with each number that has an fd */
     const Step *steps;
     GThread *thread;
 } Fixture;
@@ -46,7 +46,7 @@ static void send_bytes(int socket, const void *bytes, size_t size, const int *fd
         message.msg_control = &control;
         message.msg_controllen = CMSG_SPACE(n * sizeof(int));
     }
-    /* A client that has gone already has found a reason. */
+    /* A client that has already left has found a reason. */
     if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
         g_assert_true(errno == EPIPE || errno == ECONNRESET);
     }
@@ -113,7 +113,7 @@ static void fixture_clear(Fixture *fixture, gconstpointer data)
     g_free(fixture->directory);
 }
 
-/* A client of a server that takes these steps */
+/* A client of a server that follows these steps */
 static Client *join(Fixture *fixture, const Step *steps, gint64 ms, GError **error)
 {
     fixture->steps = steps;
@@ -161,7 +161,7 @@ static void test_joins(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(client_vectors(client, 3), ==, 1);
 }
 
-/* A server that does not stop talking is not listened to for ever. */
+/* A client does not wait forever for a server that keeps sending. */
 static void test_settles_in_time(Fixture *fixture, gconstpointer data)
 {
     static const Step steps[] = { GREETING, { 9, PLAIN }, { 9, PLAIN }, { 9, PLAIN },
@@ -229,7 +229,7 @@ static void test_two_fds(Fixture *fixture, gconstpointer data)
     assert_refused(fixture, steps, "several fds with one number");
 }
 
-/* After the handshake: what makes the client give up */
+/* What makes the client give up after the handshake */
 static void test_nonsense(Fixture *fixture, gconstpointer data)
 {
     static const struct {
@@ -277,11 +277,11 @@ static void test_rings(Fixture *fixture, gconstpointer data)
     g_assert_true(client_settle(client, deadline_in_ms(PATIENCE_MS), NULL));
     g_assert_true(client_ring(client, 0, 0, NULL));
     g_assert_true(client_ring(client, 0, 0, NULL));
-    g_assert_cmpuint(client_take(client, 0), ==, 2);    /* all are one eventfd here */
+    g_assert_cmpuint(client_take(client, 0), ==, 2);    /* one eventfd for all */
     g_assert_cmpuint(client_take(client, 0), ==, 0);
     g_assert_cmpuint(client_take(client, 1), ==, 0);
 
-    /* It blocks, and its counter is at its limit. */
+    /* The eventfd is blocking and its counter is full. */
     g_assert_cmpint(write(fixture->doorbell, &full, sizeof(full)), ==, sizeof(full));
     g_assert_true(client_ring(client, 0, 0, NULL));
 

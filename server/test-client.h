@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clients of a channel over socket pairs, for tests. What a client reads is written
- * down as words: a number, and '+' if an fd came with it.
+ * Clients of a channel over socket pairs, for tests. Messages that a client reads are
+ * written as words: the number, and '+' if an fd came with it.
  */
 #ifndef IVSHMEMD_TEST_CLIENT_H
 #define IVSHMEMD_TEST_CLIENT_H
@@ -13,7 +13,7 @@
 
 #include "channel.h"
 
-/* What was logged, except by g_info() */
+/* Everything logged, except by g_info() */
 static GString *logged;
 
 static void note_log(const char *domain, GLogLevelFlags level, const char *message,
@@ -57,7 +57,7 @@ static void fixture_clear(Fixture *fixture, gconstpointer data)
     watches_free(fixture->watches);
 }
 
-/* The client's end. @id: of the socket, or -1; @full: with hardly any buffer. */
+/* The client's end. @id: of the socket, or -1; @full: with a tiny buffer. */
 static int join(Fixture *fixture, int id, unsigned vectors, bool full)
 {
     Door door = { (char *)"/test", id, vectors };
@@ -79,7 +79,7 @@ static void turn(void)
     }
 }
 
-/* One message into @words. False if there is none now. */
+/* Append one message to @words. False if there is none now. */
 static bool read_message(int client, GString *words)
 {
     union {
@@ -116,7 +116,7 @@ static bool read_message(int client, GString *words)
     return true;
 }
 
-/* All there is for @client, once the server has nothing more */
+/* All messages for @client, until the server has no more */
 static char *read_all(int client)
 {
     GString *words = g_string_new(NULL);

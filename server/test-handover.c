@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names of fds that are handed over. */
+/* Names of handed-over fds. */
 #include <string.h>
 
 #include "handover.h"
@@ -18,7 +18,7 @@ static void test_round_trip(void)
                                                names[i].joined, names[i].vector);
         FdName name = fd_name_parse(text);
 
-        /* What systemd allows in a name */
+        /* systemd does not allow this character in a name */
         g_assert_null(strchr(text, ':'));
         g_assert_cmpint(name.kind, ==, names[i].kind);
         g_assert_cmpuint(name.tag, ==, names[i].tag);

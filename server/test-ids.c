@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which ID a newcomer gets. */
+/* Which ID a new client gets. */
 #include "ids.h"
 
 static void test_lowest_never_used(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a ledger says after its process was killed at a bad moment. */
+/* The ledger after its process was killed at a bad time. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ static Ledger *next_process(const Ledger *ledger)
     return next;
 }
 
-/* Killed after the system call, before it was noted: the ledger knows. */
+/* Killed after the system call, before its result was recorded. */
 static void test_killed_while_sending(void)
 {
     Ledger *ledger = ledger_new("test", 0, NULL), *next;
@@ -46,7 +46,7 @@ static void test_killed_before_sending(void)
 
     ledger_join(ledger, 0, ledger_new_event(ledger));
     ledger_entry(ledger, 0)->progress.told = 5;
-    ledger_outbox(ledger)->message[0].msg_len = 8;      /* of the batch before */
+    ledger_outbox(ledger)->message[0].msg_len = 8;      /* of the previous batch */
     ledger_sending(ledger, 0, 1);
     next = next_process(ledger);
     g_assert_cmpuint(ledger_entry(next, 0)->progress.told, ==, 5);
@@ -54,7 +54,7 @@ static void test_killed_before_sending(void)
     ledger_free(ledger);
 }
 
-/* Killed when the departure was there and the client, too. */
+/* Killed when the departure was recorded but the client's entry was still there. */
 static void test_killed_while_leaving(void)
 {
     Ledger *ledger = ledger_new("test", 0, NULL), *next;

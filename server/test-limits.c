@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What happens to clients where something is used up. */
+/* Clients when a resource is used up. */
 #include <sys/resource.h>
 
 #include "test-client.h"
@@ -7,7 +7,10 @@
 #define DEADLINE_S 20
 #define NOBODY 65534
 
-/* The ledger has no room for one more departure: those who do not read must go. */
+/*
+ * The ledger has no room for another departure: clients that do not read are
+ * disconnected.
+ */
 static void test_too_many_departures(Fixture *fixture, gconstpointer data)
 {
     int late = join(fixture, 900, 1, true), other[4], many, i;
@@ -58,7 +61,7 @@ static void test_fd_limit(Fixture *fixture, gconstpointer data)
     }
 }
 
-/* True in a child that is nobody and has @limit fds; false here, once that is done. */
+/* True in an unprivileged child with @limit fds; false here, once the child is done. */
 static bool without_privileges(rlim_t fds)
 {
     const struct rlimit limit = { fds, fds };
@@ -75,7 +78,7 @@ static bool without_privileges(rlim_t fds)
     return true;
 }
 
-/* What an unprivileged server may have in flight is limited by RLIMIT_NOFILE. */
+/* RLIMIT_NOFILE limits the fds in flight of an unprivileged server. */
 static void test_fds_in_flight(Fixture *fixture, gconstpointer data)
 {
     gint64 end = g_get_monotonic_time() + DEADLINE_S * G_USEC_PER_SEC;
@@ -110,7 +113,7 @@ static void test_fds_in_flight(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(turns, <, 1000);
 }
 
-/* Clients that do not read leave the others enough of that. */
+/* Clients that do not read leave enough for the others. */
 static void test_fair_share_in_flight(Fixture *fixture, gconstpointer data)
 {
     int stalled[3], client[12], i, j;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who may listen at a path: nobody where somebody alive is. */
+/* Listening at a path, unless a live server has it. */
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static Listener *listen_there(Fixture *fixture, int mode, GError **error)
                         &fixture->spare, count, fixture, error);
 }
 
-/* -1 if nobody is there */
+/* -1 if nobody listens */
 static int connect_there(const Fixture *fixture)
 {
     AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -101,7 +101,7 @@ static void test_alive(Fixture *fixture, gconstpointer data)
     g_assert_null(listen_there(fixture, -1, &error));
     g_assert_nonnull(strstr(error->message, "a running server uses it"));
     turn();
-    g_assert_cmpuint(fixture->accepted, ==, 0);     /* it was not even noticed */
+    g_assert_cmpuint(fixture->accepted, ==, 0);     /* the check was not noticed */
     client = connect_there(fixture);
     g_assert_cmpint(client, >=, 0);
     fd_close(&client);
@@ -137,7 +137,7 @@ static void test_no_socket(Fixture *fixture, gconstpointer data)
     g_assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_REGULAR));
 }
 
-/* A path that has been taken over meanwhile is another server's to remove. */
+/* Another server has taken over the path: the socket is not ours to remove. */
 static void test_replaced(Fixture *fixture, gconstpointer data)
 {
     Listener *first = listen_there(fixture, -1, NULL), *second;

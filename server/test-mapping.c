@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Words of both kinds, and memory that is not there. */
+/* Words in both byte orders, and truncated memory. */
 #include <string.h>
 #include <sys/mman.h>
 
@@ -34,7 +34,7 @@ static void test_no_size(void)
     g_assert_nonnull(strstr(error->message, "has no size"));
 }
 
-/* In a process of its own, which ends */
+/* In a child process, which exits */
 static void test_cut_off(void)
 {
     if (g_test_subprocess()) {

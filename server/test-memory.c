@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory: sealed, reserved, taken over, refused. */
+/* Memory: sealing, reserving, taking over, errors. */
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -106,7 +106,7 @@ static void test_owner_alive(Place *place, gconstpointer data)
     memory_free(memory);
 }
 
-/* A client that has the memory open must not look like its owner. */
+/* A client with the memory open must not look like its owner. */
 static void test_client_is_no_owner(Place *place, gconstpointer data)
 {
     Memory *memory = memory_new(MEMORY_FILE, place->path, 8192, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What clients are told, and in which order. */
+/* What clients are sent, and in which order. */
 #include "test-client.h"
 
 static void test_order(Fixture *fixture, gconstpointer data)
@@ -24,7 +24,7 @@ static void test_order(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(fixture->channel->peers->len, ==, 0);
 }
 
-/* A client that reads only now is told the same, less what has cancelled out. */
+/* A client that reads late is told the same, except for what has cancelled out. */
 static void test_late_reader(Fixture *fixture, gconstpointer data)
 {
     int late = join(fixture, -1, 1, true), other[40];
@@ -79,7 +79,7 @@ static void test_unread_cancels_out(Fixture *fixture, gconstpointer data)
     close(known);
 }
 
-/* A peer that leaves when half of its vectors were told departs all the same. */
+/* A peer that leaves when only half of its vectors were announced also departs. */
 static void test_called_off_half_way(Fixture *fixture, gconstpointer data)
 {
     int late = join(fixture, -1, 1, true), other = join(fixture, -1, 60, false);
@@ -115,7 +115,7 @@ static void test_rest_of_a_message(Fixture *fixture, gconstpointer data)
     close(other);
 }
 
-/* A newcomer in the place of somebody who was to hear of a departure must not. */
+/* A new client in the slot of one that had to be told of a departure is not told. */
 static void test_place_is_taken_again(Fixture *fixture, gconstpointer data)
 {
     int late = join(fixture, 900, 1, true), later = join(fixture, 901, 1, true);
@@ -189,7 +189,7 @@ static void test_own_socket(Fixture *fixture, gconstpointer data)
     assert_reads(second, "end ");
     assert_reads(first, "0 5 -1+ 5+ ");
     close(first);
-    third = join(fixture, 5, 1, false);     /* the server has not seen the end yet */
+    third = join(fixture, 5, 1, false);     /* hang-up not noticed yet */
     assert_reads(third, "0 5 -1+ 5+ ");
     close(second);
     close(third);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Offsets, and where the memory ends. */
+/* Offsets, and the end of the memory. */
 #include <string.h>
 
 #include "range.h"

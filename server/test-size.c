@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sizes: what is understood, what is refused, and rounding. */
+/* Sizes: valid, invalid, and rounding. */
 #include <string.h>
 
 #include "size.h"

@@ -26,7 +26,7 @@ static void test_nothing_is_known(void)
     g_assert_cmpfloat(row(sample, 0)->doorbell_rate, ==, 0);
 }
 
-/* It takes two samples; the busiest is first. */
+/* Rates need two samples; the busiest peer is first. */
 static void test_rates(void)
 {
     g_autoptr(TopSample) before = two_peers(1000), sample = two_peers(2001000);
@@ -56,7 +56,7 @@ static void test_begun_anew(void)
     g_assert_cmpfloat(row(sample, 0)->interrupt_rate, ==, 0);
 }
 
-/* The same ID is another peer where the process is another one. */
+/* The same ID in another process is another peer. */
 static void test_another_process(void)
 {
     g_autoptr(TopSample) before = two_peers(0), sample = top_sample_new();

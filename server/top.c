@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A sample is complete in itself; rates are what two of them differ in. */
+/* A sample is complete in itself; rates come from the difference of two. */
 #include "top.h"
 
 static void row_free(gpointer data)

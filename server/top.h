@@ -6,15 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The peers at one moment, and how many doorbells each has sent and received a second */
+/* The peers at one time, and how many doorbells each sends and receives per second */
 typedef struct TopRow {
     char *channel;
     unsigned id;
-    int pid;                        /* 0: not known */
+    int pid;                        /* 0: unknown */
     char *command;
-    bool counted;                   /* what follows is known */
-    uint64_t doorbells, interrupts; /* rung and got, so far */
-    double doorbell_rate, interrupt_rate;   /* a second, since the last sample */
+    bool counted;                   /* the following members are valid */
+    uint64_t doorbells, interrupts; /* rung and received, so far */
+    double doorbell_rate, interrupt_rate;   /* per second, since the last sample */
 } TopRow;
 
 typedef struct TopSample {
@@ -27,20 +27,21 @@ TopSample *top_sample_new(void);
 void top_sample_free(TopSample *sample);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TopSample, top_sample_free)
 
-/* A row that knows of no counts yet; it stays the sample's. The strings are copied. */
+/* A row without counts yet; the sample owns it. The strings are copied. */
 TopRow *top_sample_add(TopSample *sample, const char *channel, unsigned id, int pid,
                        const char *command);
 
 /*
- * What a device with ID @id in the process @pid has counted; 0 is any process. Nothing
- * changes if no row fits, or if several do: one QEMU can have the same ID in two channels.
+ * Set the counts of the device with ID @id in process @pid; 0 is any process. Does
+ * nothing if no row fits, or if several do: one QEMU can have the same ID in two
+ * channels.
  */
 void top_sample_count(TopSample *sample, int pid, unsigned id, uint64_t doorbells,
                       uint64_t interrupts);
 
 /*
- * Compute the rates, by the sample @before, which may be NULL, and put the rows in order:
- * the busiest first, then by channel and ID. A peer that has begun anew starts at 0.
+ * Compute the rates since the sample @before, which may be NULL, and sort the rows:
+ * busiest first, then by channel and ID. A peer that has restarted begins at 0.
  */
 void top_sample_finish(TopSample *sample, const TopSample *before);
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * GLib's main loop hands every fd to poll() each time it goes round, which costs
- * more than all else when 5,000 clients are connected and one of them says
- * something. So all fds are in one epoll set, and the set is the one fd that the
- * main loop sees.
+ * GLib's main loop passes every fd to poll() in each iteration. With 5,000 clients,
+ * that costs more than everything else when one of them sends something. So all fds are
+ * in one epoll set, and the main loop sees only the fd of that set.
  *
- * Events are taken in batches. A watch that goes away while a batch is worked
- * through is struck out of it, so its owner can be freed at once.
+ * Events are taken in batches. A watch removed during a batch is removed from the
+ * batch, too, so its owner can be freed at once.
  */
 #include <errno.h>
 #include <glib-unix.h>
