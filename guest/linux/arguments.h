@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arguments of the commands here. */
+/* Arguments of the commands in this folder. */
 
 #ifndef ARGUMENTS_H
 #define ARGUMENTS_H
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 /*
- * Returns an argument, a number in C's notation.  If it is none, or not within
- * least and most, ends the program with status 2 and says so.
+ * Returns a numeric argument in C's notation.  If it is not a number from least
+ * to most, prints that and exits with status 2.
  */
 static inline uint64_t parse_number_from(const char *program, const char *what,
                                          const char *argument, uint64_t least,

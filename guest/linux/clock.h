@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What waits with a limit measures by. */
+/* The clock for time limits. */
 
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds, of a clock that nobody sets. */
+/* Milliseconds of a clock that nobody can set. */
 static inline int64_t now_ms(void)
 {
     struct timespec now;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The demo in a Linux guest with QEMU's ivshmem-doorbell.  ../demo/member.c does
- * it; this file is the part for Linux.  ivshmem-pci.h says what the guest needs.
+ * The demo in a Linux guest with QEMU's ivshmem-doorbell.  This is the part for
+ * Linux; the rest is in ../demo/member.c.  ivshmem-pci.h says what the guest
+ * needs.
  */
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "demo/member.h"
 #include "ivshmem-pci.h"
 
-/* No member of the demo is silent for this long, not even while it starts. */
+/* No member of the demo is silent for longer, even while it starts. */
 #define SILENCE_MILLISECONDS 30000
 
 static struct ivshmem_pci dev;

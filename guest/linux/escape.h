@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of somebody else's on a terminal. */
+/* Printing untrusted bytes on a terminal. */
 
 #ifndef ESCAPE_H
 #define ESCAPE_H
@@ -7,7 +7,9 @@
 #include <ctype.h>
 #include <stdio.h>
 
-/* Prints bytes to stdout, those that a terminal might obey as \xNN. */
+/*
+ * Prints bytes to stdout, with those that a terminal might interpret as \xNN.
+ */
 static inline void print_escaped(const unsigned char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first process of a tiny Linux guest.  Loads the modules in /modules, in
- * the order of their names, runs programs of /bin, one after the other, and
- * switches the machine off.  The programs and their arguments are what follows
- * "--" on the kernel's command line, with a ";" between them:
+ * The init process of a minimal Linux guest.  It loads the modules in /modules
+ * in order of their names, runs programs from /bin one after the other, and
+ * powers off the machine.  The programs and their arguments follow "--" on the
+ * kernel's command line, separated by ";":
  *
  *     -append "console=ttyAMA0 quiet -- ivshmem info ; ivshmem listen"
  */
@@ -29,7 +29,7 @@ __attribute__((noreturn)) static void power_off(void)
 {
     printf("init: powers off\n");
     fflush(stdout);
-    tcdrain(STDOUT_FILENO); /* or the end of the console's text is lost */
+    tcdrain(STDOUT_FILENO); /* or the last output on the console is lost */
     sync();
     reboot(RB_POWER_OFF);
     _exit(1); /* not reached; the kernel would panic */
@@ -77,7 +77,7 @@ static void load_modules(void)
     free(modules);
 }
 
-/* Runs the program argv[0] and says how it ended. */
+/* Runs the program argv[0] and prints how it ended. */
 static void run(char **argv)
 {
     char path[300];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's interrupts, through VFIO: group, device, an eventfd a vector. */
+/*
+ * The device's interrupts through VFIO: group, device, and one eventfd per
+ * vector.
+ */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -22,8 +25,8 @@
 #define VFIO IVSHMEM_PCI_ROOT "/dev/vfio"
 
 /*
- * Puts into name, of PATH_MAX bytes, the last component of what a link of the
- * device's leads to. It is empty if there is no such link.
+ * Stores in name, of PATH_MAX bytes, the last component of the target of one of
+ * the device's links. name is empty if there is no such link.
  */
 static void read_link(const struct ivshmem_pci *dev, const char *link,
                       char *name)
@@ -94,7 +97,7 @@ static int bind_driver(struct ivshmem_pci *dev)
         ivshmem_pci_fail(dev, "vfio-pci did not take %s: load the module with "
                          "modprobe vfio-pci, and see dmesg", dev->address);
     }
-    /* So that another driver can have the device */
+    /* Let other drivers have the device again. */
     write_file(&(struct ivshmem_pci){ 0 }, override, "\n");
     return -1;
 }
@@ -153,7 +156,7 @@ static int open_vfio(struct ivshmem_pci *dev)
     char number[PATH_MAX];
     int bound = bind_driver(dev);
 
-    /* On some machines the device joins its group when a driver is tried. */
+    /* On some machines the device gets its group when a driver is bound. */
     read_link(dev, "iommu_group", number);
     if (number[0] == '\0') {
         errno = ENODEV;
@@ -166,7 +169,9 @@ static int open_vfio(struct ivshmem_pci *dev)
            open_group(dev, number) < 0 || open_device(dev) < 0 ? -1 : 0;
 }
 
-/* An MSI-X interrupt is a write to memory: without bus master, none arrives. */
+/*
+ * An MSI-X interrupt is a write to memory: without bus mastering none arrives.
+ */
 static int enable_bus_master(struct ivshmem_pci *dev)
 {
     struct vfio_region_info config = { .argsz = sizeof(config),
@@ -285,7 +290,9 @@ void ivshmem_pci_disable_interrupts(struct ivshmem_pci *dev)
     errno = number;
 }
 
-/* Takes a doorbell that was rung. Returns its vector, -1 if there is none. */
+/*
+ * Takes a doorbell that was rung.  Returns its vector, or -1 if there is none.
+ */
 static int take_doorbell(struct ivshmem_pci *dev)
 {
     for (unsigned i = 0; i < dev->vectors; i++) {

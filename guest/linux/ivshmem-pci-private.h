@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the library share. */
+/* Shared by the files of the library. */
 
 #ifndef IVSHMEM_PCI_PRIVATE_H
 #define IVSHMEM_PCI_PRIVATE_H
@@ -8,7 +8,7 @@
 
 #include "ivshmem-pci.h"
 
-/* Tests have files of their own there. */
+/* Tests put their own files there. */
 #ifndef IVSHMEM_PCI_ROOT
 #define IVSHMEM_PCI_ROOT ""
 #endif
@@ -19,19 +19,19 @@
 __attribute__((format(printf, 2, 3))) int
 ivshmem_pci_fail(struct ivshmem_pci *dev, const char *format, ...);
 
-/* A bit of the PCI command register, and what to call it. */
+/* Bits of the PCI command register. */
 enum ivshmem_pci_command {
     IVSHMEM_PCI_MEMORY,
     IVSHMEM_PCI_BUS_MASTER,
 };
 
 /*
- * Sets one.  fd is the device's configuration space, which begins at offset.
+ * Sets a bit. fd is the device's configuration space, which begins at offset.
  */
 int ivshmem_pci_set_command(struct ivshmem_pci *dev, int fd, off_t offset,
                             enum ivshmem_pci_command command);
 
-/* Closes all that ivshmem_pci_enable_interrupts() opens. */
+/* Closes everything that ivshmem_pci_enable_interrupts() opens. */
 void ivshmem_pci_disable_interrupts(struct ivshmem_pci *dev);
 
 #endif /* IVSHMEM_PCI_PRIVATE_H */

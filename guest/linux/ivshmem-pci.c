@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device in sysfs: finds it, maps registers and memory. */
+/* The device in sysfs: finding it, and mapping its registers and memory. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -43,7 +43,7 @@ static int open_file(const char *address, const char *name, int flags)
     return open(path, flags | O_CLOEXEC);
 }
 
-/* Reads a file as text. Returns the length, 0 if it cannot be read. */
+/* Reads a file as text. Returns the length, or 0 if it cannot be read. */
 static size_t read_text(const char *address, const char *name, char *text,
                         size_t size)
 {
@@ -71,7 +71,7 @@ static bool is_ivshmem(const char *address)
            has_id(address, "device", DEVICE_ID);
 }
 
-/* Puts the lowest address of an ivshmem into dev. */
+/* Stores the lowest address of an ivshmem in dev. */
 static int find(struct ivshmem_pci *dev)
 {
     DIR *directory = opendir(PCI_DEVICES);
@@ -100,7 +100,7 @@ static int find(struct ivshmem_pci *dev)
     return 0;
 }
 
-/* Finds out where a BAR is. It need not begin with a page. */
+/* Looks up where a BAR is. It need not start at a page boundary. */
 static int look_up_bar(struct ivshmem_pci *dev, int bar,
                        unsigned long long *first, size_t *bytes)
 {
@@ -133,8 +133,8 @@ static const char *why_no_map(void)
 }
 
 /*
- * Maps a BAR. The memory's file with _wc makes it Normal memory to an Arm CPU;
- * what VFIO would map is Device memory.
+ * Maps a BAR.  With the _wc file, an Arm CPU sees the memory as Normal memory.
+ * VFIO would map it as Device memory.
  */
 static int map_bar(struct ivshmem_pci *dev, int bar, uintptr_t *start,
                    size_t *bytes)

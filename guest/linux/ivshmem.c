@@ -73,7 +73,7 @@ static void info(void)
            ivshmem_flat_own_id(&dev.shm), dev.shm.size);
 }
 
-/* The address of a range of shared memory, or the end of the program. */
+/* Returns the address of a range of shared memory, or exits. */
 static void *range(uint64_t offset, uint64_t bytes)
 {
     void *start = ivshmem_flat_at(&dev.shm, offset, bytes);
@@ -119,7 +119,7 @@ static void ring(const char *peer, int count, char **vectors)
 {
     uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
 
-    /* All are looked at before one is rung. */
+    /* Check all of them before ringing any. */
     for (int i = 0; i < count; i++) {
         vector_number(vectors[i]);
     }

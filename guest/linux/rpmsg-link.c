@@ -27,8 +27,8 @@
 #define LOOK_MS 10
 
 /*
- * libmetal's state, of which the log's level is read.  metal_init(), which has
- * it otherwise, is for devices that libmetal itself opens.
+ * libmetal's state: it reads the log level from here.  Normally metal_init()
+ * defines it, but that is for devices that libmetal itself opens.
  */
 struct metal_state _metal;
 
@@ -44,7 +44,7 @@ __attribute__((format(printf, 2, 3))) static int fail(struct rpmsg_link *link,
 }
 
 /*
- * What OpenAMP asks of a virtio device
+ * The operations that OpenAMP needs of a virtio device
  */
 
 static struct rpmsg_link *link_of(struct virtio_device *vdev)
@@ -105,7 +105,7 @@ static int message_arrived(struct rpmsg_endpoint *endpoint, void *data,
     (void)source, (void)context;
     /*
      * Zephyr's ipc_service answers the binding with an empty message.  The
-     * length is what the board wrote: a longer one is nonsense.
+     * board wrote the length: ignore one that is too long.
      */
     if (length > 0 && length <= RPMSG_LINK_MESSAGE_MAX) {
         link->received(link->context, data, length);
@@ -167,7 +167,7 @@ int rpmsg_link_serve(struct rpmsg_link *link, int timeout)
     if (wait_for_doorbell(link, timeout) < 0) {
         return -1;
     }
-    /* Even if none came: rpmsg_link_send() may have taken it. */
+    /* Even without a doorbell: rpmsg_link_send() may have taken it. */
     look_at_rings(link);
     return 0;
 }
@@ -177,7 +177,7 @@ bool rpmsg_link_is_lost(const struct rpmsg_link *link)
     return ivshmem_names_restarted(link->peer, link->peer_start);
 }
 
-/* Sleeps until the next look at the names. Returns whether there is time. */
+/* Sleeps until the next look at the names. Returns false if time is up. */
 static bool wait_until(int64_t end)
 {
     struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
@@ -333,7 +333,7 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
 
 void rpmsg_link_close(struct rpmsg_link *link)
 {
-    /* Or it would wait for a buffer, to tell the board that the host goes. */
+    /* Otherwise deinit waits for a buffer to announce that the host leaves. */
     link->rvdev.rdev.support_ns = false;
     rpmsg_deinit_vdev(&link->rvdev);
     for (int i = 0; i < 2; i++) {

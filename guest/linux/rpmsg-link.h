@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An RPMsg link between this Linux guest and a board, by OpenAMP in user space.
- * This side is the host: it hands out the buffers.  The layout of the memory is
- * that of Zephyr's ipc_service with static vrings; zephyr/README.rst has it.
+ * An RPMsg link between this Linux guest and a board, with OpenAMP in user
+ * space.  This side is the host: it allocates the buffers.  The memory layout
+ * is that of Zephyr's ipc_service with static vrings; see zephyr/README.rst.
  *
- * The board may restart at any time: rpmsg_link_is_lost() says so, and then the
- * link is closed and opened again.  One thread.
+ * The board may restart at any time.  rpmsg_link_is_lost() then returns true,
+ * and the caller closes the link and opens it again.  Use it in one thread
+ * only.
  */
 
 #ifndef RPMSG_LINK_H
@@ -21,12 +22,12 @@
 
 #define RPMSG_LINK_MESSAGE_MAX 496
 
-/* Called for each message, which is the library's and ends with the call. */
+/* Called for each message. The data is valid only during the call. */
 typedef void rpmsg_link_received(void *context, const void *data,
                                  size_t length);
 
 struct rpmsg_link {
-    /* the caller's, before rpmsg_link_open() */
+    /* set by the caller before rpmsg_link_open() */
     struct ivshmem_pci *dev;       /* open, with interrupts */
     const char *service;           /* the endpoint that the board announces */
     metal_phys_addr_t board_memory; /* where the board sees the memory */
@@ -48,25 +49,25 @@ struct rpmsg_link {
 };
 
 /*
- * Meets the board and waits until it announces the service, for timeout
- * milliseconds at most.  Returns 0, or -1 with the reason in link->error.
+ * Connects to the board and waits until it announces the service, for at most
+ * timeout milliseconds.  Returns 0, or -1 with the reason in link->error.
  */
 int rpmsg_link_open(struct rpmsg_link *link, int timeout);
 
 /*
- * Sends 1 to RPMSG_LINK_MESSAGE_MAX bytes.  Waits for a free buffer, for timeout
- * milliseconds at most.  Returns 0 or -1.  received() may call it.
+ * Sends 1 to RPMSG_LINK_MESSAGE_MAX bytes.  Waits for a free buffer, for at
+ * most timeout milliseconds.  Returns 0 or -1.  received() may call it.
  */
 int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
                     int timeout);
 
 /*
- * Waits for a doorbell, for timeout milliseconds at most, and has received()
- * called for what has arrived.  Returns 0, also if nothing has, or -1.
+ * Waits for a doorbell, for at most timeout milliseconds, and calls received()
+ * for each message that has arrived.  Returns 0, also if there was none, or -1.
  */
 int rpmsg_link_serve(struct rpmsg_link *link, int timeout);
 
-/* Whether the board was started anew, and with it its end of the link. */
+/* Whether the board has restarted, so that its end of the link is gone. */
 bool rpmsg_link_is_lost(const struct rpmsg_link *link);
 
 void rpmsg_link_close(struct rpmsg_link *link);

@@ -24,7 +24,9 @@
 #define BOARD_MEMORY 0x60000000u
 #define LOOK_MS 10
 
-/* The link's buffers in each direction: each side always finds one free. */
+/*
+ * The number of buffers in each direction: each side always finds a free one.
+ */
 #define WINDOW_MAX 32u
 
 static const char usage[] =
@@ -125,9 +127,9 @@ static bool has_restarted(void)
 
 struct ping {
     size_t size;        /* of each message, or 0 for all sizes in turn */
-    unsigned window;    /* messages that may be under way */
+    unsigned window;    /* maximum number of unanswered messages */
     unsigned sent, answered;
-    int64_t *times;     /* when a message was sent, then how long it took */
+    int64_t *times;     /* when each message was sent, then its round trip */
 };
 
 static size_t make_message(const struct ping *ping, unsigned message,
@@ -324,7 +326,7 @@ __attribute__((noreturn)) static void pty(const char *service, const char *link)
         unsigned char typed[RPMSG_LINK_MESSAGE_MAX];
         size_t length;
 
-        /* A terminal that no program has open would end each wait. */
+        /* poll() returns at once for a terminal that no program has open. */
         fds[0].fd = terminal_is_open(&terminal) ? terminal.fd : -1;
         poll(fds, 2, LOOK_MS);
         has_restarted();

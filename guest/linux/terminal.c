@@ -45,7 +45,7 @@ static bool leads_to(const char *link, const char *name)
            memcmp(target, name, (size_t)length) == 0;
 }
 
-/* Another process may have made the link its own. */
+/* Another process may have replaced the link. */
 static void remove_link(void)
 {
     if (leads_to(own_link, own_name)) {
@@ -60,7 +60,7 @@ static void end(int number)
     raise(number);
 }
 
-/* A process that was killed leaves a link to a terminal that is gone. */
+/* A killed process leaves a link to a terminal that no longer exists. */
 static bool is_left_over(const char *link)
 {
     static const char terminals[] = "/dev/pts/";
@@ -89,7 +89,7 @@ static int make_link(struct terminal *terminal, const char *link)
         struct sigaction action;
 
         sigaction(ends[i], NULL, &action);
-        if (action.sa_handler == SIG_DFL) { /* and not ignored, by nohup */
+        if (action.sa_handler == SIG_DFL) { /* not ignored, as by nohup */
             action.sa_handler = end;
             sigaction(ends[i], &action, NULL);
         }
@@ -102,8 +102,8 @@ static int make_link(struct terminal *terminal, const char *link)
  */
 
 /*
- * A terminal keeps its mode when the last program closes it.  Until one has,
- * the kernel does not tell that none has it open.
+ * A terminal keeps its mode when the last program closes it.  Until a program
+ * has opened and closed it, the kernel does not report that none has it open.
  */
 static int make_raw(const char *name)
 {
@@ -148,7 +148,7 @@ size_t terminal_read(struct terminal *terminal, void *data, size_t size)
     return length > 0 ? (size_t)length : 0;
 }
 
-/* Returns whether there is some within timeout milliseconds. */
+/* Returns whether there is room within timeout milliseconds. */
 static bool wait_for_room(const struct terminal *terminal, int timeout)
 {
     struct pollfd fd = { .fd = terminal->fd, .events = POLLOUT };
