@@ -217,7 +217,7 @@ ClientResult client_next(Client *client, gint64 deadline, ClientMessage *message
         return result;
     }
     if (number < 0 || number >= MAX_IDS) {
-        fail(error, "the server sent %" G_GINT64_FORMAT ", which is no ID of a peer",
+        fail(error, "the server sent %" G_GINT64_FORMAT ", which is not a peer ID",
              (gint64)number);
         return CLIENT_LOST;
     }

@@ -56,7 +56,7 @@ int ctl_ring(const Ctl *ctl, GError **error)
         return EXIT_NO_SERVER;
     }
     if (peer == client_id(client)) {
-        fail(error, "%u is the ID that the server gave to this ivshmemctl",
+        fail(error, "%u is this ivshmemctl's own ID",
              client_id(client));
         return EXIT_REFUSED;
     }

@@ -190,7 +190,7 @@ static bool has_vectors(const Ping *self, GError **error)
     unsigned own = client_vectors(self->client, client_id(self->client));
 
     if (self->peer == client_id(self->client)) {
-        return fail(error, "%u is the ID that the server gave to this ivshmemctl",
+        return fail(error, "%u is this ivshmemctl's own ID",
                     self->peer);
     }
     if (self->vector >= own) {

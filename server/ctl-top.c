@@ -225,7 +225,7 @@ static int show(Top *top, double interval, GError **error)
     int result;
 
     if (!screen) {
-        fail(error, "cannot draw on a terminal of the type '%s': set TERM, or give --json",
+        fail(error, "the terminal type '%s' is not supported: set TERM, or give --json",
              g_getenv("TERM") ? g_getenv("TERM") : "");
         return EXIT_USAGE;
     }

@@ -137,11 +137,11 @@ static bool command_check(const Command *command, const Ctl *ctl, GError **error
         return fail(error, "%s has no %s", command->name, lowest_name(wrong));
     }
     if (command->func == ctl_peers && ctl->timeout >= 0 && !ctl->watch) {
-        return fail(error, "peers has --timeout only with --watch");
+        return fail(error, "peers has no --timeout without --watch");
     }
     if (ctl->big_endian && !ctl->word && !ctl->reply_at &&
         !(command->func == ctl_wait && g_str_equal(ctl->words[0], "word"))) {
-        return fail(error, "--big-endian is for words, and this %s has none",
+        return fail(error, "--big-endian is only for words, and this %s has none",
                     command->name);
     }
     if (both & (both - 1)) {

@@ -181,7 +181,7 @@ static bool handover_read_table(Handover *handover, const char *variable,
         text = table_read(table);
     }
     if (!text) {
-        return fail(error, TABLE_VARIABLE "=%s is no table of file descriptors: unset "
+        return fail(error, TABLE_VARIABLE "=%s is not a table of file descriptors: unset "
                     "it", variable);
     }
     lines = g_strsplit(text, "\n", -1);

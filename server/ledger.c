@@ -80,7 +80,7 @@ Ledger *ledger_new(const char *name, uint32_t tag, GError **error)
     Ledger *ledger;
 
     if (fd < 0 || ftruncate(fd, sizeof(LedgerFile)) < 0) {
-        fail(error, "cannot make the list of clients: %s", g_strerror(errno));
+        fail(error, "cannot create the list of clients: %s", g_strerror(errno));
         return NULL;
     }
     ledger = ledger_map(fd, error);

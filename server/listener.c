@@ -200,7 +200,7 @@ static int open_socket(const ListenerAddress *address, GError **error)
     struct sockaddr_un un;
 
     if (fd < 0) {
-        fail(error, "cannot make a socket: %s", g_strerror(errno));
+        fail(error, "cannot create a socket: %s", g_strerror(errno));
         return -1;
     }
     if (!to_address(address->path, &un, error) || !clear_path(&un, error)) {

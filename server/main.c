@@ -155,7 +155,7 @@ static bool main_daemonize(Main *self, GError **error)
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0 || (child = fork()) < 0) {
-        return fail(error, "cannot go to the background: %s", g_strerror(errno));
+        return fail(error, "cannot run in the background: %s", g_strerror(errno));
     }
     if (child) {
         close(ends[1]);

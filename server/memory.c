@@ -93,7 +93,7 @@ static bool memory_make_sealed(Memory *memory, uint64_t asked, GError **error)
     }
     memory->fd = memfd_create("ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (memory->fd < 0) {
-        return fail(error, "cannot make memory: memfd_create: %s",
+        return fail(error, "cannot create memory: memfd_create: %s",
                     g_strerror(errno));
     }
     if (!memory_reserve(memory->fd, memory->size, "memfd", error)) {

@@ -43,12 +43,12 @@ bool range_check(const Range *range, uint64_t total, GError **error)
 bool range_check_words(const Range *range, GError **error)
 {
     if (range->offset % WORD_BYTES) {
-        return fail(error, "a word lies at a multiple of %d, not at offset 0x%"
+        return fail(error, "words start at multiples of %d, not at offset 0x%"
                     G_GINT64_MODIFIER "x", WORD_BYTES, (guint64)range->offset);
     }
     if (range->size % WORD_BYTES) {
-        return fail(error, "words have %d bytes each, and %" G_GUINT64_FORMAT
-                    " is no multiple", WORD_BYTES, (guint64)range->size);
+        return fail(error, "words have %d bytes, and %" G_GUINT64_FORMAT
+                    " is not a multiple of that", WORD_BYTES, (guint64)range->size);
     }
     return true;
 }

@@ -81,8 +81,8 @@ bool sandbox_enter(SandboxMode mode, GError **error)
     filter = seccomp_init(mode == SANDBOX_KILL ? SCMP_ACT_KILL_PROCESS :
                                                  SCMP_ACT_ERRNO(ENOSYS));
     if (!filter) {
-        return fail(error, "cannot make a filter of system calls: start with "
-                    "--sandbox=off to do without");
+        return fail(error, "cannot create a filter of system calls: start with "
+                    "--sandbox=off to run without one");
     }
     result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
     if (!result) {
@@ -94,7 +94,7 @@ bool sandbox_enter(SandboxMode mode, GError **error)
     seccomp_release(filter);
     if (result) {
         return fail(error, "cannot filter system calls: %s. Start with --sandbox=off to "
-                    "do without", g_strerror(-result));
+                    "run without a filter", g_strerror(-result));
     }
     return true;
 }

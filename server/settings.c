@@ -189,7 +189,7 @@ static bool check_channel(const ChannelSettings *channel, GHashTable *seen,
     }
     if (channel->object &&
         !g_hash_table_add(seen, g_strdup_printf("object %s", channel->object))) {
-        return fail(error, "channel %s: another channel has the memory '%s', too",
+        return fail(error, "channel %s: another channel already has the memory '%s'",
                     channel->name, channel->object);
     }
     for (i = 0; i < channel->sockets->len; i++) {
@@ -221,7 +221,7 @@ bool settings_check(const Settings *settings, GError **error)
     }
     if (settings->control &&
         !g_hash_table_add(seen, g_strdup_printf("socket %s", settings->control))) {
-        return fail(error, "the control socket %s is a channel's socket, too",
+        return fail(error, "the control socket %s is also a channel's socket",
                     settings->control);
     }
     return true;

@@ -236,8 +236,8 @@ static void test_nonsense(Fixture *fixture, gconstpointer data)
         Step steps[5];
         const char *message;
     } cases[] = {
-        { { GREETING, { 65536, WITH_FD }, { .what = REST } }, "is no ID of a peer" },
-        { { GREETING, { -1, PLAIN }, { .what = REST } }, "is no ID of a peer" },
+        { { GREETING, { 65536, WITH_FD }, { .what = REST } }, "is not a peer ID" },
+        { { GREETING, { -1, PLAIN }, { .what = REST } }, "is not a peer ID" },
         { { GREETING, { 3, PLAIN }, { .what = REST } }, "this client, 3, has left" },
         { { GREETING, END }, "the server hung up" },
     };

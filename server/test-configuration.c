@@ -65,7 +65,7 @@ static void test_errors(void)
         { "[channel a]\nsockets=/a;/a\n", "the socket /a is named twice" },
         { "[channel a]\nsockets=/a,id=1;/b,id=1\n", "two sockets have the ID 1" },
         { "[channel a]\nsockets=/a\nmemory-name=x\n[channel b]\nsockets=/b\n"
-          "memory-name=x\n", "another channel has the memory 'x'" },
+          "memory-name=x\n", "another channel already has the memory 'x'" },
         { "[channel a]\nsockets=/a\nmemory-name=x\nmemory-directory=/\n", "not both" },
         { "[channel a]\nmemory-directory=/nowhere\n", "'/nowhere' is not a directory" },
         { "[channel a]\nmemory-name=x/y\n", "not a POSIX object name" },

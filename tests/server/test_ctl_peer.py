@@ -190,7 +190,7 @@ def test_ring_nobody(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ring", "0", "2") == (
         "peer 0 has no vector 2: give one from 0 to 1")
     assert failed(lab, REFUSED, "ring", "3") == (
-        "3 is the ID that the server gave to this ivshmemctl")
+        "3 is this ivshmemctl's own ID")
     other.close()
     watch = started(lab, "watching", "peers", "--watch", "--json")
     assert not watch.said("present")
@@ -334,7 +334,7 @@ def test_ping_nobody_who_answers(lab: Lab, other: Client) -> None:
 
 def test_ping_refused(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ping", "1") == (
-        "1 is the ID that the server gave to this ivshmemctl")
+        "1 is this ivshmemctl's own ID")
     assert failed(lab, REFUSED, "ping", "0", "2") == (
         "there is no vector 2 for the answer: the server gave 2")
     assert failed(lab, REFUSED, "ping", "0", "--reply-at", "4M") == (
@@ -582,19 +582,19 @@ def test_server_goes_while_ping_rings(lab: Lab, server: Process) -> None:
     (["ping", "0", "--reply-at", "x"], "'x' is not an offset"),
     (["read", "x"], "'x' is not an offset: give a number of bytes like 0, 4"),
     (["read", "0", "0"], "'0' is not a size"),
-    (["read", "2", "--word"], "a word lies at a multiple of 4, not at offset"),
-    (["read", "0", "6", "-w"], "words have 4 bytes each, and 6 is no multiple"),
-    (["write", "0"], "write OFFSET: give either what to write, or --file"),
-    (["write", "0", "x", "-f", "y"], "write OFFSET: give either what to write"),
+    (["read", "2", "--word"], "words start at multiples of 4, not at offset"),
+    (["read", "0", "6", "-w"], "words have 4 bytes, and 6 is not a multiple"),
+    (["write", "0"], "write OFFSET: give either the data or --file"),
+    (["write", "0", "x", "-f", "y"], "write OFFSET: give either the data"),
     (["write", "0", r"\q"], r"'\\q' is not an escape: use \\n"),
     (["write", "0", "-x", "123"], "'3' does not begin with two hex digits"),
     (["write", "0", "-w", "x"], "word 'x': give a number from 0 to 42949"),
     (["write", "0", "-w", "4294967296"], "word '4294967296': give a number"),
-    (["write", "2", "-w", "1"], "a word lies at a multiple of 4"),
-    (["wait", "doorbells", "1"], "wait for what"),
-    (["wait", "peers", "1", "2"], "wait for what"),
-    (["wait", "word", "1"], "wait for what"),
-    (["wait", "word", "2", "1"], "a word lies at a multiple of 4"),
+    (["write", "2", "-w", "1"], "words start at multiples of 4"),
+    (["wait", "doorbells", "1"], "wait: give either 'peers N' or 'word"),
+    (["wait", "peers", "1", "2"], "wait: give either 'peers N' or 'word"),
+    (["wait", "word", "1"], "wait: give either 'peers N' or 'word"),
+    (["wait", "word", "2", "1"], "words start at multiples of 4"),
     (["wait", "peers", "x"], "N 'x': give a number from 0 to 65535"),
     (["read", "0", "--text", "--hex"], "--hex and --text cannot be used together"),
     (["read", "0", "--json", "-f", "x"], "--json and --file cannot be used"),
@@ -604,11 +604,11 @@ def test_server_goes_while_ping_rings(lab: Lab, server: Process) -> None:
     (["reload"], "reload has no --server"),
     (["info", "--control", "x"], "info has no --control"),
     (["ring", "0", "-t", "1"], "ring has no --timeout"),
-    (["peers", "-t", "1"], "peers has --timeout only with --watch"),
+    (["peers", "-t", "1"], "peers has no --timeout without --watch"),
     (["write", "0", "x", "--text"], "write has no --text"),
-    (["read", "0", "--big-endian"], "--big-endian is for words"),
-    (["wait", "peers", "1", "--big-endian"], "--big-endian is for words"),
-    (["ping", "0", "--big-endian"], "--big-endian is for words"),
+    (["read", "0", "--big-endian"], "--big-endian is only for words"),
+    (["wait", "peers", "1", "--big-endian"], "--big-endian is only for words"),
+    (["ping", "0", "--big-endian"], "--big-endian is only for words"),
     (["jump"], "'jump' is not a command: see ivshmemctl --help")])
 def test_wrong_usage(lab: Lab, arguments: list[str], message: str) -> None:
     """Said before any server is asked: there is none."""

@@ -307,5 +307,5 @@ def test_screen_of_unknown_type(lab: Lab) -> None:
          "/dev/null"], text=True, capture_output=True, timeout=20,
         stdin=subprocess.DEVNULL)
     assert ended.returncode == USAGE
-    assert ("cannot draw on a terminal of the type 'odd': set TERM, or give "
+    assert ("the terminal type 'odd' is not supported: set TERM, or give "
             "--json" in ended.stdout)

@@ -163,9 +163,9 @@ def test_error_names_line_and_key(lab: Lab, text: str, line: int,
      "channel b: the socket s is named twice"),
     ("[channel a]\nmemory-name=m\nsockets=s\n"
      "[channel b]\nmemory-name=m\nsockets=t",
-     "channel b: another channel has the memory 'm', too"),
+     "channel b: another channel already has the memory 'm'"),
     ("[ivshmemd]\ncontrol=s\n[channel a]\nsockets=s",
-     "the control socket s is a channel's socket, too"),
+     "the control socket s is also a channel's socket"),
 ])
 def test_what_does_not_fit_together(lab: Lab, text: str,
                                     message: str) -> None:
