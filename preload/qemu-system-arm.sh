@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Runs Debian's qemu-system-arm with ivshmem-flat.so, which lies beside this file.
+# Runs Debian's qemu-system-arm with ivshmem-flat.so, which is in the same folder.
 
 set -eu
 

@@ -52,7 +52,7 @@ typedef CharBackend CharFrontend;
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 
-/* The big lock went by another name */
+/* The big lock had another name */
 
 #define bql_lock()      qemu_mutex_lock_iothread()
 #define bql_unlock()    qemu_mutex_unlock_iothread()
