@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command that starts a testbed ends."""
+"""Runs the main function of a command that starts a testbed."""
 
 import os
 import signal
@@ -10,18 +10,19 @@ from .process import TestbedError
 
 
 class Interrupted(BaseException):
-    """The user, or the system, wants this to end."""
+    """The program was told to stop by a signal."""
 
     def __init__(self, number: int) -> None:
         self.signal = signal.Signals(number)
 
 
 def run(name: str, main: Callable[[], bool]) -> int:
-    """The exit status of main(), which says whether all was well.
+    """Calls main(), which returns whether it succeeded, and returns the exit
+    status.
 
-    SIGINT, SIGTERM and SIGHUP end it in order, undisturbed by more of them; the
-    status is then 128 and the signal's number, as a shell has it. A reader of
-    the output that goes away ends it, too, without a word.
+    SIGINT, SIGTERM and SIGHUP stop it cleanly, and further signals are
+    ignored; the status is then 128 plus the signal's number, as in a shell. If
+    stdout is closed, it stops without a message.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -39,7 +40,7 @@ def run(name: str, main: Callable[[], bool]) -> int:
               file=sys.stderr)
         return 128 + interruption.signal
     except BrokenPipeError:
-        # At exit, Python would write what is left.
+        # Otherwise Python flushes stdout at exit and fails again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except TestbedError as error:

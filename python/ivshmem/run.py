@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ivshmem-run: boards that share memory and ring each other.
+"""ivshmem-run: run boards that share memory and ring each other.
 
-Starts a server and a QEMU for each guest, with an ivshmem-flat where the board
-has room for it, and shows their consoles until all have ended, or until Ctrl-C.
+Starts a server and a QEMU for each guest. Each board gets an ivshmem-flat at
+free addresses. Shows the consoles until all guests have ended, or until Ctrl-C.
 """
 
 import argparse
@@ -32,35 +32,36 @@ PROGRAM = "ivshmem-run"
 GUESTS = f"""\
 guests:
   BOARD=ELF[,id=N][,options=OPTION...]
-      A board of QEMU, of those that --boards lists, which runs this image.
+      A QEMU board from the list of --boards, and the image it runs.
   linux[=COMMAND][,id=N][,options=OPTION...]
-      The Linux guest of `make linux`, which has QEMU's PCI device. COMMAND is a
-      program of guest/linux and its arguments, or several with " ; " in between
-      (default: "ivshmem info ; ivshmem listen").
+      The Linux guest that `make linux` builds, with QEMU's PCI device. COMMAND
+      is a program from guest/linux with its arguments, or several separated by
+      " ; " (default: "ivshmem info ; ivshmem listen").
 
-  id=N       the guest's peer ID, from 0 to 65535. Without it the guests have the
-             lowest that are free, in their order
-  options=   more options for this QEMU. They are the rest of the word: quote it
+  id=N       the guest's peer ID, from 0 to 65535. Guests without it get the
+             lowest free IDs, in order
+  options=   more options for this QEMU. Must come last; quote the whole word
 
   {PROGRAM} mps2-an385=one.elf lm3s6965evb=two.elf
   {PROGRAM} mps2-an385=one.elf,id=7 'microbit=two.elf,options=-icount shift=6'
 
-The exit status is 0 if each QEMU has ended with 0, 1 if one has failed or
---timeout is over, 2 if the command is wrong, and 128 and its number after a
-signal, so 130 after Ctrl-C. A console shows what its guest writes, and takes no
-input."""
+You cannot type into the consoles.
+
+Exit status: 0 if every QEMU exited with 0, 1 if one failed or --timeout
+expired, 2 if the command line is wrong, 128 plus the signal's number after a
+signal (130 after Ctrl-C)."""
 
 DEFAULT_SOCKET = Path("/tmp/ivshmem_socket")
 LINUX_COMMAND = "ivshmem info ; ivshmem listen"
 SETTINGS = ("id", "options")
 UNITS = {"": 1, "K": 1024, "M": MIB, "G": 1024 * MIB}
-SMALLEST = 4096  # of a server's memory, and of a page
+SMALLEST = 4096  # shared memory is at least a page
 MAX_ID = 65535
 MAX_VECTORS = 64
-FIRST_GDB_PORT = 1234  # where it is only printed
+FIRST_GDB_PORT = 1234  # for --print
 LINES_KEPT = 1000
 START_SECONDS = 60.0
-DEVICE = "/machine/peripheral-anon/device[0]"  # of a board: the first
+DEVICE = "/machine/peripheral-anon/device[0]"  # the board's ivshmem-flat
 
 
 class Misuse(Exception):
@@ -69,8 +70,8 @@ class Misuse(Exception):
 
 @dataclass(frozen=True)
 class Guest:
-    """What the command line says of one. `what` is an image, or a command of
-    Linux."""
+    """A guest as given on the command line. `what` is an image, or the command
+    that Linux runs."""
 
     board: str
     what: str
@@ -147,37 +148,37 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog=PROGRAM, description=__doc__.partition("\n\n")[2], epilog=GUESTS,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("guests", nargs="*", metavar="GUEST",
-                        help="what to start: see below")
+                        help="a guest to start: see \"guests\" below")
     parser.add_argument(
-        "--boards", action="store_true", help="list the boards, and where each "
-        "has the device")
+        "--boards", action="store_true", help="list the boards, with the "
+        "device's addresses and interrupt lines")
     parser.add_argument(
-        "--server", type=Path, metavar="SOCKET", help="use the server that "
-        "listens there; --size and --vectors have to be its own")
+        "--server", type=Path, metavar="SOCKET", help="use a running server; "
+        "--size and --vectors must match it")
     parser.add_argument("--size", default="4M", metavar="SIZE",
-                        help="of the shared memory (default: %(default)s)")
+                        help="size of the shared memory (default: %(default)s)")
     parser.add_argument(
-        "--vectors", type=int, default=1, metavar="N", help="how many each "
-        "guest has (default: %(default)s); on a board, the first four have "
+        "--vectors", type=int, default=1, metavar="N", help="number of vectors "
+        "of each guest (default: %(default)s); on a board, the first four have "
         "interrupt lines")
     parser.add_argument(
-        "--qemu", type=Path, metavar="PATH", help="a directory with "
-        "qemu-system-arm and others, or one such program, for the boards; Linux "
-        "runs on the system's own")
+        "--qemu", type=Path, metavar="PATH", help="QEMU for the boards: a "
+        "program, or a directory with qemu-system-arm and others; Linux always "
+        "runs on the system's QEMU")
     parser.add_argument(
         "--print", action="store_true", dest="only_print",
-        help="start nothing: print the command lines")
+        help="print the command lines instead of running them")
     parser.add_argument("--gdb", action="store_true",
-                        help="let GDB attach to each guest, and tell how")
+                        help="print how to attach GDB to each guest")
     parser.add_argument("--gdb-wait", action="store_true",
-                        help="the same, and start no CPU until GDB does")
+                        help="like --gdb, but start no CPU until GDB does")
     parser.add_argument(
-        "--timeline", type=Path, metavar="DIR", help="have the boards trace "
-        "what they do, with their guests' errors, to files in this directory, "
-        "and draw a timeline there when all have ended")
+        "--timeline", type=Path, metavar="DIR", help="trace the boards, with "
+        "guest errors, to files in this directory, and draw a timeline there "
+        "at the end")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS",
-        help="end all, with status 1, if some still run after this long")
+        help="stop and fail if a guest still runs after this long")
     options = parser.parse_args(arguments)
     try:
         _check(options)
@@ -225,7 +226,7 @@ def list_boards() -> str:
 
 
 def find_qemu(given: Path | None, target: str) -> Path:
-    """The QEMU for boards of this target, of what --qemu names."""
+    """The QEMU for boards of this target. `given` is the value of --qemu."""
     if given is None:
         return artifacts.qemu_system(target)
     name = f"qemu-system-{target}"
@@ -237,8 +238,8 @@ def find_qemu(given: Path | None, target: str) -> Path:
 
 
 def check_server(path: Path) -> None:
-    """Raises where nobody listens. To ask the server itself would take an ID,
-    so the kernel is asked first."""
+    """Raises if nobody listens. Connecting uses up a peer ID, so this looks in
+    the kernel's list of sockets first."""
     advice = f"start one with `ivshmemd -S {path}`, or leave out --server"
     if not path.is_socket():
         what = "is not a socket" if path.exists() else "is not there"
@@ -263,7 +264,7 @@ def make_directory(path: Path) -> None:
 
 
 class Plan:
-    """What is to be started, once it is known that all is there."""
+    """What to start. Creating it checks that every program and image exists."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -272,7 +273,7 @@ class Plan:
         self._qemus: dict[str, Path] = {}
         for guest in self.guests:
             if guest.is_linux:
-                linux.command_line(guest.what, [])  # raises what is missing
+                linux.command_line(guest.what, [])  # raises if one is missing
                 continue
             if not Path(guest.what).is_file():
                 raise TestbedError(f"{guest.board}: there is no image "
@@ -289,14 +290,14 @@ class Plan:
             check_server(options.server)
 
     def trace(self, number: int) -> Path | None:
-        """That of the guest with this number, if it is traced."""
+        """The trace file of the guest with this number, if it is traced."""
         guest, directory = self.guests[number], self.options.timeline
         if guest.is_linux or not directory:
             return None
         return Path(directory / f"{number}-{guest.board}.trace")
 
     def device(self, number: int, server_socket: Path) -> list[str]:
-        """The device's options, and the user's."""
+        """QEMU options for the device, and those the user gave."""
         guest, trace = self.guests[number], self.trace(number)
         device = (linux.doorbell_device(server_socket, self.options.vectors)
                   if guest.is_linux else board.usual_device(
@@ -307,13 +308,13 @@ class Plan:
                 *guest.options]
 
     def image(self, guest: Guest) -> dict[str, Any]:
-        """For Testbed.image()."""
+        """Arguments for Testbed.image()."""
         return {"board": guest.board, "image": Path(guest.what),
                 "qemu": self._qemus[guest.board]}
 
     def command_lines(self) -> list[list[str]]:
-        """For people: consoles are on the terminal, the server listens where
-        ivshmemd does by default."""
+        """For --print: consoles are on the terminal, and the server listens at
+        ivshmemd's default path."""
         server_socket = self.options.server or DEFAULT_SOCKET
         sockets = {peer: server_socket.with_name(f"{server_socket.name}-{peer}")
                    for peer in self.ids}
@@ -339,7 +340,7 @@ class Plan:
 
 
 class Run:
-    """A server and guests that run."""
+    """A running server and its guests."""
 
     def __init__(self, plan: Plan, bed: Testbed, screen: Screen) -> None:
         self._plan = plan
@@ -348,7 +349,7 @@ class Run:
         self._guests: list[Machine] = []
 
     def start(self) -> None:
-        """Each guest once the one before is a client of the server."""
+        """Starts each guest once the previous one has connected."""
         options = self._plan.options
         server = None
         if not options.server:
@@ -365,7 +366,7 @@ class Run:
             self._start(guest, self._plan.device(number, where))
 
     def wait(self) -> None:
-        """Until all guests have ended."""
+        """Waits until all guests have ended."""
         timeout = self._plan.options.timeout
         deadline = None if timeout is None else time.monotonic() + timeout
 
@@ -379,7 +380,7 @@ class Run:
                                f"still run: {', '.join(running)}")
 
     def traces(self) -> list[tuple[str, Path]]:
-        """Of the boards that were started, by their names"""
+        """Name and trace file of each board that was started"""
         return [(guest.name, trace) for number, guest in enumerate(self._guests)
                 if (trace := self._plan.trace(number))]
 
@@ -409,12 +410,12 @@ class Run:
                                    pass_fds=fds)
         machine = self._bed.image(device=device, pass_fds=fds,
                                   **self._plan.image(guest))
-        # The image is the user's: what it writes fails nothing.
+        # FAILURE is for the firmware of guest/, not for the user's image.
         machine.FAILURE = Machine.FAILURE
         return machine
 
     def _wait_for_start(self, machine: Machine) -> None:
-        """QEMU answers once all devices are there."""
+        """QMP answers once all devices have been created."""
         try:
             machine.qmp.command("query-status", START_SECONDS)
             if isinstance(machine, board.Board):
@@ -447,7 +448,7 @@ def run(options: argparse.Namespace) -> bool:
     screen = Screen()
 
     def show(news: News) -> None:
-        """Nobody asks later for what a guest wrote hours ago."""
+        """Also forgets old output: a guest may run for hours."""
         screen.show(news)
         for lines in (news.process.output, news.process.errors):
             del lines[:-LINES_KEPT]
@@ -466,7 +467,8 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def draw(directory: Path, traces: Sequence[tuple[str, Path]]) -> bool:
-    """Raises nothing: why the run has ended may be what is being raised."""
+    """Returns False on failure. It must not raise, as an exception that ended
+    the run may be on its way up."""
     try:
         print(f"\n{timeline.draw(directory, traces)}")
     except TestbedError as error:

@@ -10,9 +10,9 @@ from .process import News, show_line
 
 
 class Screen:
-    """Labels each line with who said it, and when."""
+    """Labels each line with its time and writer."""
 
-    COLOURS = (36, 33, 35)  # cyan, yellow, magenta: guests take turns
+    COLOURS = (36, 33, 35)  # cyan, yellow and magenta, for the guests in turn
     RED = 31
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Screen:
         self._print(show_line(self.elapsed(), who, text))
 
     def show(self, news: News) -> None:
-        """A line from a console, or from the stderr of any process."""
+        """Shows a line if it is from a console, or from any stderr."""
         name = news.process.name
         if news.line is None:
             return

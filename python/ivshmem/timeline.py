@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ivshmem-timeline: one timeline of what several virtual machines did.
+"""ivshmem-timeline: draw a timeline of several virtual machines.
 
-Reads a trace of each virtual machine, and what the server or ivshmemctl tells,
-and writes a file that ui.perfetto.dev and chrome://tracing open: a group of
-tracks for each device of each virtual machine, with an arrow from each doorbell
-to its interrupt. Doorbells that were lost or ignored, and guests' errors, have a track
-of their own. With --svg it draws the same as a picture.
+Reads a trace of each virtual machine, and optionally output of the server or
+ivshmemctl. Writes a file for ui.perfetto.dev and chrome://tracing, with tracks
+for each ivshmem device and an arrow from each doorbell to its interrupt. Lost
+and ignored doorbells and guest errors have a track of their own. With --svg it
+also draws a picture.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from . import command, timeline_json, timeline_svg, traces
 from .process import TestbedError
 from .traces import Doorbell, Interrupt, Participant, ServerLog, Source
 
-# Where the write to DOORBELL was not traced: so much sooner than noted can it
-# have been done.
+# If the write to DOORBELL was not traced, it may have happened this much before
+# the doorbell was logged.
 UNTRACED_WRITE_US = 1000
 
-# A doorbell for which there was no interrupt so long, until a later one was
-# rung, has been lost, unless its target was paused.
+# A doorbell counts as lost if no interrupt followed for this long before the
+# next one was rung. This is wrong if its target was paused.
 LATE_US = 100_000
 LATE = "no interrupt until a later doorbell was rung"
 
@@ -54,7 +54,7 @@ class Timeline:
 
 
 def read(files: Sequence[tuple[str, Path]]) -> Timeline:
-    """What these files, each with a name, tell together."""
+    """Merges these files. Each has a name."""
     sources = [source for name, path in files
                for source in traces.read(path, name)]
     timeline = Timeline(
@@ -65,10 +65,10 @@ def read(files: Sequence[tuple[str, Path]]) -> Timeline:
 
 
 def _match(timeline: Timeline) -> None:
-    """Find the interrupt of each doorbell.
+    """Finds the interrupt of each doorbell.
 
-    A device notes a doorbell when it has rung, so that the interrupt can be
-    noted before it. Doorbells that follow each other closely are one."""
+    A device logs a doorbell after ringing, so its interrupt can be logged
+    first. Doorbells in quick succession can share an interrupt."""
     rung: dict[tuple[Participant, int], list[Doorbell]] = defaultdict(list)
     for participant in timeline.participants:
         for doorbell in participant.doorbells:
@@ -89,7 +89,7 @@ def _match(timeline: Timeline) -> None:
 
 def _match_vector(doorbells: list[Doorbell],
                   interrupts: list[Interrupt]) -> None:
-    """Both are in the order of their times."""
+    """Both lists are sorted by time."""
     waiting = deque(doorbells)
     previous: Interrupt | None = None
     for interrupt in interrupts:
@@ -100,7 +100,8 @@ def _match_vector(doorbells: list[Doorbell],
             taken.append(waiting.popleft())
         if (not taken and previous and len(previous.doorbells) > 1 and
                 interrupt.time - previous.time <= LATE_US):
-            # The one before was on its way already when the last was rung.
+            # The previous interrupt was already on its way when the last of its
+            # doorbells was rung.
             taken.append(previous.doorbells.pop())
         for doorbell in taken:
             if taken[-1].begin - doorbell.end > LATE_US:
@@ -117,7 +118,7 @@ def _match_vector(doorbells: list[Doorbell],
 
 def _connect(doorbell: Doorbell, interrupt: Interrupt) -> None:
     doorbell.interrupt = interrupt
-    # It cannot have been rung later, whenever it was noted.
+    # Even if it was logged later, it was rung before the interrupt.
     doorbell.begin = min(doorbell.begin, interrupt.time)
     interrupt.doorbells.append(doorbell)
 
@@ -130,8 +131,8 @@ def _earliest(doorbell: Doorbell) -> int:
 
 def _holder(timeline: Timeline, own_id: int, time: int,
             memory: str | None) -> Participant | None:
-    """Who had the ID then at the server that shares this memory, as far as it
-    was traced. Else one that was not traced to its end, or has gone."""
+    """Who had this ID at this time, among the clients that share this memory.
+    If nobody had, one that had it earlier."""
     holders = [(participant, session) for participant in timeline.participants
                for session in participant.sessions
                if session.own_id == own_id and session.begin <= time and
@@ -141,7 +142,7 @@ def _holder(timeline: Timeline, own_id: int, time: int,
 
 
 def summary(timeline: Timeline) -> str:
-    """What there is, in up to three lines."""
+    """Up to three lines for the user"""
     doorbells = list(timeline.doorbells())
     heard = [each for each in doorbells if each.interrupt]
     interrupts = {each.interrupt for each in heard}
@@ -168,8 +169,8 @@ def summary(timeline: Timeline) -> str:
 
 def write(timeline: Timeline, output: Path, svg: Path | None,
           between: tuple[float, float] | None = None) -> None:
-    """Raises if a file cannot be written. `between`: of which milliseconds
-    there is a picture."""
+    """Raises if a file cannot be written. `between` limits the picture to these
+    milliseconds."""
     try:
         timeline_json.write(timeline, output)
         if svg:
@@ -180,8 +181,8 @@ def write(timeline: Timeline, output: Path, svg: Path | None,
 
 
 def draw(directory: Path, files: Sequence[tuple[str, Path]]) -> str:
-    """Writes timeline.json there, and timeline.svg if that is possible. Returns
-    what to say of both."""
+    """Writes timeline.json and, with matplotlib, timeline.svg to this
+    directory. Returns a summary for the user."""
     timeline = read(files)
     picture = (directory / "timeline.svg" if timeline_svg.is_possible()
                else None)
@@ -207,20 +208,20 @@ def _source(argument: str) -> tuple[str, Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="ivshmem-timeline",
-        description=f"{__doc__}\nTo have a trace, {traces.HOW_TO_TRACE}.",
+        description=f"{__doc__}\nTo get a trace, {traces.HOW_TO_TRACE}.",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "sources", nargs="+", type=_source, metavar="[NAME=]FILE",
-        help="a QEMU's trace, what ivshmemctl prints for 'listen --json' or "
-        "'peers --watch --json', or the log of ivshmemd -v as journalctl -o "
-        "short-unix shows it; the default of NAME is that of the file")
+        help="a QEMU trace, the output of 'ivshmemctl listen --json' or "
+        "'ivshmemctl peers --watch --json', or the log of 'ivshmemd -v' from "
+        "'journalctl -o short-unix'; NAME defaults to the file's name")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE",
                         default=Path("timeline.json"),
-                        help="where to write it (default: %(default)s)")
+                        help="file to write (default: %(default)s)")
     parser.add_argument("--svg", type=Path, metavar="FILE",
-                        help="draw it, too; needs matplotlib")
+                        help="also draw a picture; needs matplotlib")
     parser.add_argument("--between", type=float, nargs=2, metavar="MS",
-                        help="draw what lies between these milliseconds")
+                        help="draw only the time between these milliseconds")
     options = parser.parse_args(arguments)
     if options.between and (not options.svg or
                             options.between[0] >= options.between[1]):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a timeline in the Trace Event Format, which ui.perfetto.dev and
-chrome://tracing read.
+"""Writes a timeline in the Trace Event Format, for ui.perfetto.dev and
+chrome://tracing.
 
-A participant is a "process" there, each of its tracks a "thread". Times are
-microseconds from the timeline's beginning.
+A participant becomes a "process", and each of its tracks a "thread". Times are
+microseconds from the start of the timeline.
 """
 
 import json
@@ -16,13 +16,13 @@ from .traces import Doorbell, Interrupt, Participant, ServerLog
 if TYPE_CHECKING:
     from .timeline import Timeline
 
-# Tracks, in the order in which they are shown; interrupts add their vector.
+# Tracks, in the order shown. There is one for each vector: INTERRUPTS + vector.
 SESSIONS, DOORBELLS, TROUBLE, INTERRUPTS = 1, 2, 3, 10
 
-# Something that has no duration is so long, for arrows to hold on to.
+# The length of an event without a duration: an arrow needs one to attach to.
 MOMENT_US = 1
 
-RED, ORANGE = "terrible", "bad"  # of chrome://tracing; Perfetto has its own
+RED, ORANGE = "terrible", "bad"  # in chrome://tracing; Perfetto chooses its own
 
 Event = dict[str, Any]
 
@@ -39,7 +39,7 @@ class _Writer:
         self._timeline = timeline
         self._begin = timeline.begin
         self._arrows = 0
-        # Where the arrows to an interrupt end
+        # Where arrows to an interrupt end: its track and time
         self._ends: dict[Interrupt, tuple[int, int]] = {}
 
     def events(self) -> Iterator[Event]:
@@ -78,7 +78,7 @@ class _Writer:
         following = sorted(participant.doorbells, key=lambda each: each.begin)
         for doorbell, after in zip(following, [*following[1:], None]):
             end = max(doorbell.end, doorbell.begin + MOMENT_US)
-            if after:  # of another CPU: tracks have no overlaps
+            if after:  # from another CPU: events on a track must not overlap
                 end = max(min(end, after.begin), doorbell.begin)
             trouble = doorbell.lost or doorbell.ignored
             name = f"peer {doorbell.peer}, vector {doorbell.vector}"

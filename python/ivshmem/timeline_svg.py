@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws a timeline as a picture, with matplotlib.
 
-A lane for each participant: a bar for each session, a tick on its upper edge
-for each doorbell that it rings, one on its lower edge for each interrupt.
+Each participant has a lane, with a bar for each session. Ticks on its upper
+edge are doorbells that it rings, ticks on the lower edge are interrupts.
 """
 
 from importlib.util import find_spec
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from .timeline import Timeline
 
 WIDTH_INCHES, LANE_INCHES, MARGIN_INCHES = 14.0, 0.9, 1.6
-MARGIN = 0.04  # before the beginning and after the end, of the duration
-EDGE = 0.22  # how far ticks are from the middle of a lane, whose height is 1
+MARGIN = 0.04  # before the start and after the end, as a part of the duration
+EDGE = 0.22  # distance of ticks from the middle of a lane of height 1
 
-# More arrows are drawn as mere lines: heads would hide all else.
+# Above this number, arrows are drawn without heads, which would hide the rest.
 MOST_ARROWS = 300
 
-# The most that a word takes, of the picture's width
+# The maximum width of a word, as a part of the picture's width
 WORD_WIDTH = 0.075
 
 BAR, DOORBELL, INTERRUPT = "#dfe7ef", "#1f5fa8", "#2a7f3f"
@@ -41,7 +41,7 @@ def write(timeline: "Timeline", file: Path,
           between: tuple[float, float] | None) -> None:
     if not is_possible():
         raise TestbedError(f"{NO_PICTURE}, or leave --svg out")
-    # Here, for all else to do without it
+    # Imported here, as it is needed only for pictures
     import matplotlib
     matplotlib.use("svg")
     from matplotlib import pyplot
@@ -130,7 +130,8 @@ class _Picture:
 
     def _words(self, words: list[tuple[int, str]], y: float, colour: str,
                where: str) -> None:
-        """What would lie on a word before is counted there instead."""
+        """Skips words that would overlap the one before, and shows their
+        number there instead."""
         width = (self._end - self._begin) * WORD_WIDTH
         shown: list[tuple[float, str, int]] = []
         for time, text in words:
@@ -144,7 +145,7 @@ class _Picture:
                        color=colour, va=where, fontsize="x-small")
 
     def _text(self, x: float, y: float, text: str, **how: Any) -> None:
-        """On top of arrows, which leave a margin around its letters."""
+        """Drawn over the arrows, with a margin around its letters."""
         from matplotlib.patheffects import withStroke
 
         self._panel.text(x, y, text, **how, zorder=6, clip_on=True,

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what QEMU, a server or ivshmemctl wrote while virtual machines ran.
 
-Each file is a source of one kind, which its lines tell:
+A file is one of these, and read() recognizes which:
 
-- QEMU's trace of one virtual machine, of -trace 'ivshmem_flat_*' with -msg
+- QEMU's trace of one virtual machine, from -trace 'ivshmem_flat_*' with -msg
   timestamp=on. Its events are in hw/misc/trace-events.
-- what `ivshmemctl listen --json` printed: a peer on the host
-- what `ivshmemctl peers --watch --json` printed: who joined and left
-- the log of `ivshmemd -v` with times, as `journalctl -o short-unix` shows it
+- the output of `ivshmemctl listen --json`: a peer on the host
+- the output of `ivshmemctl peers --watch --json`: who joined and left
+- the log of `ivshmemd -v` from `journalctl -o short-unix`
 
 Times are whole microseconds since 1970.
 """
@@ -29,7 +29,7 @@ DOORBELL, IVPOSITION = 0xC, 0x8  # offsets of registers
 HOW_TO_TRACE = ("start QEMU with -trace 'ivshmem_flat_*' -msg timestamp=on "
                 "-D FILE")
 
-# QEMU up to 10.1 begins with the thread's ID and seconds, later ones with ISO 8601.
+# A line begins with thread ID and seconds up to QEMU 10.1, with ISO 8601 later.
 TRACE_LINE = re.compile(r"(?:\d+@(?P<seconds>\d+)\.(?P<fraction>\d{6}):|"
                         r"(?P<iso>\d{4}-\S+)Z )?ivshmem_flat_(?P<event>\w+) "
                         r"(?P<text>.*)")
@@ -45,19 +45,19 @@ class Session:
     begin: int
     end: int
     reason: str | None  # why it ended; None if it lasts as long as the trace
-    memory: str | None = None  # which the server has shared, if that was traced
+    memory: str | None = None  # the shared memory's name, if that was traced
 
 
 @dataclass(eq=False)
 class Doorbell:
-    """A write to DOORBELL, from its beginning until it was done."""
+    """A write to DOORBELL, from start to end."""
 
     peer: int
     vector: int
     begin: int
     end: int
     ignored: str | None = None  # why the device did nothing
-    # What became of it, otherwise; both are found out by timeline.py.
+    # What came of it otherwise; timeline.py sets both.
     interrupt: "Interrupt | None" = None
     lost: str | None = None
 
@@ -71,8 +71,8 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Notice:
-    """Anything else that happened in a moment. `is_error`: a guest's, or of
-    the server's connection."""
+    """Any other event. `is_error`: an error of the guest, or of the connection
+    to the server."""
 
     time: int
     text: str
@@ -81,7 +81,7 @@ class Notice:
 
 @dataclass(eq=False)
 class Participant:
-    """A device of a virtual machine, or a peer on the host, as it was traced."""
+    """The trace of a device of a virtual machine, or of a peer on the host."""
 
     name: str
     begin: int
@@ -92,14 +92,16 @@ class Participant:
     notices: list[Notice] = field(default_factory=list)
 
     def memory(self, time: int) -> str | None:
-        """Which it shares then. After a session, peers can still be rung."""
+        """The memory that it shares at this time. It keeps that of the last
+        session, as peers can still be rung after its end."""
         begun = [each for each in self.sessions if each.begin <= time]
         return begun[-1].memory if begun else None
 
 
 @dataclass(frozen=True)
 class Life:
-    """Of a peer, as the server tells. `joined`: its beginning was seen."""
+    """How long a peer was connected, from the server. `joined` and `left` say
+    whether the log has its start and its end."""
 
     id: int
     begin: int
@@ -120,7 +122,7 @@ Source = Participant | ServerLog
 
 
 def read(path: Path, name: str) -> Sequence[Source]:
-    """What the file tells, whatever its kind is."""
+    """Reads a file of any kind."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError as error:
@@ -186,7 +188,7 @@ Event = tuple[int, str, str]  # time, name, and what it says
 
 
 def _read_trace(path: Path, name: str, lines: list[str]) -> list[Participant]:
-    """Each device, in the order of the chardevs' names"""
+    """Returns a participant for each device, sorted by chardev."""
     events = _events(path, lines)
     begin, end = events[0][0], events[-1][0]
     devices: dict[str, list[Event]] = defaultdict(list)
@@ -205,7 +207,7 @@ def _read_trace(path: Path, name: str, lines: list[str]) -> list[Participant]:
 
 
 def _events(path: Path, lines: list[str]) -> list[Event]:
-    """Sorted, as threads write what they have noted a little before."""
+    """Sorted by time, as QEMU's threads can write events out of order."""
     events = []
     for match in filter(None, map(TRACE_LINE.match, lines)):
         if match["seconds"]:
@@ -229,7 +231,7 @@ def _unknown(path: Path, event: str, text: str) -> TestbedError:
 
 
 class _Device:
-    """Takes the events of one device, in the order of their times."""
+    """Handles the events of one device, sorted by time."""
 
     def __init__(self, path: Path, participant: Participant) -> None:
         self._path = path
@@ -237,7 +239,7 @@ class _Device:
         self._own_id: tuple[int, int] | None = None  # with its time
         self._memory: str | None = None
         self._known: set[int] = set()  # peers
-        self._writes: list[tuple[int, int]] = []  # time and value, not rung yet
+        self._writes: list[tuple[int, int]] = []  # time and value, not yet matched
 
     def take(self, events: Sequence[Event]) -> None:
         takers: dict[str, Callable[[int, str], None]] = {
@@ -307,7 +309,7 @@ class _Device:
 
     def _ring(self, time: int, peer: int, vector: int,
               ignored: str | None = None) -> None:
-        """When it began, the write of this value tells, if it was traced."""
+        """`begin` is when this value was written, if that was traced."""
         value = peer << 16 | vector
         begin = next((write for write in self._writes if write[1] == value),
                      None)
