@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the programs and images come from.
+"""Finds programs and images.
 
-Each build of QEMU has a folder build/qemu-* of its own. The environment
-variable QEMU_BUILD names the one to use, where there are several. Others, such
-as QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
+Each build of QEMU has its own folder, build/qemu-*. If there are several, the
+environment variable QEMU_BUILD selects one. Others, such as QEMU_SYSTEM_ARM,
+IVSHMEM_SERVER and IVSHMEMD, name a single program.
 
-Where the package was installed, and is no longer in its checkout, programs are
-those on PATH, and in sbin, which is not on every user's. `make install` gives a
-QEMU with the device another name than that of the system's own:
-qemu-system-arm-ivshmem.
+If the package is installed, programs are looked up on PATH and in sbin, which
+is not on every user's PATH. `make install` installs QEMU with the device as
+qemu-system-arm-ivshmem, next to the system's own.
 """
 
 import os
@@ -23,7 +22,7 @@ IS_INSTALLED = not (CHECKOUT / "scripts/build-qemu").exists()
 
 
 def qemu_build() -> Path:
-    """The folder of the build in use: that of QEMU_BUILD, or the only one."""
+    """The folder that QEMU_BUILD names, or the only build there is."""
     builds = _builds()
     if not builds:
         raise TestbedError(f"{CHECKOUT / 'build'} has no QEMU: run `make qemu`")
@@ -36,7 +35,7 @@ def qemu_build() -> Path:
 
 
 def qemu_system(target: str) -> Path:
-    """The QEMU that was built for one of QEMU's targets."""
+    """The QEMU that was built for a target, such as "arm"."""
     targets = "" if target == "arm" else f' TARGETS="arm {target}"'
     return _program(f"QEMU_SYSTEM_{target.upper()}",
                     _in_build(f"qemu-system-{target}"),
@@ -44,7 +43,7 @@ def qemu_system(target: str) -> Path:
 
 
 def is_built(target: str) -> bool:
-    """Whether there is a QEMU for this target of QEMU's."""
+    """Whether a QEMU was built for this target."""
     if override := os.environ.get(f"QEMU_SYSTEM_{target.upper()}"):
         return Path(override).exists()
     return any((build / f"qemu-system-{target}").exists()
@@ -52,14 +51,14 @@ def is_built(target: str) -> bool:
 
 
 def qemu_system_aarch64() -> Path:
-    """The system's own: of it all that is needed is the PCI device."""
+    """The system's own QEMU, as only its PCI device is needed."""
     name = "qemu-system-aarch64"
     return _program("QEMU_SYSTEM_AARCH64",
                     lambda: Path(shutil.which(name) or name), "run `make linux`")
 
 
 def is_stock(program: Path) -> bool:
-    """Whether it runs an installed QEMU with the device preloaded."""
+    """Whether it runs the system's QEMU with the device preloaded."""
     return (program.resolve().parent / "ivshmem-flat-device.so").exists()
 
 
@@ -79,7 +78,7 @@ def ivshmemctl() -> Path:
 
 
 def firmware(board: str, name: str) -> Path:
-    """The image that guest/Makefile builds of one program for one board."""
+    """The image of a program for a board, built by guest/Makefile."""
     image = CHECKOUT / "build" / "firmware" / board / f"{name}.elf"
     if not image.is_file():
         raise TestbedError(f"{image} is missing: run `make firmware`, with the"
@@ -96,7 +95,7 @@ def linux(name: str) -> Path:
 
 
 def zephyr(board: str, program: str) -> Path:
-    """The image that scripts/build-zephyr builds of one program for a board."""
+    """The image of a program for a board, built by scripts/build-zephyr."""
     image = (CHECKOUT / "build" / "zephyr" / board / program / "zephyr" /
              "zephyr.elf")
     if not image.is_file():
@@ -106,7 +105,7 @@ def zephyr(board: str, program: str) -> Path:
 
 
 def _builds() -> list[Path]:
-    """All that could be meant. A sanitized build has to be named."""
+    """The builds to choose from. A sanitized build must be named."""
     if named := os.environ.get("QEMU_BUILD"):
         return [Path(named).absolute()]
     programs = (CHECKOUT / "build").glob("qemu-*/qemu-system-*")
@@ -124,7 +123,7 @@ def _installed(name: str) -> str | None:
 
 
 def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
-    """The one that the environment variable names, or the usual one."""
+    """The program that the environment variable names, or the usual one."""
     if override := os.environ.get(variable):
         path = Path(override).absolute()
         advice = f"{variable} names it: correct or unset {variable}"

@@ -12,7 +12,7 @@ from .machine import Machine, client_chardev
 from .process import News
 from .memory import MIB
 
-# The boards that guest/ is built for: those of TARGETS=arm, and of others.
+# The boards that guest/ is built for, with TARGETS=arm and with other targets.
 BOARDS = ("lm3s6965evb", "mps2-an385")
 OTHER_BOARDS = ("sifive_e", "leon3_generic")
 
@@ -21,9 +21,9 @@ def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
                 memory: int = CORTEX_M.memory,
                 line: int | None = CORTEX_M.line, size: int = 4 * MIB,
                 more_lines: Sequence[int] = ()) -> list[str]:
-    """A device of a Cortex-M board, by default where most have it. Addresses
-    and size are bytes; line is the number of vector 0's interrupt, None for
-    none, and more_lines are those of vector 1 and so on."""
+    """QEMU options for the device on a Cortex-M board. The defaults suit most.
+    The size is in bytes. `line` is the interrupt number of vector 0, or None
+    for no interrupt; `more_lines` are those of vectors 1 and up."""
     irq = None if line is None else ";".join(
         map(CORTEX_M.path, (line, *more_lines)))
     return device_options(server_socket, registers, memory, irq, size)
@@ -31,7 +31,7 @@ def flat_device(server_socket: Path, registers: int = CORTEX_M.registers,
 
 def device_options(server_socket: Path, registers: int, memory: int,
                    irq: str | None, size: int) -> list[str]:
-    """The same, with the interrupt lines as x-irq-qompath has them."""
+    """The same for any board. `irq` is the value of x-irq-qompath."""
     lines = "" if irq is None else f"x-irq-qompath={irq},"
     return [*client_chardev(server_socket, f"iv{registers:x}"),
             "-device", f"ivshmem-flat,x-bus-qompath=/sysbus,{lines}"
@@ -41,8 +41,8 @@ def device_options(server_socket: Path, registers: int, memory: int,
 
 def usual_device(board: str, server_socket: Path, vectors: int = 1,
                  size: int = 4 * MIB) -> list[str]:
-    """A device where boards.py has it. Vectors beyond the board's lines have
-    no interrupt."""
+    """The same with the addresses and lines of boards.py. If there are more
+    vectors than lines, the rest have no interrupt."""
     where = wiring(board)
     return device_options(server_socket, where.registers, where.memory,
                           where.paths(vectors), size)
@@ -50,7 +50,7 @@ def usual_device(board: str, server_socket: Path, vectors: int = 1,
 
 def command_line(board: str, image: Path, device: Sequence[str],
                  qemu: Path | None = None) -> list[str]:
-    """QEMU's, save for where consoles go. What the guest does wrong is on
+    """QEMU's command line without its consoles. It reports guest errors on
     stderr."""
     program = qemu or artifacts.qemu_system(wiring(board).target)
     return [str(program), "-M", board, "-kernel", str(image),
@@ -58,7 +58,8 @@ def command_line(board: str, image: Path, device: Sequence[str],
 
 
 def tracing(file: Path) -> list[str]:
-    """For timeline.py. What the guest does wrong is there, too."""
+    """QEMU options that write a trace for timeline.py. Guest errors are then
+    in this file as well."""
     return ["-trace", "ivshmem_flat_*", "-msg", "timestamp=on",
             "-D", str(file)]
 
@@ -66,14 +67,13 @@ def tracing(file: Path) -> list[str]:
 class Board(Machine):
     """A running board. Its console is its UART.
 
-    What the guest does wrong is among the errors, or in the file `trace`, for
-    timeline.py, if there is one. `qemu` is another QEMU than
-    the one with the device.
+    `errors` has the guest's errors, unless they go to `trace`, a file for
+    timeline.py. `qemu` is the program to use instead of the usual one.
     """
 
-    # See guest/.
+    # Printed by the firmware in guest/
     FAILURE = re.compile(r"FAILED|FAULT")
-    # QEMU 7.2 says so of every lm3s6965evb, before it has run anything.
+    # QEMU 7.2 always prints this when an lm3s6965evb starts.
     TIMER = "Timer with period zero, disabling"
 
     def __init__(self, name: str, board: str, image: Path,

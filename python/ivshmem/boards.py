@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each board has room for the device: two windows, and interrupt lines.
+"""Free addresses and interrupt lines for the device on each board.
 
-All Cortex-M machines of QEMU are here, and boards of two other CPUs.
-tests/system/test_boards.py tries every row on the QEMU under test, and fails if
-that QEMU has a Cortex-M machine that is missing here.
+The table has all Cortex-M machines of QEMU, one RISC-V and one SPARC board.
+tests/system/test_boards.py tries every row, and fails if QEMU has a Cortex-M
+machine that is missing here.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from .process import TestbedError
 
 @dataclass(frozen=True)
 class Wiring:
-    """What nothing else on the board uses. The defaults suit most Cortex-M.
+    """Addresses and interrupt lines that nothing else on the board uses. The
+    defaults suit most Cortex-M boards.
 
-    `lines` are those of vector 0, 1 and so on, as the CPU numbers them, and
-    `input` is where the device connects one, as a QOM path of QEMU. There,
-    {external} is the number of a line among those that do not belong to the
-    subsystem around the CPU.
+    `lines` are the CPU's interrupt numbers for vectors 0, 1 and so on. `input`
+    is the QOM path of an interrupt input in QEMU. In it, {external} is the
+    line's number minus the 32 lines of the subsystem around the CPU.
     """
 
-    target: str = "arm"  # whose QEMU has the board: qemu-system-TARGET
+    target: str = "arm"  # of QEMU: the board is in qemu-system-TARGET
     input: str = "nvic/unnamed-gpio-in[{line}]"
     lines: tuple[int, ...] = (29, 28, 27, 26)
     registers: int = 0x400FF000
     memory: int = 0x60000000
-    since: tuple[int, int] = (7, 2)  # the release of QEMU that first has the board
+    since: tuple[int, int] = (7, 2)  # the first QEMU release with the board
     note: str = ""
 
     @property
@@ -38,8 +38,8 @@ class Wiring:
         return self.input.format(line=line, external=line - 32)
 
     def paths(self, vectors: int = 1) -> str:
-        """For x-irq-qompath. Where there are more vectors than lines, the
-        other vectors have none."""
+        """The value of x-irq-qompath. If there are more vectors than lines, the
+        rest have none."""
         return ";".join(map(self.path, self.lines[:vectors]))
 
 
@@ -47,16 +47,16 @@ CORTEX_M = Wiring()
 
 STELLARIS_LINES = (29, 27, 26, 25)
 STM32F_LINES = (31, 32, 33, 34)
-SSE_LINES = (72, 73, 74, 75)  # of Arm's subsystems SSE-200 and SSE-300
+SSE_LINES = (72, 73, 74, 75)  # Arm's subsystems SSE-200 and SSE-300
 
-# The splitters connect each line with both CPUs.
+# The splitters connect each line to both CPUs.
 MPS_SPLITTER = "mps2-irq-splitter{external}/unnamed-gpio-in[0]"
 MUSCA_SPLITTER = "musca-irq-splitter{external}/unnamed-gpio-in[0]"
 BOTH_CPUS = "a doorbell interrupts both CPUs"
 
 HAS_RAM = "RAM is at the usual address"
 HAS_FLASH = "flash is at the usual address"
-# What is Normal memory and not secure lies in between.
+# Free, non-secure Normal memory: 64 MiB below 0x30000000.
 BELOW_DEVICES = 0x2C000000
 
 WIRINGS = {

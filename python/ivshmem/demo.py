@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: guests that run guest/demo/member.c and what they must report."""
+"""The demo: starts guests that run guest/demo/member.c and checks what they
+report."""
 
 import struct
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ from .memory import MIB
 from .server import IvshmemServer
 from .zephyr import ON_ZEPHYR
 
-# From guest/demo/protocol.h, which explains all of these.
+# From guest/demo/protocol.h, which explains them.
 MEMBERS_DEFAULT = 2
 MEMBERS_MAX = 3
 MESSAGES = 5
-# From each member to each other: it joins; messages; acknowledgements; its
-# block; the other's.
+# A member rings each other member when it joins, for each message and each
+# acknowledgement, when its block is ready and when it has verified the other's.
 RINGS = 1 + MESSAGES + MESSAGES + 1 + 1
 TEXT_BYTES = 64
 BLOCK_BYTES = MIB
@@ -37,7 +38,7 @@ class Lobby:
 
 
 class Seat:
-    """Offsets of one member's words."""
+    """Offsets of a member's words."""
 
     def __init__(self, slot: int) -> None:
         self.state = 0x100 + slot * 64
@@ -51,7 +52,7 @@ class Seat:
 
 
 class Mailbox:
-    """Offsets of the words between two slots."""
+    """Offsets of the words that one slot sends to another."""
 
     def __init__(self, sender: int, receiver: int) -> None:
         self.sequence = 0x1000 + (sender * MEMBERS_MAX + receiver) * 256
@@ -66,7 +67,7 @@ def block_offset(slot: int) -> int:
 
 
 def block(own_id: int, slot: int) -> bytes:
-    """What the member with this ID must have put into its block."""
+    """The block that the member with this ID must have written."""
     word = ((own_id << 16 | slot) + 1) * 0x9E3779B1 & 0xFFFFFFFF
     words = []
     for _ in range(BLOCK_BYTES // 4):
@@ -79,7 +80,7 @@ def block(own_id: int, slot: int) -> bytes:
 
 @dataclass(frozen=True)
 class Result:
-    """What a member reports at its end, as counted by itself."""
+    """The counts that a member reports at its end."""
 
     id: int
     peers: int
@@ -90,9 +91,9 @@ class Result:
 
 def start(bed: Testbed, server: IvshmemServer, names: Sequence[str],
           in_order: bool, traces: Path | None = None) -> list[Machine]:
-    """Starts these members, BOARD, zephyr:BOARD or LINUX, each once the one
-    before sits in its slot if in_order, else all at once. Traces of boards go
-    to this directory, as SLOT-BOARD.trace."""
+    """Starts these members, each a BOARD, zephyr:BOARD or LINUX. With
+    `in_order`, each starts once the previous one has its slot. Boards write
+    traces to this directory, as SLOT-BOARD.trace."""
     if len(names) != MEMBERS_DEFAULT:
         server.memory.set_words(Lobby.EXPECTED, len(names))
     members: list[Machine] = []
@@ -116,7 +117,7 @@ def _start_member(bed: Testbed, server: IvshmemServer, name: str,
 
 
 def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:
-    """Returns the results when all members have verified everything."""
+    """Waits until all members have verified everything."""
     results = []
     for member in members:
         match = bed.wait(f"{member.name} to finish",
@@ -127,7 +128,7 @@ def finish(bed: Testbed, members: Sequence[Machine]) -> list[Result]:
 
 
 def check(results: Sequence[Result]) -> None:
-    """Raises where members report success over less than the whole demo."""
+    """Raises if a member reports success without the whole demo."""
     peers = len(results) - 1
     if len({result.id for result in results}) != len(results):
         raise TestbedError(f"two members report the same ID: {results}")
@@ -140,9 +141,9 @@ def check(results: Sequence[Result]) -> None:
 
 
 def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
-    """Raises where a member did not tell of every step with every other, or
-    woke more often than it was rung, or the host finds another block than a
-    member should have made."""
+    """Raises if a member did not report every step with every other member,
+    was interrupted more often than it was rung, or has a wrong block in the
+    shared memory."""
     ids = {member: int(member.found(r"^id (\d+): .* is up$")[1])
            for member in members}
     for member, own_id in ids.items():

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eventfds: see eventfd(2).
 
-Older releases of mypy do not know these functions of os.
+The "type: ignore" comments are for older releases of mypy.
 """
 
 import os
 
 
 def create(*, semaphore: bool = False) -> int:
-    """A new one, which nobody waits for. From a semaphore, each read takes
-    1."""
+    """A new non-blocking eventfd. A read takes 1 from a semaphore."""
     flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC  # type: ignore[attr-defined]
     if semaphore:
         flags |= os.EFD_SEMAPHORE  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that says whatever a test wants it to say.
+"""A server that sends whatever a test wants, also what no real server does.
 
-The protocol is in docs/specs/ivshmem-spec.rst of QEMU's source tree, section
+The protocol is in QEMU's docs/specs/ivshmem-spec.rst, section
 "The ivshmem Client-Server Protocol".
 """
 
@@ -28,14 +28,14 @@ from .process import TestbedError
 VERSION = 0
 MEMORY = -1  # the number that comes with the shared memory
 
-# What a good handshake tells the client: its ID, and who else is there.
+# A good handshake: the client's ID, and the other peers.
 OWN_ID = 3
 PEER = 5
 PEER_VECTORS = 2
 
 MEMORY_BYTES = 4 * MIB
 
-# How long a client may leave unread what was said.
+# How long a client may take to read what was sent.
 SAY_SECONDS = 30.0
 LOOK_SECONDS = 0.001
 
@@ -43,7 +43,7 @@ Message = tuple[int, list[int]]  # a number, and the fds that go with it
 
 
 class Fds:
-    """Makes file descriptors of every kind, to be sent, and keeps them."""
+    """Makes file descriptors of every kind to send, and owns them."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -69,7 +69,7 @@ class Fds:
         return self._keep(eventfd.create())
 
     def semaphore(self) -> int:
-        """An eventfd that each read takes 1 from."""
+        """An eventfd of which a read takes 1."""
         return self._keep(eventfd.create(semaphore=True))
 
     def regular_file(self) -> int:
@@ -79,11 +79,11 @@ class Fds:
         return self._open("/", os.O_RDONLY | os.O_DIRECTORY)
 
     def dev_zero(self) -> int:
-        """Readable without end."""
+        """Can be read for ever."""
         return self._open("/dev/zero", os.O_RDWR)
 
     def full_pipe(self) -> int:
-        """The end to write to, which takes no more."""
+        """The write end of a pipe that is full."""
         read_end, write_end = map(self._keep, os.pipe())
         os.set_blocking(write_end, False)
         with suppress(BlockingIOError):
@@ -92,14 +92,14 @@ class Fds:
         return write_end
 
     def deserted_socket(self) -> int:
-        """The other end is closed."""
+        """A socket whose other end is closed."""
         ours, theirs = socket.socketpair()
         theirs.close()
         return self._stack.enter_context(ours).fileno()
 
     def epoll(self) -> int:
-        """No file, socket or pipe, just like an eventfd; always ready to be
-        read, and never to be read with read()."""
+        """An anonymous inode like an eventfd. Polls as readable, but read()
+        fails."""
         epoll = self._stack.enter_context(select.epoll())
         ready = self.eventfd()
         eventfd.write(ready)
@@ -115,10 +115,9 @@ class Fds:
 
 
 class FakeServer:
-    """Serves one client, and does nothing that it is not told to do.
+    """Serves one client, and does only what it is told.
 
-    `fds` makes what can be sent along; `memory` is the shared memory of a
-    good handshake as the host sees it.
+    `fds` makes fds to send. `memory` is the shared memory of a good handshake.
     """
 
     def __init__(self) -> None:
@@ -164,7 +163,7 @@ class FakeServer:
         self._stack.close()
 
     def accept(self, seconds: float = 0.0) -> bool:
-        """Takes a client in, if there is one by now, or within so long."""
+        """Accepts a client if one connects within this time."""
         if not select.select([self._listener], [], [], seconds)[0]:
             return False
         self._connection, _ = self._listener.accept()
@@ -172,25 +171,26 @@ class FakeServer:
         return True
 
     def shake_hands(self, messages: int | None = None) -> None:
-        """Says what a good server says to a newcomer, or the first of it."""
+        """Sends what a good server sends to a new client, or only the first
+        so many messages."""
         for number, fds in self.handshake[:messages]:
             self.say(number, *fds)
 
     def say(self, number: int, *fds: int) -> None:
-        """One message: a signed number of 64 bits, and the fds with it."""
+        """Sends a message: a signed 64-bit number, with these fds."""
         self.say_bytes(_encode(number), *fds)
 
     def say_often(self, number: int, times: int) -> None:
-        """This many messages in one piece, sooner sent than read."""
+        """Sends this many messages at once, without waiting for the client."""
         self.say_bytes(_encode(number) * times)
 
     def say_half(self, number: int, *fds: int) -> None:
-        """The beginning of a message, with its fds."""
+        """Sends the first half of a message, with the fds."""
         self.say_bytes(_encode(number)[:3], *fds)
 
     def say_slowly(self, number: int, fds: dict[int, int]) -> None:
-        """One byte at a time, each when the one before was read. `fds` gives
-        the fds that go with the bytes of these indices."""
+        """Sends one byte at a time, each when the previous one was read.
+        `fds` maps the index of a byte to the fd that goes with it."""
         for index, byte in enumerate(_encode(number)):
             self.say_bytes(bytes([byte]), *(fd for i, fd in fds.items()
                                             if i == index))
@@ -212,8 +212,8 @@ class FakeServer:
     @contextmanager
     def repeating(self, say: Callable[[], None],
                   pause: float = 0.0) -> Iterator[None]:
-        """Calls say() repeatedly, with a pause in seconds in between, until
-        the block ends or the client is gone."""
+        """Calls say() repeatedly, with a pause of so many seconds, until the
+        block ends or the client is gone."""
         enough = Event()
 
         def repeat() -> None:
@@ -231,7 +231,7 @@ class FakeServer:
             talker.join(SAY_SECONDS)
 
     def all_heard(self) -> bool:
-        """Whether the client has read all that was said, or is gone."""
+        """Whether the client has read everything, or is gone."""
         if self._connection is None:
             return True
         unread = fcntl.ioctl(self._connection, termios.TIOCOUTQ, bytes(4))

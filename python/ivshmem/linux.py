@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Linux guest on aarch64 with one of QEMU's PCI devices, ivshmem-doorbell or
+"""An aarch64 Linux guest with one of QEMU's PCI devices, ivshmem-doorbell or
 ivshmem-plain."""
 
 import re
@@ -14,20 +14,20 @@ from .process import News
 
 LINUX = "linux"
 
-# VFIO needs an IOMMU, and that one a GIC whose ITS it can map.
+# VFIO needs an IOMMU, and the IOMMU needs a GIC whose ITS it can map.
 WITH_IOMMU = "virt,gic-version=3,iommu=smmuv3"
 WITHOUT_IOMMU = "virt"
 
 
 def doorbell_device(server_socket: Path, vectors: int = 1) -> list[str]:
-    """A client of the server."""
+    """QEMU options for a client of the server."""
     return [*client_chardev(server_socket, "iv"),
             "-device", f"ivshmem-doorbell,chardev=iv,vectors={vectors}"]
 
 
 def plain_device(memory: Path, size: int = 4 * MIB) -> list[str]:
-    """The memory alone, which is a file: no server, no doorbells. The size is
-    the file's, in bytes."""
+    """QEMU options for this file as memory, without a server and doorbells.
+    The size is that of the file, in bytes."""
     return ["-object", f"memory-backend-file,id=mem,mem-path={memory},"
             f"size={size},share=on",
             "-device", "ivshmem-plain,memdev=mem"]
@@ -36,10 +36,10 @@ def plain_device(memory: Path, size: int = 4 * MIB) -> list[str]:
 def command_line(command: str, device: Sequence[str],
                  machine: str = WITH_IOMMU,
                  kernel_options: str = "") -> list[str]:
-    """QEMU's, save for where consoles go; the rest as for LinuxGuest.
+    """QEMU's command line without its consoles; arguments as for LinuxGuest.
 
-    It has two CPUs, for the atomic access of the demo: TCG makes those of a
-    machine with one only atomic for that machine."""
+    The machine has two CPUs because the demo uses atomic accesses: with one
+    CPU, TCG does not make them atomic for other processes."""
     return [str(artifacts.qemu_system_aarch64()), "-M", machine,
             "-cpu", "cortex-a53", "-smp", "2", "-m", "256M",
             "-nodefaults", "-no-user-config",
@@ -53,10 +53,9 @@ def command_line(command: str, device: Sequence[str],
 class LinuxGuest(Machine):
     """A running Linux with the programs of guest/linux.
 
-    `command` is what its first process runs: a program and its arguments, or
-    several with " ; " in between. Then the machine switches itself off, and
-    its QEMU stays until it is stopped, if it `stays`. `kernel_options` are for
-    the kernel.
+    Its first process runs `command`, a program with its arguments, or several
+    separated by " ; ", and then powers off. If it `stays`, QEMU keeps running
+    until it is stopped. `kernel_options` are for the kernel's command line.
     """
 
     FAILURE = re.compile(r"FAILED|^ivshmem(-rpmsg)?: |Kernel panic")

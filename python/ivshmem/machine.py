@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A QEMU machine whose guest writes to a console."""
+"""A QEMU machine with a console."""
 
 import os
 import re
@@ -14,27 +14,27 @@ from . import procfs
 from .process import STOP_SECONDS, News, Process, TestbedError
 from .qmp import QmpClient
 
-# An idle machine uses next to nothing of a CPU, a busy loop all that it gets.
+# An idle machine uses almost no CPU time, a busy loop as much as it can get.
 IDLE_WINDOW_SECONDS = 0.25
 IDLE_SHARE = 0.1
 
-# What a machine has to do still is done so soon.
+# How long a machine may take to become idle.
 IDLE_WITHIN_SECONDS = 10.0
 
 
 def client_chardev(server_socket: Path, name: str) -> list[str]:
-    """For the device of a client of the server. In QEMU's options a comma of
-    the path is doubled."""
+    """QEMU options for a chardev connected to the server. QEMU wants commas in
+    the path doubled."""
     path = str(server_socket).replace(",", ",,")
     return ["-chardev", f"socket,path={path},id={name}"]
 
 
 class Machine(Process):
-    """A running machine. `output` is its console, `errors` QEMU's stderr.
+    """A running machine. `output` is its console, `errors` is QEMU's stderr.
 
-    `kind` is what the guest calls its machine in the demo."""
+    `kind` is what the demo calls a machine of this kind."""
 
-    # What the guest writes when it gives up: by default nothing.
+    # What the guest prints when it fails. This default matches nothing.
     FAILURE = re.compile("(?!)")
 
     def __init__(self, name: str, kind: str, argv: Sequence[str],
@@ -45,7 +45,7 @@ class Machine(Process):
         with theirs:
             super().__init__(
                 name,
-                # First, as the first serial line is the guest's console.
+                # Before other -serial options: the console is the first.
                 [argv[0], "-serial", "stdio", *argv[1:],
                  "-display", "none", "-monitor", "none",
                  "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
@@ -60,7 +60,8 @@ class Machine(Process):
         return super().failure()
 
     def check_idle(self) -> None:
-        """The guest sleeps, and nothing in QEMU goes round in circles."""
+        """Raises unless the machine becomes idle: the guest sleeps, and no
+        thread of QEMU is busy."""
         deadline = time.monotonic() + IDLE_WITHIN_SECONDS
         while (used := procfs.cpu_share(
                 self.pid, IDLE_WINDOW_SECONDS)) >= IDLE_SHARE:
@@ -71,7 +72,7 @@ class Machine(Process):
 
     def hold(self) -> None:
         if not self.has_ended():
-            with suppress(TestbedError):  # what is wrong, stop() finds out
+            with suppress(TestbedError):  # the bed reports what is wrong
                 self.qmp.command("stop", STOP_SECONDS)
 
     def stop(self) -> None:
@@ -79,5 +80,5 @@ class Machine(Process):
         self.qmp.close()
 
     def _is_noise(self, line: str) -> bool:
-        # How QEMU answers stop().
+        # QEMU's message when stop() ends it
         return f": terminating on signal 15 from pid {os.getpid()} " in line

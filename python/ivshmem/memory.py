@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shared memory as the host sees it."""
+"""The shared memory, mapped on the host."""
 
 import mmap
 import sys
@@ -12,14 +12,14 @@ WORD_BYTES = 4
 
 
 class SharedMemory:
-    """Bytes and little-endian words of 32 bits. Offsets are bytes.
+    """Bytes and little-endian 32-bit words. Offsets are in bytes.
 
-    A word is read by one load and written by one store, so that neither this
-    program nor a guest ever sees half of one.
+    Each word is read with one load and written with one store, so nobody sees
+    half of one.
     """
 
     def __init__(self, file: Path | int) -> None:
-        """Of a file by its path, or by an fd that stays the caller's."""
+        """Maps a file, given as a path or an fd. Does not close the fd."""
         if sys.byteorder != "little":
             raise TestbedError(f"this host is {sys.byteorder}-endian, the words "
                                "in shared memory are little-endian: run this "
@@ -27,7 +27,7 @@ class SharedMemory:
         with open(file, "r+b", closefd=not isinstance(file, int)) as opened:
             self._map = mmap.mmap(opened.fileno(), 0)
         whole = len(self) // WORD_BYTES * WORD_BYTES
-        # The struct module would go through bytes.
+        # The struct module would access single bytes.
         self._words = memoryview(self._map)[:whole].cast("I")
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class SharedMemory:
         return self._words[_index(offset)]
 
     def set_words(self, offset: int, *values: int) -> None:
-        """One after the other."""
+        """Writes consecutive words, in order."""
         for index, value in enumerate(values, _index(offset)):
             self._words[index] = value
 

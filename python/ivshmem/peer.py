@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A peer that is no VM: it speaks the server's protocol and holds eventfds.
+"""A peer on the host, without a VM.
 
-The protocol is in docs/specs/ivshmem-spec.rst of QEMU's source tree, sections
+The protocol is in QEMU's docs/specs/ivshmem-spec.rst, sections
 "The ivshmem Client-Server Protocol" and "The ivshmem Client-Client Protocol".
 """
 
@@ -20,15 +20,15 @@ NO_ID = -1  # the number that comes with the shared memory
 
 
 class Peer:
-    """One client of a server, and a context manager that leaves it.
+    """A client of a server, and a context manager that disconnects.
 
-    `id` is its own ID, `memory` the shared memory. Vectors are numbered from 0,
-    times are seconds. Not thread safe."""
+    `id` is its ID, `memory` the shared memory. Vectors are numbered from 0,
+    timeouts are in seconds. Not thread-safe."""
 
     def __init__(self, server_socket: Path, vectors: int = 1,
                  timeout: float = 30.0) -> None:
         self._vectors = vectors
-        self._fds: dict[int, list[int]] = {}  # of each ID, by vector
+        self._fds: dict[int, list[int]] = {}  # by ID and vector
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(str(server_socket))
@@ -44,19 +44,19 @@ class Peer:
         self.close()
 
     def wait_for_peer(self, peer: int, timeout: float = 30.0) -> None:
-        """Returns when all vectors of the peer have been announced."""
+        """Waits until the server has announced all vectors of the peer."""
         deadline = time.monotonic() + timeout
         while len(self._fds.get(peer, ())) < self._vectors:
             self._take_message(deadline, f"peer {peer} to be announced")
 
     def wait_for_departure(self, peer: int, timeout: float = 30.0) -> None:
-        """Returns when the peer is said to have left."""
+        """Waits until the server says that the peer has left."""
         deadline = time.monotonic() + timeout
         while peer in self._fds:
             self._take_message(deadline, f"peer {peer} to leave")
 
     def ring(self, peer: int, vector: int = 0) -> None:
-        """Raises where no such peer, or no such vector, has been announced."""
+        """Raises if the server has not announced this peer or this vector."""
         try:
             fd = self._fds[peer][vector]
         except (KeyError, IndexError):
@@ -66,21 +66,20 @@ class Peer:
         eventfd.write(fd)
 
     def fileno(self, vector: int = 0) -> int:
-        """What is readable once the vector is rung, for select() or an event
-        loop. take_doorbells() makes it unreadable again. It stays the
-        peer's."""
+        """An fd that becomes readable when the vector is rung, for select() or
+        an event loop. take_doorbells() clears it. Do not close it."""
         return self._fds[self.id][vector]
 
     def wait_for_doorbells(self, timeout: float = 30.0,
                            vector: int = 0) -> int:
-        """Waits until the vector was rung; returns how often it was."""
+        """Waits until the vector is rung; returns how often it was."""
         if not select.select([self.fileno(vector)], [], [], timeout)[0]:
             raise TestbedError(f"peer {self.id}: vector {vector} was not rung "
                                f"within {timeout:g} s")
         return self.take_doorbells(vector)
 
     def take_doorbells(self, vector: int = 0) -> int:
-        """How often the vector was rung since last asked."""
+        """How often the vector was rung since the last call."""
         try:
             return eventfd.read(self.fileno(vector))
         except BlockingIOError:
@@ -109,7 +108,7 @@ class Peer:
             self.memory = SharedMemory(memory_fd)
         finally:
             os.close(memory_fd)
-        # The own vectors come last, after all peers already there.
+        # The server sends this client's vectors last, after those of all peers.
         while len(self._fds.get(own_id, ())) < self._vectors:
             self._take_message(deadline, "the own vectors")
         for fd in self._fds[own_id]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A child process whose output is kept line by line."""
+"""A child process whose output is kept by line."""
 
 import os
 import re
@@ -16,19 +16,19 @@ from typing import IO
 
 STOP_SECONDS = 10.0
 
-# How many unexpected lines of a process are shown, of any number.
+# At most this many unexpected lines of a process are shown.
 LINES_SHOWN = 5
 
 
 class TestbedError(Exception):
-    """Something did not start, did not happen in time, or died."""
+    """Something did not start, timed out, or died."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # not a test class, despite its name
 
 
 @dataclass(frozen=True)
 class News:
-    """A line that a process has written, or, with line None, its end."""
+    """A line that a process wrote, or None at the end of its output."""
 
     time: float  # of time.monotonic()
     process: "Process"
@@ -38,23 +38,23 @@ class News:
 
 def show_line(seconds: float, name: str, text: str,
               is_error: bool = False) -> str:
-    """For people: when, who and what; stderr has another mark."""
+    """Formats a line for people. Lines of stderr have another mark."""
     return f"{seconds:6.2f} s  {name:>14} {'!' if is_error else '|'} {text}"
 
 
 class Process:
-    """Runs argv. Each line that it writes goes to the lists and then to news;
-    what it reads is given to type().
+    """Runs argv. Each line that it writes is added to `output` or `errors`, and
+    then to `news`. type() gives it input.
 
-    It is to run until it is stopped, and to write nothing to stderr. A test
-    that wants something else says so beforehand, or excuses it.
+    It should run until it is stopped, and write nothing to stderr. A test that
+    expects otherwise calls expect_error() or excuse().
 
-    The process gets SIGTERM should this program die without stopping it. It
-    has a session of its own, so that Ctrl-C reaches this program alone, which
-    then stops everything in order.
+    The process gets SIGTERM if this program dies without stopping it. It has
+    its own session, so Ctrl-C reaches only this program, which then stops
+    everything in order.
     """
 
-    # Whether it may end by itself, with status 0.
+    # Whether it may exit by itself, with status 0
     may_end = False
 
     def __init__(self, name: str, argv: Sequence[str],
@@ -67,8 +67,8 @@ class Process:
         self._news = news
         self._expected: list[tuple[str, int, int]] = []
         self._is_excused = False
-        self._is_stopped = False  # told to end, while it ran
-        self._is_forced = False   # and ended, as it did not of itself
+        self._is_stopped = False  # it was sent SIGTERM
+        self._is_forced = False   # it was sent SIGKILL
         try:
             self._popen = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *argv],
@@ -80,7 +80,7 @@ class Process:
                                "util-linux") from error
         stdin, stdout, stderr = (self._popen.stdin, self._popen.stdout,
                                  self._popen.stderr)
-        assert stdin and stdout and stderr  # as they are pipes
+        assert stdin and stdout and stderr  # for mypy
         self._stdin = stdin
         self._readers = [
             Thread(target=self._read, args=arguments, daemon=True)
@@ -97,11 +97,11 @@ class Process:
         return self._popen.poll() is not None
 
     def trouble(self) -> str | None:
-        """Why nothing more can be expected of this process, if so."""
+        """What went wrong with this process, if anything and not excused."""
         return None if self._is_excused else self.failure()
 
     def failure(self) -> str | None:
-        """What went wrong, if anything; the same whether wanted or not."""
+        """What went wrong, if anything, even if it was expected."""
         if not self.has_ended():
             return None
         self._read_all()
@@ -113,17 +113,18 @@ class Process:
         return self._end()
 
     def excuse(self) -> None:
-        """Its failure is what was wanted."""
+        """Its failure was expected."""
         self._is_excused = True
 
     def expect_error(self, pattern: str, most: int = 1,
                      least: int = 1) -> None:
-        """Expects from `least` to `most` matches of the pattern on stderr. One
-        may span lines."""
+        """Expects from `least` to `most` matches of the pattern on stderr. A
+        match may span lines."""
         self._expected.append((pattern, least, most))
 
     def unexpected_errors(self) -> list[str]:
-        """What is on stderr and should not, or is not and should."""
+        """Messages about unexpected lines on stderr, and about expected ones
+        that are missing."""
         text = "\n".join(self.errors)
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         faults = []
@@ -146,26 +147,26 @@ class Process:
         return faults
 
     def said(self, pattern: str) -> re.Match[str] | None:
-        """The first line of the output that holds the pattern."""
+        """The first match of the pattern in a line of the output, if any."""
         return next(self.matches(pattern), None)
 
     def found(self, pattern: str) -> re.Match[str]:
-        """The same of what it must have said by now."""
+        """The same, but raises if there is none."""
         if match := self.said(pattern):
             return match
         raise TestbedError(f"{self.name} has not said '{pattern}'")
 
     def count(self, pattern: str) -> int:
-        """How many lines of the output hold the pattern."""
+        """How many lines of the output match the pattern."""
         return sum(1 for _ in self.matches(pattern))
 
     def matches(self, pattern: str) -> Iterator[re.Match[str]]:
-        """All lines of the output so far that hold the pattern."""
+        """The first match in each line of the output so far."""
         return filter(None, (re.search(pattern, line)
                              for line in list(self.output)))
 
     def type(self, line: str) -> None:
-        """Gives the process a line of input."""
+        """Writes a line to its stdin."""
         try:
             os.write(self._stdin.fileno(), line.encode() + b"\n")
         except BrokenPipeError as error:
@@ -173,10 +174,11 @@ class Process:
                                "ended") from error
 
     def hold(self) -> None:
-        """Keeps it from doing more, until it is stopped, if it can be kept."""
+        """Pauses it until it is stopped, if possible."""
 
     def stop(self) -> None:
-        """Ends the process: politely, then by force. May be called again."""
+        """Ends it with SIGTERM, and with SIGKILL if that takes too long. May be
+        called again."""
         if not self.has_ended():
             self._is_stopped = True
             self._popen.terminate()
@@ -190,12 +192,12 @@ class Process:
         self._read_all()
 
     def summary(self) -> str:
-        """How it was started, and how it ended."""
+        """Its command line and how it ended."""
         end = self._outcome() if self.has_ended() else "still runs"
         return f"{self.name} {end}: {shlex.join(self.argv)}"
 
     def _end(self) -> str:
-        """How the process ended, and the last that it said."""
+        """How the process ended, with its last lines of stderr."""
         last = "".join(f"\n    {line}" for line in self.errors[-5:])
         return f"{self.name} {self._outcome()}{':' if last else ''}{last}"
 
@@ -208,11 +210,11 @@ class Process:
         return f"ended with status {code}"
 
     def _is_noise(self, line: str) -> bool:
-        """Whether this line of stderr is nobody's news."""
+        """Whether to ignore this line of stderr."""
         return False
 
     def _read_all(self) -> None:
-        """Waits until all that the ended process wrote is in the lists."""
+        """Waits until all output of the ended process has been read."""
         for reader in self._readers:
             reader.join(STOP_SECONDS)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel tells of a running process: mostly proc(5)."""
+"""What the kernel says about a running process, mostly from proc(5)."""
 
 import os
 import re
@@ -10,19 +10,19 @@ from pathlib import Path
 
 
 def open_files(pid: int) -> Counter[str]:
-    """What the fds of a process lead to, and how many to each. Sockets and
-    pipes are one each, whatever their number."""
+    """What files the fds of a process refer to, and how many fds each has. All
+    sockets count as one file, and so do all pipes."""
     files: Counter[str] = Counter()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
             files[re.sub(r"^(socket|pipe):.*", r"\1", os.readlink(link))] += 1
         except FileNotFoundError:
-            pass  # closed meanwhile
+            pass  # closed in the meantime
     return files
 
 
 def leave_room_for_files(pid: int, room: int) -> None:
-    """Sets the limit of a process so that it can open this many more."""
+    """Sets the process's limit so that it can open this many more files."""
     used = {int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     limit = 0
     while room or limit in used:
@@ -33,21 +33,21 @@ def leave_room_for_files(pid: int, room: int) -> None:
 
 
 def anonymous_bytes(pid: int) -> int:
-    """Memory that is in use and backed by no file."""
+    """Memory in use that is not backed by a file."""
     status = Path(f"/proc/{pid}/status").read_text()
     kib = re.search(r"^RssAnon:\s*(\d+) kB$", status, re.M)
-    return int(kib[1]) * 1024 if kib else 0  # it has ended
+    return int(kib[1]) * 1024 if kib else 0  # 0 if it has ended
 
 
 def cpu_share(pid: int, seconds: float) -> float:
-    """Watches a process so long. Returns how many CPUs it kept busy."""
+    """Watches a process for this time. Returns how many CPUs it kept busy."""
     start, used = time.monotonic(), cpu_seconds(pid)
     time.sleep(seconds)
     return (cpu_seconds(pid) - used) / (time.monotonic() - start)
 
 
 def cpu_seconds(pid: int) -> float:
-    """What all threads have used so far, by the process's CPU-time clock, whose
-    number clock_getcpuclockid(3) would tell."""
+    """CPU time that all threads have used so far. The clock's number is that of
+    clock_getcpuclockid(3)."""
     scheduler = 2
     return time.clock_gettime(~pid << 3 | scheduler)

@@ -8,16 +8,17 @@
         ivshmem_peer.ring(1)
         board.expect(r"heard (\\d+)")
 
-All that a test starts ends with it. If the test fails, pytest shows what every
-process wrote, by time. A test also fails if a board or the server has ended by
-itself, or has written to stderr; QEMU reports a guest's errors there.
+Everything that a test starts is stopped at its end. If the test fails, pytest
+shows what every process wrote, by time. A test also fails if a board or the
+server exits by itself or writes to stderr, where QEMU reports guest errors.
 
-The mark ivshmem changes what a test is given:
+The mark ivshmem has settings for a test:
 
     @pytest.mark.ivshmem(timeout=120, size=1024 * 1024, vectors=2)
 
-`timeout` is how many seconds the test may wait in all (default 60), `size` the
-bytes of shared memory (4 MiB), `vectors` those of each client (1).
+`timeout` is how many seconds the test may wait in total (default 60), `size`
+the size of the shared memory in bytes (4 MiB), `vectors` the number of vectors
+of each client (1).
 """
 
 import re
@@ -46,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """After the test itself, if that has passed: all has to end well."""
+    """Runs after a test that has passed, and fails it if a process did not end
+    well."""
     bed = getattr(item, "funcargs", {}).get("ivshmem_bed")
     if isinstance(bed, Testbed):
         bed.close()
@@ -64,7 +66,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def _where(machine: str, registers: int | None, memory: int | None,
            irq: str | None) -> tuple[int, int, str | None]:
-    """What is given, and what boards.py has where something is not."""
+    """Fills in from boards.py what is not given."""
     if registers is None or memory is None or irq == "":
         try:
             usual = wiring(machine)
@@ -78,7 +80,7 @@ def _where(machine: str, registers: int | None, memory: int | None,
 
 
 class QemuBoard:
-    """A board that runs, and what a test does with it."""
+    """A running board."""
 
     def __init__(self, bed: Testbed, board: Board) -> None:
         self._bed = bed
@@ -88,13 +90,13 @@ class QemuBoard:
 
     @property
     def output(self) -> Sequence[str]:
-        """The lines of its console so far."""
+        """All lines of its console so far."""
         return list(self._board.output)
 
     def expect(self, pattern: str,
                timeout: float | None = None) -> re.Match[str]:
-        """Waits for a line of the console that holds the pattern, a regular
-        expression, after the line that the last call found."""
+        """Waits for a line of the console that matches this regular expression,
+        after the line that the previous call found."""
         def find() -> re.Match[str] | None:
             for number, line in enumerate(self.output[self._read:],
                                           self._read + 1):
@@ -107,11 +109,11 @@ class QemuBoard:
                               timeout)
 
     def send(self, line: str) -> None:
-        """Gives the console a line of input."""
+        """Sends a line of input to the console."""
         self._board.type(line)
 
     def expect_error(self, pattern: str, most: int = 1) -> None:
-        """QEMU will write this to stderr, once to `most` times."""
+        """Says that QEMU will write this to stderr, at most `most` times."""
         self._board.expect_error(pattern, most)
 
     def stop(self) -> None:
@@ -119,7 +121,7 @@ class QemuBoard:
 
 
 class QemuBoards:
-    """Starts boards. Their devices are clients of the test's server."""
+    """Starts boards, connected to the test's server."""
 
     def __init__(self, bed: Testbed, server: IvshmemServer, size: int) -> None:
         self._bed = bed
@@ -133,13 +135,13 @@ class QemuBoards:
                  qemu: str | Path | None = None) -> QemuBoard:
         """Starts a board with an image, and returns at once.
 
-        `machine` is QEMU's name. `registers` and `memory` are the addresses of
-        the device's windows. `irq` has the interrupt lines of vectors 0, 1 ...
-        as for x-irq-qompath, A;B;C; None for none. The defaults are free on
-        the board, as boards.py has them; a machine that is not there needs all
-        three, and `qemu`. A line of the console that holds `failure`, a regular
-        expression, fails the test at once. `arguments` are more for QEMU, and
-        `qemu` another program than the usual one."""
+        `machine` is QEMU's name for the board. `registers` and `memory` are the
+        addresses of the device. `irq` is the value of x-irq-qompath, such as
+        A;B;C for three vectors, or None for no interrupts. The defaults are
+        those of boards.py; a machine that is not there needs all three, and
+        `qemu`. A line of the console that matches `failure`, a regular
+        expression, fails the test at once. `arguments` are more options for
+        QEMU. `qemu` is the program to use instead of the usual one."""
         image = Path(elf)
         if not image.is_file():
             raise TestbedError(f"there is no image {image}: build it first")
@@ -153,7 +155,7 @@ class QemuBoards:
 
 @pytest.fixture
 def ivshmem_bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
-    """What the other fixtures start things with: see ivshmem.Testbed."""
+    """The ivshmem.Testbed that the other fixtures use."""
     bed = Testbed(_settings(request)["timeout"])
     yield bed
     bed.stop()
@@ -163,7 +165,7 @@ def ivshmem_bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
 @pytest.fixture
 def ivshmem_server(request: pytest.FixtureRequest,
                    ivshmem_bed: Testbed) -> IvshmemServer:
-    """A server with a socket of its own. Its `memory` is the shared memory."""
+    """A server with its own socket. Its `memory` is the shared memory."""
     settings = _settings(request)
     return ivshmem_bed.server(size=settings["size"],
                               vectors=settings["vectors"])
@@ -172,8 +174,7 @@ def ivshmem_server(request: pytest.FixtureRequest,
 @pytest.fixture
 def ivshmem_peer(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
                  ivshmem_server: IvshmemServer) -> Peer:
-    """A peer on the host, with ID 0 unless the test has started a board
-    before it asks for the peer."""
+    """A peer on the host. Its ID is 0, unless a board was started before."""
     return ivshmem_bed.peer(ivshmem_server, _settings(request)["vectors"])
 
 

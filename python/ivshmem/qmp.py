@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's monitor protocol, as far as it is needed here."""
+"""The parts of QEMU's monitor protocol that are needed here."""
 
 import json
 import socket
@@ -10,7 +10,7 @@ from .process import TestbedError
 
 
 class QmpClient:
-    """One end of a socket pair whose other end QEMU was given."""
+    """A client on one end of a socket pair. QEMU has the other end."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -19,12 +19,12 @@ class QmpClient:
 
     def command(self, name: str, timeout: float = 30.0,
                 **arguments: Any) -> Any:
-        """Returns what the command returns; raises where QEMU refuses it."""
+        """Runs a command and returns its result. Raises if QEMU refuses it."""
         return self.commands(name, [arguments], timeout)[0]
 
     def commands(self, name: str, arguments: Sequence[dict[str, Any]],
                  timeout: float = 30.0) -> list[Any]:
-        """The same with each of these arguments, without a wait in between."""
+        """Runs it with each of these arguments, without waiting in between."""
         self._socket.settimeout(timeout)
         try:
             if not self._greeted:
@@ -49,7 +49,7 @@ class QmpClient:
         self._socket.close()
 
     def _answer(self) -> dict[str, Any]:
-        """The next message that is no event."""
+        """The next message that is not an event."""
         while "event" in (message := self._receive()):
             pass
         return message

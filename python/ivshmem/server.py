@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server, ours or QEMU's, as a process of the testbed."""
+"""A server as a process of the testbed: ivshmemd, or QEMU's."""
 
 import os
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from . import artifacts
 from .memory import MIB, SharedMemory
 from .process import News, Process, TestbedError
 
-# Ours, and QEMU's own; they take the same options.
+# Ours and QEMU's, with the same options.
 IVSHMEMD = "ivshmemd"
 IVSHMEM_SERVER = "ivshmem-server"
 PROGRAMS = {IVSHMEMD: artifacts.ivshmemd,
             IVSHMEM_SERVER: artifacts.ivshmem_server}
 
-# What sun_path of a UNIX socket address holds, without the final zero.
+# The size of sun_path in a UNIX socket address, without the final zero.
 SOCKET_PATH_MAX = 107
 
 
@@ -28,17 +28,17 @@ class Server(Protocol):
 
 
 class ServerWithMemory(Server, Protocol):
-    """What a program on the host needs, too."""
+    """What a program on the host needs in addition."""
 
     memory: SharedMemory
 
 
 class IvshmemServer(Process):
-    """A server of its own: socket and shared memory object are private. `kind`
-    is its program, one of PROGRAMS. ivshmemd listens on one more socket for each
-    of `ids`: a client of socket_of(id) gets that peer ID.
+    """A server with its own socket and shared memory. `kind` is one of
+    PROGRAMS. ivshmemd listens on one more socket for each of `ids`: a client
+    of socket_of(id) gets that peer ID.
 
-    Testbed.server() starts one and returns it when `memory` is mapped.
+    Start it with Testbed.server(), which also maps `memory`.
     """
 
     def __init__(self, directory: Path, news: SimpleQueue[News], *,
@@ -54,7 +54,7 @@ class IvshmemServer(Process):
                     f"{path} is too long for a UNIX socket, which takes "
                     f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
         self.memory: SharedMemory
-        # QEMU's names its memory, the same for all of them if not told otherwise.
+        # By default, all of QEMU's servers use the same name for their memory.
         self._object = (Path("/dev/shm", directory.name)
                         if kind == IVSHMEM_SERVER else None)
         name = ["-M", self._object.name] if self._object else []
@@ -65,12 +65,12 @@ class IvshmemServer(Process):
                      for peer, path in self._sockets.items())], news)
 
     def socket_of(self, peer: int) -> Path:
-        """Where the client with this ID connects."""
+        """The socket for the client with this ID."""
         return self._sockets[peer]
 
     def listening(self) -> bool:
-        """Whether clients can connect; asks the kernel, as a connection would
-        use up an ID."""
+        """Whether clients can connect. It asks the kernel, because connecting
+        uses up an ID."""
         return all(map(is_listening, self._all_sockets()))
 
     def _all_sockets(self) -> list[Path]:
@@ -81,16 +81,16 @@ class IvshmemServer(Process):
 
     def stop(self) -> None:
         super().stop()
-        # The server removes socket and object, unless it was killed.
+        # Left over if the server was killed
         if self._object:
             self._object.unlink(missing_ok=True)
-        if hasattr(self, "memory"):  # the socket is its own, not another's
+        if hasattr(self, "memory"):  # the server had the socket
             self.memory.close()
             self.socket.unlink(missing_ok=True)
 
 
 def memfd(ivshmemd: Process) -> Path:
-    """Where to open the memory that has no name, without being a client."""
+    """A path by which a program that is not a client can open the memory."""
     for fd in Path(f"/proc/{ivshmemd.pid}/fd").iterdir():
         if os.readlink(fd) == "/memfd:ivshmem (deleted)":
             return fd

@@ -2,8 +2,8 @@
 """The soak test: two boards play ball while the host disturbs them.
 
 The boards run guest/tests/soak.c, which explains the game and its words in
-shared memory. They check the messages. A lost doorbell or wake-up brings the
-game to a halt, and that is for the host to see.
+shared memory. The boards check the messages. The host checks that the game does
+not stall, as it would after a lost doorbell or wake-up.
 """
 
 import os
@@ -24,23 +24,24 @@ from .server import Server, ServerWithMemory
 
 PAIRINGS = (BOARDS, (BOARDS[0], BOARDS[0]), (BOARDS[1], BOARDS[1]))
 
-# A game that stands still this long does so for ever. A host can be that busy.
+# A game that makes no progress for this long has stalled. It is long enough
+# for a busy host.
 PATIENCE_SECONDS = 10.0
 
-# The longest time between two disturbances, and for the host to hold a board.
+# The longest time between two disturbances, and for which a board is paused.
 CALM_SECONDS = 0.1
 HOLD_UP_SECONDS = 0.03
 
 VISITORS_MAX = 8
 
-# From guest/tests/soak.c, as all offsets here.
+# All offsets are from guest/tests/soak.c.
 ORDER_HOLD, ORDER_SEED = 0x0, 0x4
 BALLS = 2  # of both boards together
 
 
 @dataclass(frozen=True)
 class Side:
-    """What one board has written, at one moment."""
+    """A snapshot of what a board has written."""
 
     present: int
     balls: int
@@ -62,7 +63,7 @@ class Side:
                          for name, value in vars(self).items())
 
 
-# Of the words of a Side, in the same order.
+# Offsets of the fields of a Side, in the same order.
 OFFSETS = (0x00, 0x04, 0x40, 0x80, 0x84, 0xC0, 0xC4, 0xC8, 0x100, 0x104, 0x108,
            0x10C, 0x140, 0x144)
 PAYLOAD = 0x154
@@ -78,7 +79,7 @@ def read_side(memory: SharedMemory, number: int) -> Side:
 
 
 class Watch:
-    """Looks at the game again and again, and raises when it stands still."""
+    """Raises if the game stalls. Call look() repeatedly."""
 
     def __init__(self, memory: SharedMemory, names: Sequence[str],
                  patience: float) -> None:
@@ -103,7 +104,8 @@ class Watch:
                   for name, side in zip(self._names, sides))]))
 
     def at_rest(self) -> bool:
-        """Whether both boards sleep, and slept before, with nothing to do."""
+        """Whether both boards sleep with nothing to do, as they did at the last
+        call."""
         before = self.sides
         self.look()
         return self.sides == before and all(
@@ -130,7 +132,7 @@ class Watch:
 
 
 class Disturber:
-    """Does to the machines what a busy host does; a context manager."""
+    """Disturbs the machines like a busy host. A context manager."""
 
     def __init__(self, chance: random.Random, server: Server,
                  boards: Sequence[Board]) -> None:
@@ -183,7 +185,7 @@ class Disturber:
 
 @contextmanager
 def frozen(board: Board) -> Iterator[None]:
-    """Keeps the whole QEMU of a board from running."""
+    """Stops a board's whole QEMU process."""
     os.kill(board.pid, signal.SIGSTOP)
     try:
         yield
@@ -195,7 +197,7 @@ def frozen(board: Board) -> Iterator[None]:
 class Result:
     names: tuple[str, str]
     sides: tuple[Side, Side]
-    longest_silence: float  # seconds, as the host saw it
+    longest_silence: float  # in seconds, seen from the host
     disturbances: Counter[str]
 
     def __str__(self) -> str:
@@ -214,7 +216,7 @@ class Result:
 
 
 class Game:
-    """A game of two boards, under way when created."""
+    """A game of two boards, which starts at once."""
 
     def __init__(self, bed: Testbed, boards: Sequence[str], seed: str,
                  patience: float = PATIENCE_SECONDS,
@@ -235,7 +237,7 @@ class Game:
         self._disturbances: Counter[str] = Counter()
 
     def go_on(self, seconds: float) -> None:
-        """Lets the game take its course."""
+        """Lets the game run undisturbed."""
         end = time.monotonic() + seconds
         self.bed.wait("the game to go on", lambda: self._is_past(end))
 
@@ -248,7 +250,7 @@ class Game:
                 disturber.disturb()
 
     def finish(self) -> Result:
-        """Ends the game and raises where the boards disagree about it."""
+        """Ends the game and raises if the boards' counts do not match."""
         self.memory.set_words(ORDER_HOLD, 1)
         self.bed.wait("both boards to come to rest", self._watch.at_rest)
         sides = self._watch.sides

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts parts, waits for what they do, and leaves nothing behind."""
+"""Starts servers, machines and peers, waits for them, and cleans up."""
 
 import re
 import tempfile
@@ -23,21 +23,20 @@ from .zephyr import ZEPHYR, ZephyrBoard
 T = TypeVar("T")
 P = TypeVar("P", bound=Process)
 
-# Not every condition shows in the output of a process: how often to look.
+# How often to check a condition, as not all show in the output of a process
 LOOK_SECONDS = 0.02
 
 
 class Testbed:
-    """A context manager. Everything it started ends with it.
+    """A context manager. It stops everything that it started.
 
-    Waits take `timeout` seconds at most, all of them together. Meanwhile
-    `show` is called with each line that a process writes. A bed that ends well
-    raises where a process has not: where it failed, or, if the bed is
-    `strict`, said on stderr what nobody expected. The transcript has the last
-    `history` lines, or all.
+    All waits together take at most `timeout` seconds. While waiting, it calls
+    `show` with each line that a process writes. At the end, it raises if a
+    process failed or, if `strict`, wrote something unexpected to stderr. The
+    transcript has all lines, or the last `history` ones.
     """
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # not a test class, despite its name
 
     def __init__(self, timeout: float = 60.0,
                  show: Callable[[News], None] = lambda news: None, *,
@@ -65,8 +64,8 @@ class Testbed:
             self.stop()
 
     def close(self) -> None:
-        """Ends everything, and raises where a process has not ended well."""
-        # A guest must not ring a machine that has just been stopped.
+        """Ends everything, and raises if a process did not end well."""
+        # Otherwise a guest may ring a machine that has just been stopped.
         for process in self.processes:
             process.hold()
         self.stop()
@@ -84,8 +83,8 @@ class Testbed:
         self._stack.close()
 
     def server(self, **options: Any) -> IvshmemServer:
-        """A server that accepts clients, of the bed's kind; options as of
-        IvshmemServer."""
+        """Starts a server, of the bed's kind, and waits until it listens.
+        Options as for IvshmemServer."""
         options.setdefault("kind", self._server_kind)
         server = self._started(
             IvshmemServer(self.directory(), self._news, **options))
@@ -97,10 +96,10 @@ class Testbed:
               server: Server | None = None,
               device: Sequence[str] | None = None,
               **options: Any) -> Board:
-        """A board that runs PROGRAM.elf of guest/ on a client of the server.
+        """Starts a board with PROGRAM.elf of guest/, connected to the server.
 
-        `device` replaces the usual command line of the device, and then no
-        server is needed; further options as of Board."""
+        `device` replaces the usual QEMU options for the device; then no server
+        is needed. Further options as for Board."""
         if device is None:
             if server is None:
                 raise TestbedError(f"{board} is given neither a server nor a "
@@ -111,15 +110,15 @@ class Testbed:
 
     def image(self, board: str, image: Path, device: Sequence[str],
               **options: Any) -> Board:
-        """A board that runs an image; the rest as for board()."""
+        """Starts a board with any image; the rest as for board()."""
         return self._started(Board(self._name(board), board, image, device,
                                    self._news, **options))
 
     def zephyr(self, board: str, program: str, server: IvshmemServer,
                device: Sequence[str] | None = None,
                paused: bool = False) -> ZephyrBoard:
-        """A board that runs a program which scripts/build-zephyr builds; the
-        rest as for board()."""
+        """Starts a board with a program of scripts/build-zephyr; the rest as
+        for board()."""
         return self._started(ZephyrBoard(
             self._name(ZEPHYR), board, artifacts.zephyr(board, program),
             flat_device(server.socket) if device is None else device,
@@ -128,11 +127,11 @@ class Testbed:
     def linux(self, command: str, server: Server | None = None,
               device: Sequence[str] | None = None, vectors: int = 1,
               **options: Any) -> LinuxGuest:
-        """A Linux guest that runs a command of guest/linux. Its device is a
-        client of the server and has this number of vectors.
+        """Starts a Linux guest that runs a command of guest/linux. Its device
+        has this many vectors and is connected to the server.
 
-        `device` replaces the usual command line of the device, and then no
-        server is needed; further options as of LinuxGuest."""
+        `device` replaces the usual QEMU options for the device; then no server
+        is needed. Further options as for LinuxGuest."""
         if device is None:
             if server is None:
                 raise TestbedError("Linux is given neither a server nor a "
@@ -142,45 +141,46 @@ class Testbed:
                                         self._news, **options))
 
     def machine(self, kind: str, argv: Sequence[str]) -> Machine:
-        """Any other QEMU."""
+        """Starts any other QEMU."""
         return self._started(Machine(self._name(kind), kind, argv,
                                      self._news))
 
     def program(self, name: str, argv: Sequence[str],
                 pass_fds: Sequence[int] = ()) -> Process:
-        """Any other program. It inherits the fds that it is passed."""
+        """Starts any other program. It inherits these fds."""
         return self._started(Process(name, argv, self._news, pass_fds))
 
     def peer(self, server: IvshmemServer, vectors: int = 1) -> Peer:
-        """A peer on bare eventfds."""
+        """Connects a peer on the host."""
         peer = Peer(server.socket, vectors, self.remaining())
         self._stack.callback(peer.close)
         return peer
 
     def directory(self) -> Path:
-        """A new one, which ends with the bed, too."""
+        """Makes a directory. The bed removes it at its end."""
         return Path(self.enter(
             tempfile.TemporaryDirectory(prefix="ivshmem-flat-")))
 
     def enter(self, context: AbstractContextManager[T]) -> T:
-        """Enters it. It ends with the bed, after all that is started later."""
+        """Enters a context. It exits with the bed, after everything started
+        later."""
         return self._stack.enter_context(context)
 
     def remaining(self) -> float:
-        """Seconds until the bed's time is up."""
+        """Seconds until the bed's timeout."""
         return max(self._deadline - time.monotonic(), 0.0)
 
     def wait(self, what: str, condition: Callable[[], T | None],
              seconds: float | None = None) -> T:
-        """Waits until the condition holds and returns its value.
+        """Waits until the condition is true and returns its value.
 
-        Raises when time is up, the bed's or so many seconds, or at once when a
-        process has died or firmware has given up."""
+        Raises after this many seconds or at the bed's timeout, and at once if a
+        process has died or firmware reports a failure."""
         end = self._deadline
         if seconds is not None:
             end = min(end, time.monotonic() + seconds)
         while True:
-            # First, as what it wrote before it died may be what is waited for.
+            # Before the condition, which its last output may still satisfy.
             trouble = next(filter(None, (process.trouble()
                                          for process in self.processes)), None)
             value = condition()
@@ -198,8 +198,8 @@ class Testbed:
 
     def wait_for_failure(self, process: Process, pattern: str,
                          seconds: float | None = None) -> None:
-        """Waits until this process fails for a reason that holds the pattern,
-        and excuses it."""
+        """Waits until this process fails with a message that matches the
+        pattern, and excuses it."""
         failure = self.wait(f"{process.name} to fail", process.failure,
                             seconds)
         if not re.search(pattern, failure):
@@ -208,7 +208,7 @@ class Testbed:
         process.excuse()
 
     def transcript(self) -> str:
-        """Lists the processes, then all that they have written, by time."""
+        """Lists the processes and what they wrote, by time."""
         self._show_news()
         return "\n".join([
             *(process.summary() for process in self.processes),
@@ -218,7 +218,7 @@ class Testbed:
               if news.line is not None)])
 
     def _show_news(self, patience: float = 0.0) -> None:
-        """Shows all new lines; waits up to `patience` seconds for the first."""
+        """Shows all new lines. Waits up to `patience` seconds for the first."""
         with suppress(Empty):
             news = self._news.get(timeout=patience)
             while True:
@@ -227,7 +227,7 @@ class Testbed:
                 news = self._news.get_nowait()
 
     def _name(self, kind: str) -> str:
-        """Of the next machine of this kind."""
+        """The name of the next machine of this kind."""
         same = sum(1 for other in self.processes
                    if isinstance(other, Machine) and other.kind == kind)
         return f"{kind}.{same + 1}" if same else kind

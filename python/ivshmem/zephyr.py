@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board with an ivshmem-flat device that runs Zephyr."""
+"""A board that runs Zephyr, with an ivshmem-flat device."""
 
 import re
 from collections.abc import Sequence
@@ -9,19 +9,20 @@ from queue import SimpleQueue
 from .board import Board
 from .process import News
 
-# What its programs call themselves in the demo, and how to tell demo.start()
-# of one: "zephyr:BOARD".
+# The name of its programs in the demo, and the prefix that demo.start() takes:
+# "zephyr:BOARD".
 ZEPHYR = "zephyr"
 ON_ZEPHYR = "zephyr:"
 
-# Each exception return to user mode makes QEMU say so: it is Zephyr's way.
+# QEMU reports this for every exception return to user mode in Zephyr.
 RETURN_TO_USER_MODE = "M profile return from interrupt with misaligned PC"
 
 
 class ZephyrBoard(Board):
-    """A running board. Its console takes input, too, if the program does."""
+    """A running board. Its console also takes input, if the program reads
+    it."""
 
-    # Of the kernel, of its test framework, of its samples and of ours.
+    # From the kernel, its test framework, its samples and ours
     FAILURE = re.compile(
         r"FATAL ERROR|PROJECT EXECUTION FAILED|test has failed|"
         r"(demo|echo): FAILED")
@@ -33,7 +34,7 @@ class ZephyrBoard(Board):
                          paused=paused)
 
     def failure(self) -> str | None:
-        """Tests say what failed in two lines, before that they have failed."""
+        """Adds the two lines that a test prints for each failed assertion."""
         if not (failure := super().failure()):
             return None
         lines = [line.strip() for line in list(self.output)]
