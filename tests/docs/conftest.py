@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every test here is given."""
+"""Fixtures of the tests here."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The blocks of code in the pages."""
+"""Finds the code blocks in the pages."""
 
 import re
 import textwrap
@@ -25,7 +25,7 @@ class Block:
         return f"{self.page}, line {self.line}: {self.text.splitlines()[0]}"
 
 
-# Those that some test runs
+# Blocks that a test runs
 taken: set[Block] = set()
 
 
@@ -53,8 +53,8 @@ def blocks(page: str) -> list[Block]:
 
 
 def take(page: str, start: str) -> Block:
-    """The block of the page that begins so. Call this where a test is
-    defined, not where it runs: test_manual.py looks for what was not taken."""
+    """The block of the page that begins with `start`. Call this when a module
+    is loaded, not in a test: test_manual.py looks for blocks not taken."""
     fitting = [block for block in blocks(page) if block.text.startswith(start)]
     if len(fitting) != 1:
         raise LookupError(f"{page} has {len(fitting)} blocks that begin with "
@@ -64,6 +64,6 @@ def take(page: str, start: str) -> Block:
 
 
 def commands(text: str) -> list[str]:
-    """Commands of a shell, each with the lines that continue it."""
+    """Shell commands, each with its continuation lines."""
     return [command for command in
             re.split(r"(?<!\\)\n", text) if command.strip()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A reader of the pages, who types what they say."""
+"""Runs the commands of the pages as a reader would type them."""
 
 import os
 import re
@@ -11,16 +11,16 @@ from pathlib import Path
 from ivshmem import artifacts
 from .pages import TOP, Block, commands
 
-SECONDS = 60.0  # longest wait for anything here
+SECONDS = 60.0  # the longest wait here
 SOCKET = "/tmp/ivshmem_socket"
 
-# What keeps running until it is ended, in the background or not
+# Commands that run until they are stopped
 LASTING = re.compile(r"qemu-system-|ivshmem-run|ivshmemd\b|&$")
 
 
 class Reader:
-    """A folder that looks like a checkout in which all has been built. The
-    server's usual socket is one in this folder."""
+    """A folder that looks like a checkout after a full build. It also has the
+    server's default socket."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,12 +46,12 @@ class Reader:
                     f"{os.environ['PATH']}"}
 
     def provide(self, name: str, board: str, program: str) -> None:
-        """Firmware under the name that the page has."""
+        """Copies firmware to the name used in the page."""
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).symlink_to(artifacts.firmware(board, program))
 
     def run(self, command: str) -> str:
-        """What a command prints that ends, with success."""
+        """Runs a command, which must succeed, and returns its output."""
         done = subprocess.run(
             ["sh", "-euc", self._here(command)], cwd=self.folder, text=True,
             env=self._environment, stdout=subprocess.PIPE,
@@ -60,8 +60,8 @@ class Reader:
         return done.stdout
 
     def start(self, *texts: Block | str) -> None:
-        """Runs a script in which servers and QEMUs stay in the background,
-        each with its output in a file. All that make makes is there."""
+        """Runs a script. Servers and QEMUs run in the background, with output
+        to files. It skips make, as everything is already built."""
         script = []
         for text in texts:
             for command in commands(text.text if isinstance(text, Block)
@@ -83,7 +83,8 @@ class Reader:
             env=self._environment, start_new_session=True))
 
     def wait_for(self, number: int, pattern: str) -> re.Match[str]:
-        """Waits until that command, counted from 0, has printed this."""
+        """Waits until the command with this number, from 0, has printed
+        this."""
         deadline = time.monotonic() + SECONDS
         while True:
             text = self._text(number).replace("\r", "")

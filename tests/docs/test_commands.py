@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of the pages do what the pages say."""
+"""The commands in the pages work as described."""
 
 import json
 import re
@@ -26,7 +26,7 @@ ZEPHYR = take("docs/zephyr.rst", "ivshmem-run --server")
 HOST = take("docs/linux.rst", "$ ivshmemctl -S /tmp/ivshmem_socket info")
 
 THREE_RINGS = r"(hello: peer \d+ rang\s+){3}"
-# A chardev for what the page leaves out, and the memory where nothing else is
+# Adds the chardev, which the page leaves out, and a free address for the memory
 ON_A_BOARD = ("qemu-system-arm -M mps2-an385 -S -display none "
               "-global ivshmem-flat.x-bus-address-shmem=0x60000000 -chardev "
               "socket,path=/tmp/ivshmem_socket,id=ivshmem ")
@@ -67,7 +67,7 @@ def test_board_of_a_zephyr_program(reader: Reader) -> None:
 
 
 def test_two_lines(reader: Reader) -> None:
-    """QEMU does not warn of a line that stays silent."""
+    """QEMU does not warn about an unused line."""
     reader.start(SERVER.text.replace("-n 1", "-n 2"))
     reader.wait_for(0, "ready")
 
@@ -93,7 +93,7 @@ def test_qmp(reader: Reader) -> None:
 
 @needs_pci
 def test_linux_with_pci(reader: Reader) -> None:
-    """QEMU takes the command line. test_linux.py starts Linux in this way."""
+    """QEMU accepts the command line. test_linux.py starts Linux with it."""
     reader.start(SERVER)
     reader.wait_for(0, "ready")
 
@@ -115,7 +115,7 @@ def test_memory_without_doorbells(reader: Reader) -> None:
 
 
 def without_linux(reader: Reader, command: str) -> None:
-    """Starts a QEMU, but no guest in it."""
+    """Starts QEMU without a guest."""
     for name in ("Image", "initrd"):
         (reader.folder / name).write_bytes(bytes(4096))
     command = command.replace("-nographic", "-S -display none -monitor stdio")
@@ -124,14 +124,14 @@ def without_linux(reader: Reader, command: str) -> None:
 
 
 def starts(reader: Reader, command: str) -> None:
-    """The monitor answers, and all else is silent."""
+    """The monitor answers, and QEMU prints nothing else."""
     said = reader.run(f"echo quit | {command}")
 
     assert "(qemu)" in said and "qemu-system" not in said, said
 
 
 def test_peer_on_the_host(reader: Reader) -> None:
-    """Each command prints what the page shows, but for the time."""
+    """Each command prints what the page shows, except for the time."""
     shown = [entry.partition("\n")[::2] for entry in
              re.split(r"^\$ ", HOST.text, flags=re.MULTILINE)[1:]]
     reader.start(SERVER)
@@ -160,7 +160,7 @@ def general(output: str, reader: Reader) -> str:
     line for page in PAGES for block in blocks(page)
     for line in block.text.splitlines() if re.match("make (?!-C)", line)}))
 def test_make(command: str) -> None:
-    """The target exists. What make does with it, other tests test."""
+    """The target exists. Other tests cover what it does."""
     words = shlex.split(command, comments=True)
 
     done = subprocess.run([*words, "-n"], cwd=artifacts.CHECKOUT, text=True,

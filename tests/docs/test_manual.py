@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The manual builds, and each block of the pages is tried by some test."""
+"""The manual builds, and every code block is run by a test."""
 
 import re
 import subprocess
@@ -18,8 +18,8 @@ RUN = "docs/run.rst"
 TIMELINE = "docs/timeline.rst"
 ZEPHYR = "docs/zephyr.rst"
 
-# What no test here runs: the page, how the block begins, and which test does
-# so, or why none can
+# Blocks that no test here runs: page, start of the block, and which other test
+# runs it, or why none can
 ELSEWHERE = [
     (README, "git clone URL", "tests/system/test_demo_script.py"),
     (README, "  0.02 s        ivshmemd", "tests/system/test_demo_script.py"),
@@ -72,8 +72,8 @@ def test_elsewhere_is_right(page: str, start: str, where: str) -> None:
 
 
 def test_no_code_goes_unseen() -> None:
-    """In the README what is indented is code, too, and so is what follows
-    two colons in a page of the manual. pages.py sees neither."""
+    """Indented code in the README, and code after "::" in the manual, would be
+    missed by pages.py."""
     for page in PAGES:
         text = (TOP / page).read_text()
         if page == README:
@@ -98,7 +98,7 @@ def test_sphinx_has_no_warning(tmp_path: Path, builder: str, made: str) -> None:
 
 
 def test_page_of_the_device_is_for_qemu() -> None:
-    """It becomes a part of QEMU's manual, as it is."""
+    """The page can be added to QEMU's manual unchanged."""
     page = (TOP / DEVICE).read_text()
 
     assert "make " not in page and "guest/" not in page

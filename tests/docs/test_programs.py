@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The programs of the pages compile without a warning, and do what they are for."""
+"""The programs in the pages compile without warnings, and work."""
 
 import json
 import re
@@ -27,7 +27,7 @@ FIXTURES = take(PYTHON, "def test_answers")
 PEER = take(PYTHON, "from pathlib import Path")
 
 BARE = "-ffreestanding -nostdlib"
-# What a project brings besides, to run the README's program
+# Start-up code that the README's program needs to run
 PROJECT = """
 #include "board.h"
 #include "console.h"
@@ -81,7 +81,8 @@ def test_complete_program(reader: Reader) -> None:
 
 
 def test_names(reader: Reader) -> None:
-    """In the same program, as the guest that it looks for: it rings itself."""
+    """Added to the same program, under the name that it looks up, so that it
+    rings itself."""
     names = NAMES.text.replace('"sensor"', '"logger"')
     program = COMPLETE.text.replace(
         "static void reset(void)", f"{names}\n\nstatic void reset(void)"
@@ -105,7 +106,7 @@ def test_copied_example(reader: Reader) -> None:
 
 
 def test_board_code() -> None:
-    """Compiled with the headers of the test board and as that was."""
+    """Compiles with the headers and options of the test board."""
     build = artifacts.qemu_system("arm").parent / "build"
     database = build / "compile_commands.json"
     if not database.exists():
@@ -129,7 +130,7 @@ def test_board_code() -> None:
 
 
 def test_fixtures(reader: Reader) -> None:
-    """With the firmware of the example project."""
+    """The fixtures work with the example project's firmware."""
     (reader.folder / "your.c").write_text(
         (TOP / "python/example/firmware.c").read_text())
     reader.run(commands(COMPILE.text)[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The headers that people take into their own programs compile anywhere."""
+"""The headers for users' programs compile everywhere."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
           "-fsyntax-only"]
 BARE = "-ffreestanding -nostdlib"
 
-# The packages of other targets than arm come with TARGETS only.
+# These compilers are installed only for TARGETS other than arm.
 OTHERS = ("riscv64-unknown-elf-gcc", "sparc64-linux-gnu-gcc")
 
 
@@ -46,7 +46,7 @@ def test_header_alone(header: str, compiler: str, tmp_path: Path) -> None:
     f"riscv64-unknown-elf-gcc -std=c99 -march=rv32imac -mabi=ilp32 {BARE}",
 ])
 def test_rpmsg_header(compiler: str, tmp_path: Path) -> None:
-    """For little-endian CPUs."""
+    """It compiles for little-endian CPUs only."""
     compile_including("ivshmem-rpmsg.h", compiler, tmp_path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The driver, compiled and run on the host in each language that it is for."""
+"""The driver, compiled as C99 and C++11 and run on the host."""
 
 import subprocess
 from pathlib import Path

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which fence the driver takes with which compiler: told from the macros that
-this compiler defines, since most of them run nowhere near a test."""
+"""Which fence the driver uses with each compiler. Only the macros of the
+compilers are simulated, as most of them are not available here."""
 
 import re
 import subprocess
@@ -25,7 +25,8 @@ ARM_6 = ("__arm__", "__ARM_ARCH=6")
 
 def preprocess(folder: Path,
                *macros: str) -> "subprocess.CompletedProcess[str]":
-    """With no other macros and headers than a compiler of that kind has."""
+    """Preprocesses the driver with only the macros and headers that such a
+    compiler has."""
     for header in STANDARD:
         (folder / header).touch()
     (folder / "intrinsics.h").write_text(f"{INTRINSICS}\n")
@@ -72,7 +73,7 @@ def test_fence(macros: tuple[str, ...], fence: str, tmp_path: Path) -> None:
     body = re.search(r"ivshmem_flat_barrier\(void\)\s*{\s*(.*);\s*}",
                      done.stdout)
     assert body and body[1] == fence
-    # CMSIS does not want to come after IAR's own header.
+    # CMSIS must not be included after IAR's own header.
     assert (INTRINSICS in done.stdout) == (macros == ("__ICCARM__",))
 
 

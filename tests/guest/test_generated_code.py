@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What compilers make of the driver: generated.c, read from objdump's output.
+"""The machine code of the driver in generated.c, as objdump prints it.
 
-An optimizer may move what looks like an ordinary store past the store that
-enables an interrupt, and may read a word once where a loop reads it for ever.
+An optimizer may move an ordinary store past the store that enables an
+interrupt, and may move a load out of a loop that waits for a word to change.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ HERE = Path(__file__).parent
 GUEST = artifacts.CHECKOUT / "guest"
 SECONDS = 60.0
 
-ENABLE, DISABLE = "0xe000e100", "0xe000e180"  # of the NVIC
+ENABLE, DISABLE = "0xe000e100", "0xe000e180"  # NVIC registers
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:$")
 INSTRUCTION = re.compile(r"^ +([0-9a-f]+):\t[0-9a-f ]+\t(\S+)(?:\t([^@]*))?")
-# Of the symbol, or of the section that it has to itself
+# With the name of the symbol, or of its own section
 RELOCATION = re.compile(r"^\t+([0-9a-f]+): R_ARM_\w+\t(?:\.bss\.)?(\w+)")
 CONSTANT = re.compile(r"^(\w+), #(\d+)\s*$")
 COPY = re.compile(r"^(\w+), (r\d+|ip|lr)\s*$")
@@ -43,14 +43,14 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Code:
-    """An object file. `symbols` are those that its words refer to."""
+    """An object file. `symbols` are those that its relocations refer to."""
 
     functions: dict[str, list[Instruction]]
     symbols: dict[int, str]
 
     def accesses(self, function: str) -> list[str]:
-        """In order: "fence", or "load" or "store" and of what: a symbol, an
-        address, or where the argument in a register leads."""
+        """The function's accesses, in order: "fence", or "load" or "store" with
+        a symbol, an address, or the register of a pointer argument."""
         found = []
         held: dict[str, int | str] = {f"r{n}": f"r{n}" for n in range(4)}
         held["sp"] = "stack"
@@ -86,13 +86,14 @@ class Code:
         return found
 
     def word(self, address: int) -> int:
-        """In the literal pool."""
+        """A word of the literal pool."""
         return next(int(each.operands, 16)
                     for instructions in self.functions.values()
                     for each in instructions if each.address == address)
 
     def loop(self, function: str) -> list[Instruction]:
-        """From where the function's last jump back leads, to that jump."""
+        """The function's last loop: from the target of the last backward jump
+        to the jump."""
         code = self.functions[function]
         start, end = [
             (int(each.operands.split()[0], 16), each.address) for each in code
@@ -159,7 +160,7 @@ def test_handler_changes_after_the_line_is_disabled(code: Code) -> None:
 
 
 def test_waiting_reads_again(code: Code) -> None:
-    """The whole word, even where a byte of it would do."""
+    """It reads the whole word, even if one byte would do."""
     loads = {each.name for each in code.loop("wait_for_byte")
              if each.name.startswith("ld")}
     assert loads == {"ldr"}

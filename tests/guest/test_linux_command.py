@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command ivshmem of guest/linux, on files that stand for a device."""
+"""The command ivshmem of guest/linux, with files instead of a device."""
 
 import os
 import pty
@@ -50,7 +50,7 @@ def test_wrong_command(command: Path, root: Root, arguments: tuple[str, ...],
 
     assert done.returncode == 2
     assert reason in done.stderr and done.stdout == b""
-    # Nothing was rung, not even what came before the mistake.
+    # Nothing was rung, not even by arguments before the mistake.
     assert (root.device / "resource0").read_bytes() == bytes(4096)
 
 
@@ -83,7 +83,7 @@ def test_raw_bytes_are_kept_off_a_terminal(command: Path, root: Root) -> None:
 
 
 def test_installed_library(tmp_path: Path) -> None:
-    """A program finds it by pkg-config."""
+    """A program finds it with pkg-config."""
     subprocess.run(["make", "-C", GUEST / "linux", f"OUT={tmp_path / 'out'}",
                     f"PREFIX={tmp_path / 'prefix'}", "install"], check=True,
                    capture_output=True, timeout=SECONDS)

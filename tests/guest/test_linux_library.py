@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The library of guest/linux, with files and a VFIO of the tests'.
+"""The library of guest/linux, with files and a simulated VFIO.
 
-pci.c makes the calls that a test lists. What the real kernel does is tested in
-a virtual machine: tests/system/test_linux.py.
+pci.c makes the calls that a test lists. tests/system/test_linux.py tests with
+a real kernel.
 """
 
 import os
@@ -27,7 +27,8 @@ Call = Callable[..., list[str]]
 
 
 def build(built: Path, *more: Path | str) -> Path:
-    """A program on the library, whose files are below the folder it runs in."""
+    """Builds a program with the library, which looks for all files below the
+    current folder."""
     subprocess.run(
         ["gcc", "-std=c11", *STRICT, "-g", "-fsanitize=address,undefined",
          "-fno-sanitize-recover=all", '-DIVSHMEM_PCI_ROOT="."', f"-I{GUEST}",
@@ -43,7 +44,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Root:
-    """What the kernel would show of a device that vfio-pci drives."""
+    """The files that the kernel has for a device with vfio-pci."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -119,12 +120,12 @@ def test_all_goes_well(call: Call, root: Root) -> None:
         f"info: {ADDRESS}, 3 vectors, memory 1048576, byte 0 is w",
         "poll: 1", "wait: 1", "poll: 0",
         "Connection timed out: no doorbell within 0 ms", "fds left: 0"]
-    # Memory space and bus master
+    # Memory space and bus mastering are enabled.
     assert (root.device / "config").read_bytes()[4:6] == b"\6\0"
 
 
 def test_memory_without_write_combining(call: Call, root: Root) -> None:
-    """Not every kernel has the file."""
+    """Not every kernel has the file for write combining."""
     (root.device / "resource2_wc").unlink()
 
     assert "byte 0 is n" in call("open", "info", "close")[1]
@@ -177,7 +178,7 @@ def test_open_fails(call: Call, root: Root, name: str, text: str | None,
     if text is not None:
         (root.device / name).write_text(text)
     elif name == "config":
-        # What the tests' VFIO needs, under another name
+        # The simulated VFIO still needs a device: it gets another one.
         root.device = root.add("0000:00:03.0")
 
     told = call("open-at", ADDRESS)
@@ -196,7 +197,7 @@ def test_open_fails(call: Call, root: Root, name: str, text: str | None,
     ("SET_IRQS", "VFIO does not enable 2 MSI-X vectors of 0000:00:02.0"),
 ])
 def test_enable_fails(call: Call, fail: str, reason: str) -> None:
-    """Nothing stays open, and it can be tried again."""
+    """Nothing stays open, and enabling works later."""
     told = call("open", "enable", "enable", "info", "close", FAIL=fail,
                 VECTORS="2")
 
@@ -247,7 +248,7 @@ def test_another_driver(call: Call, root: Root) -> None:
 
 @pytest.mark.parametrize("probe", [True, False])
 def test_driver_does_not_come(call: Call, root: Root, probe: bool) -> None:
-    """Another driver can have the device afterwards."""
+    """Another driver can use the device afterwards."""
     (root.device / "driver").unlink()
     reason = "vfio-pci did not take 0000:00:02.0: load the module"
     if not probe:
@@ -256,7 +257,7 @@ def test_driver_does_not_come(call: Call, root: Root, probe: bool) -> None:
                   "./sys/bus/pci/drivers_probe: No such file")
 
     assert call("open", "enable", "close")[1].startswith(f"enable: {reason}")
-    # The kernel takes a line by itself as nothing.
+    # A lone newline clears the override.
     assert (root.device / "driver_override").read_text() == "\nfio-pci"
 
 
@@ -267,7 +268,7 @@ def test_wait_without_interrupts(call: Call) -> None:
 
 
 def test_each_vector_has_its_turn(call: Call) -> None:
-    """However often the first one is rung."""
+    """Other vectors are served even if the first is rung all the time."""
     rung = ("ring", "0", "wait", "0")
     told = call("open", "enable", "ring", "1", "ring", "2", *rung, *rung,
                 *rung, *rung, "close", VECTORS="3")

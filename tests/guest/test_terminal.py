@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pseudo-terminal of guest/linux, of which terminal.c is one end."""
+"""The pseudo-terminal of guest/linux. terminal.c has one end of it."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from test_linux_library import GUEST, HERE, SECONDS, STRICT
 
 pytestmark = pytest.mark.timeout(2 * SECONDS)
 
-# More than the kernel keeps for a terminal
+# More than the kernel buffers for a terminal
 MUCH = 100_000
 
 ENDS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
@@ -37,12 +37,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Terminal:
-    """Runs the program. What it says is read by line()."""
+    """Runs the program. line() reads its output."""
 
     def __init__(self, program: Path, timeout_ms: int = 60_000,
                  link: Path | None = None,
                  signals: str = "--default-signal") -> None:
-        # A shell's background job ignores some, and so do its children.
+        # A shell's background job ignores some signals; so do its children.
         self.process = subprocess.Popen(
             ["env", signals, program, str(timeout_ms), *([link] if link else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
@@ -63,7 +63,7 @@ class Terminal:
         self.process.stdin.write(data)
 
     def has_taken_all(self) -> bool:
-        """What show() gave it, soon."""
+        """Whether the program soon reads everything from show()."""
         assert self.process.stdin
         deadline = time.monotonic() + SECONDS / 4
         while fcntl.ioctl(self.process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
@@ -106,7 +106,8 @@ def read_all(fd: int, size: int) -> bytes:
 
 
 def test_opened_again(start: Start) -> None:
-    """In raw mode each time: bytes stay as they are, and nothing is echoed."""
+    """It is in raw mode each time: bytes are unchanged, and nothing is
+    echoed."""
     terminal = start()
     data = bytes(range(256))
 
@@ -141,7 +142,7 @@ def test_typed_by_a_program_that_is_gone(start: Start) -> None:
 
 
 def test_slow_reader(start: Start) -> None:
-    """Has everything."""
+    """A slow reader gets everything."""
     terminal = start()
     fd = terminal.open()
     data = os.urandom(MUCH)
@@ -159,8 +160,8 @@ def test_slow_reader(start: Start) -> None:
 @pytest.mark.parametrize("opened, timeout_ms", [(False, 60_000), (True, 1000)])
 def test_says_what_it_drops(start: Start, opened: bool,
                             timeout_ms: int) -> None:
-    """If no program has it open, at once, and otherwise after the timeout, for which
-    it then waits no more."""
+    """It drops data at once if no program has the terminal open, and otherwise
+    after the timeout. Then it does not wait again."""
     terminal = start(timeout_ms)
     fds = [terminal.open()] if opened else []
 
@@ -214,7 +215,7 @@ def test_link_of_a_process_that_was_killed(start: Start,
 
 
 def test_link_that_is_somebody_elses(start: Start, tmp_path: Path) -> None:
-    """Stays: a file, a link to one that is to come, a terminal in use."""
+    """It is kept if it is a file, a dangling link, or a terminal in use."""
     link = tmp_path / "board"
     other = start(0, link)
 
@@ -227,14 +228,14 @@ def test_link_that_is_somebody_elses(start: Start, tmp_path: Path) -> None:
         assert refused.process.wait(SECONDS) == 1
         assert link.is_symlink() == bool(target)
 
-    # It leaves what is no longer its own.
+    # It does not remove a link that is no longer its own.
     other.process.terminate()
     other.process.wait(SECONDS)
     assert link.exists()
 
 
 def test_ignored_signal(start: Start, tmp_path: Path) -> None:
-    """As nohup starts a program."""
+    """nohup starts a program in this way."""
     terminal = start(0, tmp_path / "board", "--ignore-signal=HUP")
 
     terminal.process.send_signal(signal.SIGHUP)

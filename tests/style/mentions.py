@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """mentions.py QEMU: find mentions of files and make targets that do not exist.
 
-Reads documents, comments and messages. QEMU is a source tree of QEMU's, whose
-files may be mentioned, too. These words must name something:
+Reads documents, comments and messages. QEMU is a QEMU source tree, whose files
+may also be mentioned. These words must name something:
 
-- a path: a word that begins with a folder of ours, has a suffix that our files
-  have, or ends in a slash. It may begin at the top, at the folder that mentions
-  it, or anywhere in a longer path. CAPITALS and * stand for anything.
+- a path: a word that begins with one of our folders, has a suffix of our files,
+  or ends in a slash. It may be relative to the top, to the folder that mentions
+  it, or be the end of a longer path. CAPITALS and * match anything.
 - a target in quotes: `make TARGET`.
 
-A name that a file here had once, and that none has now, must not appear at all.
+The name of a file that no longer exists must not appear at all.
 """
 
 import ast
@@ -26,7 +26,7 @@ from posixpath import basename, dirname, normpath, splitext
 
 TOP = Path(__file__).resolve().parents[2]
 
-# What is mentioned and lies elsewhere, by the reason
+# Files that are mentioned but are elsewhere, by reason
 ELSEWHERE = {
     'what make puts into build/': (
         'build/bench', 'build/bench/*', 'build/deb', 'build/deb/*',
@@ -80,7 +80,7 @@ def our_files() -> list[str]:
 
 
 def python_messages(node: ast.AST) -> Iterator[str]:
-    """Docstrings and messages: the strings that have a space in them."""
+    """Docstrings and messages: all strings with a space."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if ' ' in node.value:
             yield node.value
@@ -94,7 +94,7 @@ def python_messages(node: ast.AST) -> Iterator[str]:
 
 
 def prose(path: str, text: str) -> str:
-    """What `text` says to people."""
+    """The parts of `text` that people read."""
     if path.endswith(DOCUMENTS) or path.startswith('patches/'):
         return text
     if path.endswith(C_SUFFIXES):
@@ -114,7 +114,8 @@ def prose(path: str, text: str) -> str:
 
 
 class Tree:
-    """What may be mentioned: paths, with suffix and without, by their last part."""
+    """Paths that may be mentioned, with and without suffix, by their last
+    part."""
 
     def __init__(self, ours: list[str], qemu: Path) -> None:
         self.paths: dict[str, set[str]] = {}
@@ -124,7 +125,7 @@ class Tree:
         firmware = [f'build/firmware/{Path(board).stem}/{Path(program).stem}.elf'
                     for board in boards for program in programs]
         theirs = [str(path.relative_to(qemu)) for path in qemu.rglob('*')]
-        # QEMU's tree may have ours in it, as they once were.
+        # QEMU's tree may contain old versions of our files.
         theirs = [path for path in theirs if not re.search('ivshmem[-_]flat', path)]
         for path in (*ours, *firmware, *theirs):
             self.add(splitext(path)[0])
@@ -173,7 +174,7 @@ def main() -> int:
     deleted = git('log', '--no-renames', '--diff-filter=D', '--name-only',
                   '--format=')
     targets = set(re.findall(r'^([a-z-]+):', (TOP / 'Makefile').read_text(), re.M))
-    # A name that is a plain word may well appear.
+    # A name that is an ordinary word may appear.
     gone = {basename(path) for path in deleted
             if re.search('[-_.]', basename(path))} - set(tree.paths) - targets
     found = [(path, name) for path in ours if not path.startswith('LICENSES/')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What shows without running anything. QEMU's rules for C, and its paths, are those
-of the source tree in the directory that QEMU_BUILD names, or else of any build."""
+"""Checks without running anything. QEMU's rules for C, and its paths, are from
+the source tree of the build that QEMU_BUILD names, or of any build."""
 
 import os
 import re
@@ -13,8 +13,8 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 SECONDS = 250.0
 
-# Where Apache-2.0 is the licence, and what does not begin with an SPDX line:
-# documents, and our lines for QEMU's files
+# Folders under Apache-2.0, and files that do not begin with an SPDX line:
+# documents, and our additions to QEMU's files
 APACHE = ("guest", "python", "zephyr")
 WITHOUT_LINE = (":!*.md", ":!*.typed", ":!.[gr]*", ":!LICENSES", ":!patches",
                 ":!debian/copyright",
@@ -22,13 +22,13 @@ WITHOUT_LINE = (":!*.md", ":!*.typed", ":!.[gr]*", ":!LICENSES", ":!patches",
 
 
 def git(*arguments: str) -> list[str]:
-    """The lines that git prints; none where grep finds nothing."""
+    """The lines that git prints; none if grep finds nothing."""
     return subprocess.run(["git", *arguments], cwd=TOP, text=True,
                           stdout=subprocess.PIPE).stdout.splitlines()
 
 
 def having(pattern: str, *paths: str) -> list[str]:
-    """The files with such a line, committed or not."""
+    """The files with a matching line, committed or not."""
     return git("grep", "--untracked", "-lIE", pattern, "--", *paths)
 
 
@@ -60,7 +60,7 @@ def checkpatch(qemu: Path) -> list[str | Path]:
     return ["perl", qemu / "scripts/checkpatch.pl", "--no-tree", "--strict"]
 
 
-# What becomes a part of QEMU, or is compiled with its headers
+# Files that go into QEMU, or are compiled with its headers
 C_FILES = having(".", "*.c", "*.h", ":!guest", ":!python", ":!server",
                  ":!tests/guest", ":!zephyr")
 
@@ -71,8 +71,9 @@ def test_c(checkpatch: list[str | Path], rules: str) -> None:
 
 def test_c_as_new_files(checkpatch: list[str | Path], rules: str,
                         tmp_path: Path) -> None:
-    """Some rules are for those alone. A patch that begins like this is not asked
-    for maintainers; a file without an SPDX line is told when the next begins."""
+    """Some rules apply only to new files. The patch begins so that checkpatch
+    does not ask for maintainers; it reports a missing SPDX line when the next
+    file begins."""
     lines = [" MAINTAINERS | 1 +"]
     for file in C_FILES:
         lines += git("diff", "--no-index", "/dev/null", file)
@@ -101,7 +102,7 @@ def test_spelling() -> None:
     ("Apache-2.0", APACHE),
     ("GPL-2.0-or-later", tuple(f":!{folder}" for folder in APACHE))])
 def test_licence_of_each_file(licence: str, folders: tuple[str, ...]) -> None:
-    """reuse would not miss a line: .reuse/dep5 has a licence for every file."""
+    """reuse does not notice a missing line: .reuse/dep5 covers every file."""
     assert git("grep", "--untracked", "-L", f"License-Identifier: {licence}",
                "--", *folders, *WITHOUT_LINE) == []
 
@@ -122,7 +123,7 @@ def test_mentions(qemu: Path) -> None:
     ("include/hw/misc/ivshmem-flat.h", '^#define IVSHMEM_FLAT_VERSION "(.*)"$'),
     ("guest/ivshmem-flat.h", r"^#define IVSHMEM_FLAT_DRIVER_VERSION (\d+)$")])
 def test_version_is_that_of_the_changelog(file: str, pattern: str) -> None:
-    """The driver's is a number, 100 * major + minor."""
+    """The driver's version is a number, 100 * major + minor."""
     changes = (TOP / "CHANGELOG.md").read_text()
     [newest, *_] = re.findall(r"^## ((\d+)\.(\d+)\.\d+)$", changes, re.M)
     version, major, minor = newest
