@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A package, so that its modules may share names with other tests."""
+"""A package, so that modules here can have the same names as in other tests."""

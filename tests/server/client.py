@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A client that records every message, and reads only when it is told to.
+"""A client that records every message, and reads only when told to.
 
-ivshmem.peer.Peer is the client for everyday use. This one looks at each
-message, and may be as slow or as rude as a test wants.
+ivshmem.peer.Peer is the ordinary client. With this one a test can check each
+message, read slowly, and break the protocol.
 """
 
 import array
@@ -25,8 +25,8 @@ Message = tuple[int, bool]  # a number, and whether an fd came with it
 
 
 class Client:
-    """Connects to a server. With a name, an abstract address, the server can
-    tell whose connection it has."""
+    """Connects to a server. The name, an abstract address, identifies the
+    connection in the server."""
 
     def __init__(self, path: Path, name: str = "") -> None:
         self.id: int | None = None
@@ -44,17 +44,17 @@ class Client:
         except BaseException:
             self._socket.close()
             raise
-        # Some releases of Python ignore the flags of recv_fds().
+        # Some Python releases ignore the flags of recv_fds().
         self._socket.setblocking(False)
 
     def wait(self, seconds: float) -> None:
-        """Until there is something to read, or so long"""
+        """Waits until there is something to read, or for this long."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.poll(int(seconds * 1000))
 
     def read(self) -> "Client":
-        """Takes all messages that are there by now."""
+        """Reads all messages that have arrived."""
         while not self.is_closed:
             try:
                 data, fds, _, _ = socket.recv_fds(
@@ -74,12 +74,12 @@ class Client:
         return self
 
     def view(self) -> dict[int, int]:
-        """The peers announced so far, and how many vectors each has."""
+        """The announced peers, with the number of vectors of each."""
         self.read()
         return {peer: len(fds) for peer, fds in self._doorbells.items()}
 
     def closed(self) -> bool:
-        """Whether the server has hung up."""
+        """Whether the server has closed the connection."""
         return self.read().is_closed
 
     def greeted(self) -> bool:
@@ -89,12 +89,12 @@ class Client:
         eventfd.write(self._doorbells[peer][vector])
 
     def rung(self, vector: int = 0) -> bool:
-        """Whether somebody rang the vector since last asked."""
+        """Whether the vector was rung since the last call."""
         assert self.id is not None
         return is_rung(self._doorbells[self.id][vector])
 
     def say(self, data: bytes, *fds: int) -> None:
-        """What a client is not to do."""
+        """Sends data, which a client must not do."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                    array.array("i", fds))] if fds else []
         self._socket.sendmsg([data], rights)
@@ -124,6 +124,6 @@ class Client:
         elif fds:
             self._doorbells.setdefault(number, []).append(*fds)
         else:
-            # of somebody that it has heard of
+            # A peer that was announced before
             for fd in self._doorbells.pop(number):
                 os.close(fd)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every test here is given."""
+"""Fixtures of the tests here."""
 
 import resource
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from .lab import Lab
 
 
 def pytest_configure() -> None:
-    """One message instead of one from each test; and room for many clients."""
+    """Fails once if the server is missing, instead of in each test, and raises
+    the limit of open files."""
     try:
         artifacts.ivshmemd()
         artifacts.ivshmemctl()
@@ -24,9 +25,8 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def bed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
-    """A bed of its own for each test. pytest shows its transcript where the
-    test fails. The mark bed_seconds gives it another time limit than the usual
-    one."""
+    """A new bed for each test. If the test fails, pytest shows its transcript.
+    The mark bed_seconds changes its timeout."""
     mark = request.node.get_closest_marker("bed_seconds")
     testbed = Testbed(*mark.args if mark else ())
     yield testbed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether a doorbell was rung, asked without waiting."""
+"""Checks whether a doorbell was rung, without waiting."""
 
 from ivshmem import eventfd
 

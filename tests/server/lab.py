@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Starts servers and clients for a test, all in a folder of the test's own."""
+"""Starts servers and clients for a test, in its own folder."""
 
 import os
 import socket
@@ -18,28 +18,28 @@ from .client import Client
 
 T = TypeVar("T")
 
-# What ends by itself ends in a moment.
+# How long a program that ends by itself may take.
 SECONDS = 10.0
 
-# How long to look before others have their turn
+# How long to wait for one client before checking others
 LOOK_SECONDS = 0.02
 
-# What says where the server listens
+# Options that say where the server listens
 SOCKET_OPTIONS = ("-S", "--socket", "--config")
 
 READY = "^ivshmemd is ready: "
 
 
 def sandbox() -> str:
-    """A system call that is not allowed ends the server, and fails the test.
-    Sanitizers need more calls than the sandbox allows."""
+    """By default, a forbidden system call kills the server and fails the test.
+    IVSHMEMD_SANDBOX can change this for sanitizers, which need more calls."""
     return f"--sandbox={os.environ.get('IVSHMEMD_SANDBOX', 'kill')}"
 
 
 def with_mounts(*mounts: str) -> list[str]:
-    """A command that executes another, to which the file system looks as
-    after these `mount` commands; and to nobody else. Skips the test where that
-    is not possible."""
+    """A command that executes another one with these `mount` commands in
+    effect, in its own mount namespace. Skips the test if that is not
+    possible."""
     script = " && ".join([*(f"mount {each}" for each in mounts), 'exec "$@"'])
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     command = ["unshare", "--mount", *as_root, "sh", "-c", script, "sh"]
@@ -51,14 +51,14 @@ def with_mounts(*mounts: str) -> list[str]:
 
 
 class Lab:
-    """The servers and clients of one test, which end with its bed."""
+    """The servers and clients of a test. They end with its bed."""
 
     def __init__(self, bed: Testbed) -> None:
         self.bed = bed
         self.directory = bed.directory()
         self.socket = self.path("socket")
         self.control = self.path("control")
-        # One of the test's own, and of one that failed
+        # A name for the shared memory, unique to this test
         self.object = self.directory.name
         self._clients: list[Client] = []
         self._at_end: list[Callable[[], None]] = []
@@ -71,22 +71,22 @@ class Lab:
         Path("/dev/shm", self.object).unlink(missing_ok=True)
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """What to call when all processes have ended."""
+        """Registers a function to call when all processes have ended."""
         self._at_end.append(function)
 
     def path(self, name: str) -> Path:
         return self.directory / name
 
     def command(self, *options: str, activated: bool = False) -> list[str]:
-        """Of ivshmemd, which listens at `socket` if nothing else is said, and
-        no other is passed to it."""
+        """An ivshmemd command line. It listens at `socket`, unless the options
+        or an inherited socket say otherwise."""
         own = activated or any(option.split("=")[0] in SOCKET_OPTIONS
                                for option in options)
         return [str(artifacts.ivshmemd()), sandbox(),
                 *(() if own else ("-S", str(self.socket))), *options]
 
     def launch(self, *options: str, within: Sequence[str] = ()) -> Process:
-        """Starts an ivshmemd; `within` is a command that executes it."""
+        """Starts ivshmemd. `within` is a command that executes it."""
         return self.bed.program("ivshmemd",
                                 [*within, *self.command(*options)])
 
@@ -97,7 +97,7 @@ class Lab:
         return process
 
     def refused(self, *options: str, within: Sequence[str] = ()) -> str:
-        """What an ivshmemd says that does not start."""
+        """The message of an ivshmemd that must refuse to start."""
         ended = subprocess.run([*within, *self.command(*options)], text=True,
                                capture_output=True, timeout=SECONDS)
         assert (ended.returncode, ended.stdout) == (1, ""), ended
@@ -105,7 +105,7 @@ class Lab:
 
     def qemus_server(self, *options: str,
                      within: Sequence[str] = ()) -> Process:
-        """QEMU's own, with the same letters, which is ready."""
+        """Starts QEMU's own server, which has the same short options."""
         process = self.bed.program(
             "ivshmem-server", [*within, str(artifacts.ivshmem_server()), "-F",
                                "-S", str(self.socket), *options])
@@ -120,19 +120,20 @@ class Lab:
             text=True, capture_output=True, timeout=2 * SECONDS)
 
     def peer_command(self, *arguments: str) -> list[str]:
-        """Of an ivshmemctl that joins the server at `socket`."""
+        """The command line of an ivshmemctl that joins the server at
+        `socket`."""
         return [str(artifacts.ivshmemctl()), "-S", str(self.socket),
                 *arguments]
 
     def peer(self, *arguments: str, within: Sequence[str] = (),
              stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """The same, which has ended; its output may be no text."""
+        """Runs it to its end. Its output may be binary."""
         return subprocess.run([*within, *self.peer_command(*arguments)],
                               input=stdin, capture_output=True,
                               timeout=2 * SECONDS)
 
     def connect(self, path: Path | None = None, name: str = "") -> Client:
-        """A client that has not read anything yet."""
+        """Connects a client that does not read anything yet."""
         try:
             client = Client(path or self.socket, name)
         except OSError as error:
@@ -141,7 +142,8 @@ class Lab:
         return client
 
     def fill_queue(self, path: Path) -> None:
-        """Connects to what accepts nobody until no more can wait there."""
+        """Connects to a socket where nobody accepts, until its queue is
+        full."""
         while True:
             waiting = socket.socket(socket.AF_UNIX)
             self.at_end(waiting.close)
@@ -152,14 +154,14 @@ class Lab:
                 return
 
     def client(self, path: Path | None = None) -> Client:
-        """A client that has read its ID and memory."""
+        """Connects a client, which reads its ID and the memory."""
         client = self.connect(path)
         client.wait(LOOK_SECONDS)
         self.wait("a client to be greeted", client.greeted)
         return client
 
     def clients(self, number: int, vectors: int = 1) -> list[Client]:
-        """This many, which know each other."""
+        """Connects this many clients, and waits until each knows all others."""
         clients = [self.client() for _ in range(number)]
         everybody = {client.id: vectors for client in clients}
         for client in clients:
@@ -172,7 +174,7 @@ class Lab:
 
     def wait_for_view(self, client: Client, view: dict[int | None, int],
                       seconds: float | None = None) -> None:
-        """Waits until that is whom the client knows."""
+        """Waits until these are the peers that the client knows."""
         try:
             self.wait(f"client {client.id} to know the others",
                       lambda: client.view() == view or client.is_closed,
@@ -181,7 +183,7 @@ class Lab:
             assert client.view() == view
 
     def stop(self, process: Process) -> None:
-        """By SIGTERM, after which it has to end well."""
+        """Sends SIGTERM. The process must then end well."""
         process.stop()
         assert process.failure() is None
         process.excuse()

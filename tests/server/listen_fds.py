@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """listen_fds.py FD... -- COMMAND...: executes the command with these fds as 3,
-4 and so on, as sd_listen_fds(3) has them."""
+4 and so on, as sd_listen_fds(3) expects them."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ FIRST = 3
 def main() -> None:
     split = sys.argv.index("--")
     fds, command = sys.argv[1:split], sys.argv[split + 1:]
-    # Out of the way of those that they become
+    # First to numbers above those that they get
     apart = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, FIRST + len(fds))
              for fd in fds]
     for number, fd in enumerate(apart, FIRST):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A service manager with an fd store, as systemd has it.
+"""A service manager with an fd store, like systemd.
 
-Datagrams that come to NOTIFY_SOCKET say what to keep, and under which name:
-sd_notify(3), sd_pid_notify_with_fds(3). The next process gets it all as
-LISTEN_FDS. As in systemd, a connection that the other side has closed leaves
-the store.
+Datagrams to NOTIFY_SOCKET name the fds to keep: see sd_notify(3) and
+sd_pid_notify_with_fds(3). The next process gets them as LISTEN_FDS. As in
+systemd, the store drops a connection that the other side has closed.
 """
 
 import os
@@ -29,13 +28,13 @@ IS_OF_A_CLIENT = re.compile(r"\d+/\d+(/\d+)?$")
 
 
 class Manager:
-    """Starts ivshmemd, kills it, starts it again with what it had kept."""
+    """Starts ivshmemd, kills it, and starts it again with the fds it stored."""
 
     def __init__(self, lab: Lab, *options: str, seed: int = 0,
                  activated: bool = False, name: str = "notify") -> None:
         self.store: dict[str, int] = {}
         self.states: list[str] = []
-        self.sockets: dict[str, int] = {}  # that it opened itself
+        self.sockets: dict[str, int] = {}  # opened by the manager
         self.process: Process
         self._processes: list[Process] = []
         self._lab = lab
@@ -52,10 +51,10 @@ class Manager:
         lab.at_end(self.close)
 
     def start(self) -> Process:
-        """Returns when it is ready."""
+        """Starts ivshmemd and waits until it is ready."""
         self._drop_closed()
         fds = [*self.store.items(), *self.sockets.items()]
-        # A server must not depend on their order.
+        # The server must not depend on the order.
         self._random.shuffle(fds)
         numbers = [str(fd) for _, fd in fds]
         names = ":".join(name for name, _ in fds)
@@ -71,7 +70,7 @@ class Manager:
         return self.process
 
     def kill(self) -> None:
-        """As a crash would, between any two system calls."""
+        """Kills it like a crash, between any two system calls."""
         os.kill(self.process.pid, signal.SIGKILL)
         self._lab.bed.wait_for_failure(self.process, "SIGKILL")
         self.take()
@@ -81,14 +80,14 @@ class Manager:
         return self.start()
 
     def reload(self) -> None:
-        """By SIGHUP; returns when it is done."""
+        """Sends SIGHUP and waits until it has reloaded."""
         ready = self.states.count("READY=1")
         os.kill(self.process.pid, signal.SIGHUP)
         self._lab.wait("the reload", lambda: self.states.count("READY=1") >
                        ready)
 
     def take(self) -> None:
-        """All that was said by now"""
+        """Handles all datagrams that have arrived."""
         with self._lock:
             while True:
                 try:
@@ -102,7 +101,7 @@ class Manager:
         return sum(1 for name in self.store if IS_OF_A_CLIENT.match(name))
 
     def clients(self, vectors: int) -> set[str]:
-        """The addresses of the clients all of whose fds are in the store."""
+        """The addresses of clients that have all their fds in the store."""
         addresses = set()
         for name, fd in self.store.items():
             if name.count("/") == 1 and IS_OF_A_CLIENT.match(name):
@@ -114,7 +113,7 @@ class Manager:
         return addresses
 
     def expect_reloads(self) -> None:
-        """However many there were by now, of any process"""
+        """Accepts the messages about all reloads so far, from any process."""
         for process in self._processes:
             number = sum(1 for line in process.errors if RELOADED in line)
             if number:

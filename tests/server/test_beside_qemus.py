@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What users of QEMU's own server run into, and ivshmemd has not.
+"""Problems of QEMU's own server that ivshmemd does not have.
 
-Each test is run on both, if QEMU's server is there: it has to fail on that one,
-for the reason that stands beside it, or the manual's list of its limits is no
-longer true.
+Each test runs on both servers, if QEMU's is built. It must fail on QEMU's, for
+the reason given with it; otherwise the manual's list of its limits is outdated.
 """
 
 import os
@@ -22,10 +21,10 @@ from ivshmem.server import is_listening
 
 from .lab import Lab
 
-# Where QEMU's server fails, not much longer than it takes.
+# Short for QEMU's server, which fails anyway
 PATIENCE = {"ivshmemd": 20.0, "qemus": 1.0}
 
-# How many messages the kernel holds for a client that does not read
+# How many messages the kernel queues for a client that does not read
 UNREAD = 278
 
 GIB = 1024 * MIB
@@ -34,7 +33,7 @@ MOUNT = ["unshare", "--mount", "--map-root-user"]
 
 
 class Server:
-    """One of the two, with the letters that both understand."""
+    """One of the two, with the short options that both have."""
 
     def __init__(self, kind: str, lab: Lab) -> None:
         self.kind = kind
@@ -57,7 +56,7 @@ class Server:
 
     def expect_note(self, process: Process, pattern: str,
                     most: int = 1) -> None:
-        """On stderr, of ivshmemd; QEMU's says nothing without -v."""
+        """Expects a message of ivshmemd on stderr. QEMU's server has none."""
         if self.kind == "ivshmemd":
             process.expect_error(pattern, most)
 
@@ -75,7 +74,7 @@ def has_qemus() -> bool:
 
 
 def qemus(reason: str) -> pytest.MarkDecorator:
-    """Runs the test on ivshmemd, and on QEMU's server, which fails it."""
+    """Runs the test on ivshmemd and on QEMU's server, where it must fail."""
     return pytest.mark.parametrize("server", [
         "ivshmemd",
         pytest.param("qemus", marks=[
@@ -170,7 +169,7 @@ def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
 
 @qemus("what it says to a client that does not read is lost")
 def test_late_reader_hears_of_departures(lab: Lab, server: Server) -> None:
-    """Like a VM that is stopped in a debugger."""
+    """The late reader is like a VM that is stopped in a debugger."""
     server.start()
     stopped = lab.client()
     others = [lab.connect() for _ in range(300)]
@@ -274,7 +273,7 @@ def test_file_system_too_small(lab: Lab, server: Server) -> None:
     ("2G", 2 * GIB), ("4G", 4 * GIB), ("5G", 8 * GIB)])
 def test_large_memory(lab: Lab, server: Server, option: str,
                       size: int) -> None:
-    """In a file, whose space a file system reserves in no time."""
+    """The memory is a file, as file systems reserve space for it quickly."""
     if is_tmpfs(lab.directory):
         pytest.skip(f"{lab.directory} is in memory: set TMPDIR to a disk")
     if shutil.disk_usage(lab.directory).free < 2 * size:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Clients do at random what clients do, while the server is reloaded and
-killed.
+"""Clients act at random while the server is reloaded and killed.
 
-After each round, what every client knows is compared with the truth. Only one
-loss is allowed: a client that had been accepted when the server was killed,
-but not all of whose fds the service manager had. Which these are it tells, as
-each client has an address of its own.
+After each round, every client must know exactly the peers that exist. Only one
+loss is allowed: a client that the server had accepted when it was killed,
+before the service manager had all of its fds. The test recognizes these
+clients by their addresses.
 
-CHAOS_SECONDS says how long, CHAOS_SEED which random numbers: each run prints
-its own. The kernel decides what happens first, so a seed repeats what is done,
-and not always what comes of it.
+CHAOS_SECONDS is the duration and CHAOS_SEED the random seed, which each run
+prints. A seed repeats the actions, but not always their result, as the kernel
+decides on the timing.
 """
 
 import os
@@ -32,9 +31,10 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS") or 10)
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
 
 VECTORS = 8
-MOST_CLIENTS = 25  # fds grow with their square
+MOST_CLIENTS = 25  # the number of fds is the square of it
 
-# What becomes of these, a process that is killed, only the others see.
+# This client is a process that gets killed, so only other clients notice its
+# end.
 DOOMED = """
 import socket, sys, time
 client = socket.socket(socket.AF_UNIX)
@@ -48,7 +48,7 @@ time.sleep(600)
 
 
 class Doomed:
-    """A client that is a process, which stalls until it is killed."""
+    """A client in its own process. It stalls until it is killed."""
 
     def __init__(self, lab: Lab, name: str) -> None:
         self.name = name
@@ -75,8 +75,8 @@ class Chaos:
         self._names = 0
         self._clients: dict[str, Client] = {}
         self._doomed: dict[str, Doomed] = {}
-        self._may_be_lost: set[str] = set()  # by name
-        self._rude: list[Client] = []        # which are to be disconnected
+        self._may_be_lost: set[str] = set()  # names
+        self._rude: list[Client] = []        # the server must disconnect them
         lab.at_end(self.kill_doomed)
 
     def play_round(self) -> None:
@@ -106,7 +106,7 @@ class Chaos:
             assert not any(client.rung(vector) for vector in range(VECTORS))
 
     def end(self) -> None:
-        """All hang up."""
+        """Disconnects all clients."""
         self.kill_doomed()
         for client in self._clients.values():
             client.close()
@@ -118,7 +118,7 @@ class Chaos:
         self._doomed.clear()
 
     def _actions(self) -> list[tuple[Callable[[], None], int]]:
-        """Each with how often it is chosen"""
+        """Actions, with their relative frequency."""
         return [(self.connect, 40), (self.hang_up, 25), (self.read, 15),
                 (self.start_doomed, 1), (self.kill_one, 1),
                 (self.send_rubbish, 3), (self.send_fds, 3),
@@ -134,7 +134,7 @@ class Chaos:
             client.close()
 
     def read(self) -> None:
-        """Some of them, so that others stall for a while."""
+        """Only some clients read, so others stall for a while."""
         for client in self._clients.values():
             if self._random.random() < 0.3:
                 client.read()
@@ -186,7 +186,7 @@ class Chaos:
             if view != truth | surely:
                 return False
         for name in self._may_be_lost & set(self._doomed):
-            self._doomed.pop(name).kill()  # if it is not lost already
+            self._doomed.pop(name).kill()  # unless it was lost
         self._may_be_lost.clear()
         return True
 
@@ -195,7 +195,7 @@ class Chaos:
             try:
                 client.say(data, *fds)
             except OSError:
-                pass  # it is lost, or was disconnected
+                pass  # it was lost or disconnected
             self._rude.append(client)
 
     def _take(self) -> Client | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What clients are told, when, and what becomes of those that misbehave."""
+"""What the server tells its clients, and how it handles bad ones."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from ivshmem.procfs import cpu_share, leave_room_for_files, open_files
 from .client import MEMORY, VERSION, Client
 from .lab import Lab
 
-# Enough vectors that a client has to read before it is told of a fifth peer
+# So many that a client must read before the server can announce a fifth peer
 VECTORS = 64
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
@@ -29,8 +29,8 @@ def departures(client: Client) -> list[int]:
 
 
 def test_greeting(lab: Lab) -> None:
-    """Version, ID and memory, then the others by vector, oneself at the
-    end."""
+    """A client gets version, ID and memory, then the vectors of the other
+    peers, and its own last."""
     lab.ivshmemd("-n", "2")
     lab.clients(2, vectors=2)
     third = lab.client()
@@ -63,7 +63,7 @@ def test_each_vector_is_where_it_was_rung(lab: Lab) -> None:
 
 
 def test_library_peer(lab: Lab) -> None:
-    """The package's own client, written for QEMU's server."""
+    """The Python package's client works."""
     lab.ivshmemd("-n", "2")
     first, second = Peer(lab.socket, 2), Peer(lab.socket, 2)
     first.wait_for_peer(second.id, 10)
@@ -95,7 +95,8 @@ def test_late_reader_hears_all_in_order(lab: Lab) -> None:
 
 
 def test_what_was_not_read_cancels_out(lab: Lab) -> None:
-    """Who has come and gone meanwhile is not mentioned, however many."""
+    """A client that reads late is not told about peers that have joined and
+    left in the meantime."""
     lab.ivshmemd("-n", str(VECTORS))
     late = lab.client()
     crowd = [lab.connect() for _ in range(6)]
@@ -114,7 +115,7 @@ def test_what_was_not_read_cancels_out(lab: Lab) -> None:
 
 
 def test_half_told_departure_is_told(lab: Lab) -> None:
-    """Of whom the first vectors were sent, the departure must be, too."""
+    """If some vectors of a peer were sent, its departure must be sent too."""
     lab.ivshmemd("-n", str(VECTORS))
     late = lab.client()
     crowd = [lab.connect() for _ in range(5)]
@@ -155,8 +156,8 @@ def can_be_nobody(program: Path) -> bool:
 
 
 def test_fds_in_flight(lab: Lab) -> None:
-    """An unprivileged server may have RLIMIT_NOFILE fds unread. Those who read
-    hear everything, although some others do not."""
+    """The fds in flight of an unprivileged server are limited to RLIMIT_NOFILE.
+    Clients that read get all messages, even if others do not read."""
     if not can_be_nobody(Path(lab.command()[0])):
         pytest.skip("only root can run ivshmemd as nobody, where nobody can")
     lab.directory.chmod(0o777)
@@ -165,7 +166,7 @@ def test_fds_in_flight(lab: Lab) -> None:
     readers = [lab.connect() for _ in range(20)]
     everybody: dict[int | None, int] = {peer: 1 for peer in range(30)}
     for clients in (readers, readers + stalled):
-        # Those that wait for their turn to read hold up others, too.
+        # All read in turn, as a client that has not read holds up others.
         lab.wait("those who read to know all", lambda: all([
             client.view() == everybody for client in clients]))
 
@@ -180,7 +181,7 @@ def test_rubbish(lab: Lab) -> None:
 
 
 def test_rubbish_at_once(lab: Lab) -> None:
-    """Before it was greeted, perhaps"""
+    """It may be sent before the server's greeting."""
     lab.ivshmemd()
     good = lab.client()
     bad = lab.connect()
@@ -229,7 +230,7 @@ def test_nothing_leaks(lab: Lab) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_end_is_silent(lab: Lab, number: signal.Signals) -> None:
-    """Machines that run go on ringing each other."""
+    """Running machines can still ring each other."""
     process = lab.ivshmemd()
     clients = lab.clients(3)
     os.kill(process.pid, number)
@@ -242,7 +243,7 @@ def test_end_is_silent(lab: Lab, number: signal.Signals) -> None:
 
 
 def test_ids_are_not_reused(lab: Lab) -> None:
-    """The lowest that was never used"""
+    """A new client gets the lowest ID that was never used."""
     lab.ivshmemd()
     clients = [lab.client() for _ in range(3)]
     clients[0].close()
@@ -273,7 +274,7 @@ def test_room_again_at_the_fd_limit(lab: Lab) -> None:
 
 
 def test_no_fd_even_to_refuse(lab: Lab) -> None:
-    """A client that cannot be accepted would wake the server for ever."""
+    """Otherwise the pending client would wake the server again and again."""
     process = lab.ivshmemd()
     process.expect_error("refused a client .*: raise 'ulimit -Hn'")
     stays = lab.client()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What bash completes of ivshmemctl's command line."""
+"""bash completion for ivshmemctl."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from .lab import Lab
 
 COMPLETION = CHECKOUT / "server/completions/ivshmemctl"
 
-# The words as bash splits them, the last one begun
+# Its arguments are the words as bash splits them; the last one is incomplete.
 SCRIPT = """
 . "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
@@ -38,7 +38,7 @@ def said_by(*arguments: str) -> str:
 
 
 def commands() -> list[str]:
-    """All that the help names"""
+    """All commands in the help."""
     text = subprocess.run([artifacts.ivshmemctl(), "--help"], text=True,
                           capture_output=True, check=True).stdout
     return sorted(set(re.findall(r"^  ([a-z]+) ", text.split("Commands", 1)[1],
@@ -64,7 +64,7 @@ def test_commands() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_options(command: str) -> None:
-    """Exactly those that the command does not refuse as not its own"""
+    """It offers exactly the options that the command accepts."""
     offered = completed(command, "--")
     assert completed("-S", "path", command, "word", "--") == offered
     words = {"ring": ["0"], "ping": ["0"], "read": ["0"], "wait": ["word", "0"],
@@ -97,7 +97,7 @@ def test_paths(lab: Lab) -> None:
 
 
 def test_installed(lab: Lab) -> None:
-    """By meson, where bash-completion looks for a command's own file"""
+    """meson installs it where bash-completion looks for it."""
     listed = subprocess.run(
         ["meson", "introspect", "--installed",
          str(artifacts.ivshmemctl().parent)],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ivshmemctl, and the control socket that it talks to."""
+"""ivshmemctl and the server's control socket."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_memfd_has_no_path(lab: Lab) -> None:
 
 
 def test_queued(lab: Lab) -> None:
-    """What a client has not been sent, as it does not read"""
+    """The messages for a client that does not read."""
     start(lab, "-n", str(VECTORS))
     stalled = lab.connect()
     for _ in range(10):
@@ -110,7 +110,7 @@ class Watch:
         self.text = b""
         self._terminal, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            # In a shell's background, tests and their children ignore SIGINT.
+            # SIGINT is ignored in a shell's background jobs.
             ["env", "--default-signal=INT", str(artifacts.ivshmemctl()),
              "--control", str(lab.control), "list", "--watch"],
             stdin=theirs, stdout=theirs, stderr=theirs,
@@ -119,7 +119,7 @@ class Watch:
         lab.at_end(self.close)
 
     def shows(self, pattern: bytes) -> bool:
-        """Whether the screen does, of which one was drawn since last asked."""
+        """Whether the latest screen matches."""
         while select.select([self._terminal], [], [], 0)[0]:
             try:
                 self.text += os.read(self._terminal, 4096)
@@ -135,7 +135,7 @@ class Watch:
 
 
 def test_watch(lab: Lab) -> None:
-    """It draws anew in the same place, until it is interrupted."""
+    """It redraws in place until it is interrupted."""
     start(lab)
     watch = Watch(lab)
     lab.wait("the first screen", lambda: watch.shows(b"0 peers"))
@@ -148,7 +148,7 @@ def test_watch(lab: Lab) -> None:
 
 
 def test_watch_without_a_terminal(lab: Lab) -> None:
-    """No escape sequences in a file"""
+    """It writes no escape sequences to a file."""
     start(lab)
     file = lab.path("output")
     with file.open("w") as output:
@@ -200,7 +200,7 @@ def test_no_server(lab: Lab, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["list", "reload"])
 def test_server_is_stopped(lab: Lab, command: str) -> None:
-    """Its queue is full, so that a connect() would wait."""
+    """The queue of its socket is full, so connect() would block."""
     process = lab.ivshmemd("--control", str(lab.control))
     process.excuse()  # it is never continued
     os.kill(process.pid, signal.SIGSTOP)
@@ -234,7 +234,7 @@ def test_only_if_asked_for(lab: Lab) -> None:
 
 
 def converse(lab: Lab, *requests: bytes) -> list[Any]:
-    """What is answered to these bytes"""
+    """Sends these bytes and returns the answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(10)
         control.connect(str(lab.control))
@@ -290,7 +290,7 @@ def test_endless_request(lab: Lab) -> None:
 
 
 def test_idle_connections(lab: Lab) -> None:
-    """Four, and a fifth is refused, until one of them has ended."""
+    """Four are allowed. A fifth is refused until one has ended."""
     process = lab.ivshmemd("--control", str(lab.control))
     process.expect_error("refused a connection to the control socket: 4 are")
     idle = []

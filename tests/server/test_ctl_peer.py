@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ivshmemctl as a peer: of ivshmemd, and of QEMU's own server if it is there."""
+"""ivshmemctl as a peer of ivshmemd, and of QEMU's own server if it is built."""
 
 import json
 import os
@@ -55,14 +55,15 @@ def server(request: pytest.FixtureRequest, lab: Lab) -> Process:
 
 
 def ran(lab: Lab, *arguments: str, stdin: bytes = b"") -> str:
-    """What it prints, and ends well."""
+    """Runs it, which must succeed, and returns its output."""
     ended = lab.peer(*arguments, stdin=stdin)
     assert (ended.returncode, ended.stderr) == (DONE, b"")
     return ended.stdout.decode()
 
 
 def failed(lab: Lab, status: int, *arguments: str) -> str:
-    """What it says on stderr, and nothing else, and ends so."""
+    """Runs it, which must fail with this status and print only to stderr, and
+    returns that."""
     ended = lab.peer(*arguments)
     assert (ended.returncode, ended.stdout) == (status, b""), ended
     assert ended.stderr.startswith(b"ivshmemctl: ")
@@ -74,7 +75,7 @@ def rejected(lab: Lab, *arguments: str) -> str:
 
 
 def start(lab: Lab, *arguments: str) -> Process:
-    """One that goes on."""
+    """Starts one that keeps running."""
     return lab.bed.program("ivshmemctl", lab.peer_command(*arguments))
 
 
@@ -94,7 +95,7 @@ def events(process: Process) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def other(lab: Lab, server: Process) -> Client:
-    """A client of this test, peer 0."""
+    """A client in the test, as peer 0."""
     return lab.client()
 
 
@@ -118,7 +119,8 @@ def test_info(lab: Lab, server: Process) -> None:
 
 
 def test_info_alone(lab: Lab) -> None:
-    """Without vectors, too: then nothing tells that the server is done."""
+    """It also works without vectors, when no message marks the end of the
+    greeting."""
     lab.ivshmemd("-n", "0")
     assert ran(lab, "info").splitlines()[2:] == [
         "own ID   0, with 0 vectors", "peers    none"]
@@ -131,7 +133,7 @@ def test_peers(lab: Lab, other: Client) -> None:
 
 
 def test_many_peers(lab: Lab) -> None:
-    """With more fds than a program may usually have"""
+    """They have more fds than the usual limit of a process."""
     lab.ivshmemd("-n", "64")
     lab.clients(10, 64)
     listed = json.loads(lab.peer(
@@ -214,7 +216,7 @@ def test_listen(lab: Lab, other: Client) -> None:
 
 
 def test_listen_as_json(lab: Lab, other: Client) -> None:
-    """Doorbells that follow each other closely are one line, with a count."""
+    """Doorbells in quick succession are one line with a count."""
     listen = started(lab, "listening", "listen", "--json", "--count", "3")
     lab.wait_for_view(other, {0: 2, 1: 2})
     os.kill(listen.pid, signal.SIGSTOP)
@@ -269,7 +271,7 @@ def test_listen_answers(lab: Lab, other: Client) -> None:
 
 
 def test_listen_answers_a_newcomer(lab: Lab) -> None:
-    """It is rung before it has read that the peer to answer is there."""
+    """It is rung before it knows the peer that it must answer."""
     named = lab.path("named")
     lab.ivshmemd("-S", str(lab.socket), "--socket", f"{named},id=7")
     other = lab.client()
@@ -292,7 +294,7 @@ def test_listen_answers_nobody(lab: Lab, other: Client) -> None:
 
 
 def test_ping(lab: Lab, server: Process) -> None:
-    """One ivshmemctl and another"""
+    """One ivshmemctl pings another."""
     started(lab, "listens", "listen", "1", "--answer", "1")
     lines = ran(lab, "ping", "0", "1", "--count", "50").splitlines()
     assert lines[0] == ("peer 1 rings vector 1 of peer 0, which has to ring "
@@ -321,7 +323,7 @@ def test_ping_step_by_step(lab: Lab, server: Process) -> None:
 
 
 def test_ping_nobody_who_answers(lab: Lab, other: Client) -> None:
-    """It does not go on for long, and says what is missing."""
+    """It gives up soon and says what is missing."""
     ended = lab.peer("ping", "0", "-t", "0.05", "-i", "0")
     assert ended.returncode == TIME_LIMIT
     assert ended.stdout.decode().splitlines()[1:] == [
@@ -343,7 +345,7 @@ def test_ping_refused(lab: Lab, other: Client) -> None:
 
 
 def test_ping_tells_how_to_answer(lab: Lab, other: Client) -> None:
-    """Into a word that both know: what the peer writes to its DOORBELL"""
+    """It writes to a known word what the peer must write to DOORBELL."""
     lab.peer("ping", "0", "1", "-t", "0.01", "--reply-at", "0x10")
     lab.peer("ping", "0", "1", "-t", "0.01", "--reply-at", "20",
              "--big-endian")
@@ -367,7 +369,7 @@ def test_text(lab: Lab, other: Client) -> None:
 
 
 def test_dash_text(lab: Lab, server: Process) -> None:
-    """What begins with '-' is text after a '--'."""
+    """After '--', a text may begin with '-'."""
     ran(lab, "write", "0", "--", "--")
     assert ran(lab, "read", "0") == "--"
     ran(lab, "write", "--", "0", "-x")
@@ -447,7 +449,7 @@ def test_terminal_gets_no_raw_bytes(lab: Lab, server: Process) -> None:
 
 
 def test_memory_in_huge_pages_or_a_file(lab: Lab) -> None:
-    """What cannot be written to as a file is mapped."""
+    """Memory that does not support write() is mapped instead."""
     lab.ivshmemd("-m", str(lab.directory))
     ran(lab, "write", "4000", "over a page" * 10)
     assert ran(lab, "read", "4000") == "over a page" * 10
@@ -513,7 +515,7 @@ def test_no_server(lab: Lab, arguments: list[str]) -> None:
 
 @pytest.fixture
 def silent(lab: Lab) -> Iterator[socket.socket]:
-    """What listens and says nothing."""
+    """A server that listens and sends nothing."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(str(lab.socket))
         listening.listen(0)
@@ -529,7 +531,7 @@ def test_server_says_nothing(lab: Lab, silent: socket.socket,
 
 
 def test_server_accepts_nobody(lab: Lab, silent: socket.socket) -> None:
-    """A connect() that would wait"""
+    """connect() would block."""
     lab.fill_queue(lab.socket)
     assert "its connection queue is full" in failed(
         lab, NO_SERVER, "info")
@@ -611,7 +613,7 @@ def test_server_goes_while_ping_rings(lab: Lab, server: Process) -> None:
     (["ping", "0", "--big-endian"], "--big-endian is only for words"),
     (["jump"], "'jump' is not a command: see ivshmemctl --help")])
 def test_wrong_usage(lab: Lab, arguments: list[str], message: str) -> None:
-    """Said before any server is asked: there is none."""
+    """It is reported without a server."""
     assert re.search(f"^{message}", rejected(lab, *arguments))
 
 
@@ -626,7 +628,7 @@ def test_output_that_cannot_be_written(lab: Lab) -> None:
 
 
 def test_default_socket() -> None:
-    """That of both servers"""
+    """It is the default of both servers."""
     text = subprocess.run([artifacts.ivshmemctl(), "--help"], text=True,
                           capture_output=True, check=True).stdout
     assert "-S, --server=PATH" in text

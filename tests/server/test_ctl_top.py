@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ivshmemctl top: the peers, and how often each of them rings."""
+"""ivshmemctl top: the peers, and how often each one rings."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ def start(lab: Lab, *options: str) -> Process:
 
 
 def rows(lab: Lab, *arguments: str) -> list[Row]:
-    """Of a single sample, by ID"""
+    """The rows of a single sample, sorted by ID."""
     ended = lab.ctl("top", "--json", "--count", "1", *arguments)
     assert (ended.returncode, ended.stderr) == (DONE, ""), ended
     peers: list[Row] = json.loads(ended.stdout)["peers"]
@@ -39,7 +39,8 @@ def rows(lab: Lab, *arguments: str) -> list[Row]:
 
 
 def rejected(status: int, *arguments: str) -> str:
-    """What it says on stderr, and nothing else, and ends so."""
+    """Runs it, which must fail with this status and print only to stderr, and
+    returns that."""
     ended = subprocess.run([str(artifacts.ivshmemctl()), "top", *arguments],
                            text=True, capture_output=True, timeout=20,
                            stdin=subprocess.DEVNULL)
@@ -49,8 +50,8 @@ def rejected(status: int, *arguments: str) -> str:
 
 
 class Qmp:
-    """A QMP socket that says a line when it is connected to, and one in reply to
-    each line; then it hangs up. Without any it is silent."""
+    """A QMP socket that sends its first line on connect and one more in reply
+    to each line, then disconnects. Without lines it is silent."""
 
     def __init__(self, lab: Lab, *lines: str) -> None:
         self.path = lab.path("qmp")
@@ -79,7 +80,7 @@ NOTHING = '{"return": {}}'
 
 
 def test_peers_of_each_channel(lab: Lab) -> None:
-    """Without a word of what they do, which only their QEMUs know"""
+    """Without QMP, it cannot show what the peers do."""
     start(lab, "-n", "2")
     lab.clients(2, 2)
     first, second = rows(lab)
@@ -115,7 +116,7 @@ def test_counts_of_a_board(bed: Testbed, lab: Lab) -> None:
 
 
 def test_joined(lab: Lab) -> None:
-    """It counts what it is rung itself, and then how often that is a second."""
+    """It counts the doorbells that it gets, and then their rate."""
     lab.ivshmemd("-n", "2")
     client = lab.client()
     top = lab.bed.program("top", lab.peer_command("top", "--json",
@@ -196,7 +197,7 @@ def test_not_qmp(lab: Lab, said: str) -> None:
 
 
 def test_silent_qmp(lab: Lab) -> None:
-    """Another client may be connected, and QEMU greets one at a time."""
+    """QEMU serves one QMP client at a time, and another may be connected."""
     qmp = Qmp(lab)
     assert rejected(NO_SERVER, "--json", "--qmp", str(qmp.path)) == (
         f"QMP: {qmp.path}: it did not answer in time")
@@ -212,7 +213,7 @@ def test_qmp_accepts_nobody(lab: Lab) -> None:
 
 
 def test_qmp_hangs_up(lab: Lab) -> None:
-    """Events do not matter, and without it the show goes on."""
+    """Events are ignored, and the display continues without QMP."""
     start(lab)
     qmp = Qmp(lab, GREETING, '{"event": "STOP"}\r\n' + NOTHING)
     ended = lab.ctl("top", "--json", "--count", "2", "--interval", "0.1",
@@ -223,7 +224,7 @@ def test_qmp_hangs_up(lab: Lab) -> None:
 
 
 def test_qmp_refuses(lab: Lab) -> None:
-    """A QEMU without what is asked for has no devices to count."""
+    """If QEMU does not know the command, it has no devices to count."""
     start(lab)
     qmp = Qmp(lab, GREETING, NOTHING, '{"error": {"class": "X"}}',
               '{"return": [{"type": "child<ivshmem-flat>", "name": "x"}]}',
@@ -235,7 +236,8 @@ def test_qmp_refuses(lab: Lab) -> None:
 
 
 class Terminal:
-    """A real one, of tmux, in which the command runs and then its status shows."""
+    """A real terminal in tmux, which runs the command and then shows its
+    status."""
 
     def __init__(self, lab: Lab, size: tuple[int, int], *arguments: str) -> None:
         self._socket: Path = lab.path("tmux")
@@ -285,7 +287,7 @@ def test_screen(lab: Lab) -> None:
 
 
 def test_screen_of_another_size(lab: Lab) -> None:
-    """Drawn at once, not when the next sample is due"""
+    """It redraws at once, not at the next sample."""
     start(lab)
     lab.clients(5)
     terminal = Terminal(lab, (80, 10), "--control", str(lab.control),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is parsed, with random mistakes in it: ivshmemd says what is wrong, or does
-without. It never crashes, and never hangs.
+"""Input with random mistakes: ivshmemd reports the mistake or ignores it. It
+never crashes or hangs.
 
-FUZZ_SECONDS says how long each test takes, SERVER_FUZZ_SEED what random numbers.
+FUZZ_SECONDS is the duration of each test, SERVER_FUZZ_SEED the random seed.
 """
 
 import mmap
@@ -26,8 +26,8 @@ SEED = int(os.environ.get("SERVER_FUZZ_SEED") or random.randrange(1 << 30))
 pytestmark = [pytest.mark.bed_seconds(SECONDS + 60),
               pytest.mark.timeout(SECONDS + 120)]
 
-# No memory may become larger, as a wrong size may be a good one: just more than
-# the file, full of holes, in which the server keeps its clients.
+# The limit of file sizes, as a random size may be valid and large. It is just
+# above the size of the sparse file in which the server keeps its clients.
 LARGEST = 1 << 30
 
 LISTEN_FDS = Path(__file__).with_name("listen_fds.py")
@@ -55,13 +55,12 @@ def spoil(text: str, generator: random.Random) -> str:
 
 def try_to_start(lab: Lab, argv: Sequence[str],
                  fds: Sequence[int] = ()) -> str:
-    """Ends it as soon as it is ready, or has said why it is not. Returns
-    stderr."""
+    """Runs ivshmemd until it is ready or fails. Returns its stderr."""
     limits = ["prlimit", f"--fsize={LARGEST}", "--"]
     process = subprocess.Popen(
         [*limits, *argv], cwd=lab.directory, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, pass_fds=fds,
-        restore_signals=False)  # without SIGXFSZ
+        restore_signals=False)  # so it keeps ignoring SIGXFSZ
     assert process.stdout
     if b"is ready" in process.stdout.readline():
         process.terminate()
@@ -124,7 +123,8 @@ def test_options(lab: Lab) -> None:
 
 
 def is_elsewhere(option: str) -> bool:
-    """Nothing may be made outside of the test's folder, nor live on."""
+    """Whether it could create files outside the test's folder, or leave a
+    daemon."""
     return "/" in option or "M" in option or option.startswith(
         ("--d", "--p", "-p", "--shm", "--s"))
 
@@ -159,7 +159,7 @@ NAMES = ["0/ledger", "0/memory", "0/lock", "0/1", "0/1/0", "0/1/1", "1/ledger",
 
 
 def test_restored_fds(lab: Lab) -> None:
-    """Names and fds that no ivshmemd left"""
+    """It gets names and fds that no ivshmemd stores."""
     fds = [os.memfd_create("ledger"), os.memfd_create("memory"),
            os.open("/", os.O_RDONLY), os.eventfd(0),  # type: ignore
            *os.pipe(), *(end.detach() for end in socket.socketpair())]
@@ -186,7 +186,8 @@ def test_restored_fds(lab: Lab) -> None:
 
 
 def test_damaged_ledger(lab: Lab) -> None:
-    """What a server left behind is not believed: the next one always starts."""
+    """The server does not trust the ledger of the previous one. It always
+    starts."""
     for generator in rounds(random.Random(SEED)):
         manager = Manager(lab, "-n", "2", name=f"notify{generator.random()}")
         manager.start()
@@ -205,7 +206,7 @@ def test_damaged_ledger(lab: Lab) -> None:
 
 
 def damage(ledger: int, generator: random.Random) -> None:
-    """Changes some of the bytes that mean something."""
+    """Changes some of the bytes in use."""
     with mmap.mmap(ledger, 0) as memory:
         places = [at + index for at in used_pages(ledger)
                   for index, byte in enumerate(memory[at:at + mmap.PAGESIZE])
@@ -215,9 +216,9 @@ def damage(ledger: int, generator: random.Random) -> None:
 
 
 def used_pages(fd: int) -> Iterator[int]:
-    """Where they are, in a file full of holes"""
+    """The offsets of pages with data in a sparse file."""
     at = 0
-    with suppress(OSError):  # there are no more
+    with suppress(OSError):  # no more pages
         while True:
             at = os.lseek(fd, at, os.SEEK_DATA)
             yield at

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Memory of huge pages: -m names a hugetlbfs."""
+"""Memory in huge pages: -m names a hugetlbfs."""
 
 import fcntl
 import os
@@ -24,15 +24,15 @@ POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 
 
 def reserve(number: int) -> int:
-    """How many are reserved then, those counted that are still in use."""
+    """Resizes the pool. Returns its new size, with pages that are in use."""
     POOL.write_text(str(number))
     return int(POOL.read_text())
 
 
 @pytest.fixture(autouse=True)
 def more_pages() -> Iterator[None]:
-    """PAGES more than before, for one test at a time. As it needs no other
-    fixture it ends after them, when nobody has the memory any more."""
+    """Reserves PAGES more pages, for one test at a time. It uses no other
+    fixture, so it ends after the others, when the memory is free."""
     try:
         pool = POOL.open("r+")
     except OSError as error:
@@ -54,7 +54,7 @@ def more_pages() -> Iterator[None]:
 
 @pytest.fixture
 def command(lab: Lab) -> list[str]:
-    """Within which `directory` is a hugetlbfs."""
+    """A command that runs another one with a hugetlbfs at `directory`."""
     directory(lab).mkdir()
     return with_mounts(f"-t hugetlbfs -o pagesize={PAGE} none "
                        f"{directory(lab)}")
@@ -79,7 +79,7 @@ def test_is_shared(lab: Lab, command: list[str]) -> None:
 
 
 def test_is_reserved(lab: Lab, command: list[str]) -> None:
-    """All of it at the start, as otherwise somebody else might take it."""
+    """All of it is reserved at the start, before others can take it."""
     lab.ivshmemd("-m", str(directory(lab)), within=command)
     fd = lab.client().memory
     assert fd is not None
@@ -104,7 +104,7 @@ def test_more_than_there_is(lab: Lab, command: list[str]) -> None:
 
 @pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 def test_board_has_it(bed: Testbed, lab: Lab, command: list[str]) -> None:
-    """It writes how often it was rung."""
+    """The board writes to it how often it was rung."""
     lab.ivshmemd("-m", str(directory(lab)), within=command)
     client = lab.client()
     memory = memory_of(client)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The shared memory: what it is, its size, and whose it is."""
+"""The shared memory: its kind, size and owner."""
 
 import fcntl
 import os
@@ -104,7 +104,7 @@ def test_ends_with_the_last_who_has_it(lab: Lab) -> None:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_object_for_host_programs(lab: Lab, slash: str) -> None:
-    """As ivshmem-plain joins it, too."""
+    """ivshmem-plain opens it in the same way."""
     path = Path("/dev/shm", lab.object)
     lab.ivshmemd("-M", slash + lab.object)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -117,7 +117,7 @@ def test_object_for_host_programs(lab: Lab, slash: str) -> None:
 
 
 def test_file(lab: Lab) -> None:
-    """It is named after the socket, so two servers share nothing."""
+    """It is named after the socket, so two servers never share it."""
     paths = [lab.path("a"), lab.path("b")]
     for path in paths:
         lab.ivshmemd("-m", str(lab.directory), "-S", str(path))
@@ -132,7 +132,7 @@ def test_file(lab: Lab) -> None:
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("option", ["-M", "-m"])
 def test_is_taken_over(lab: Lab, option: str, end: signal.Signals) -> None:
-    """Even while a client still has it."""
+    """The next server takes it over, even if a client still has it."""
     value = {"-M": lab.object, "-m": str(lab.directory)}[option]
     process = lab.ivshmemd(option, value)
     client = lab.client()

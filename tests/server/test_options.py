@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How ivshmemd is started, what it says, and how it ends."""
+"""Options, messages and exit of ivshmemd."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from .lab import READY, Lab, sandbox, with_mounts
 
 
 def said(*options: str) -> str:
-    """What ivshmemd prints, and ends well."""
+    """Runs ivshmemd, which must succeed, and returns its output."""
     return subprocess.run([str(artifacts.ivshmemd()), *options], check=True,
                           text=True, capture_output=True, timeout=10).stdout
 
@@ -96,7 +96,7 @@ def test_ready_line(lab: Lab) -> None:
 
 
 def test_silent_without_v(lab: Lab) -> None:
-    """Nothing on stderr: the bed would complain."""
+    """The bed fails if anything is on stderr."""
     lab.ivshmemd()
     lab.clients(2)
 
@@ -126,7 +126,7 @@ def test_ends(lab: Lab, number: signal.Signals) -> None:
 
 
 def test_leaves_others_socket(lab: Lab) -> None:
-    """What stands at its path by the end is somebody else's."""
+    """It does not remove a socket at its path that is not its own."""
     process = lab.ivshmemd()
     lab.socket.unlink()
     lab.socket.write_text("another")
@@ -171,7 +171,7 @@ def daemon(pid_file: Path) -> Iterator[int]:
 
 
 def test_daemon(lab: Lab) -> None:
-    """When the command returns, clients can connect."""
+    """Clients can connect once the command has returned."""
     file = lab.path("pid")
     ended = subprocess.run(lab.command("--daemon", "-p", str(file)), text=True,
                            capture_output=True, timeout=10, check=True)
@@ -186,8 +186,8 @@ def test_daemon(lab: Lab) -> None:
 
 @pytest.fixture
 def by_default(lab: Lab) -> list[str]:
-    """An ivshmemd that is told nothing of where to listen. What it has for /tmp
-    is the test's folder, so that no other server is in its way."""
+    """The command of an ivshmemd without options. Its /tmp is the test's
+    folder, so no other server is in the way."""
     lab.path("run").mkdir()
     shutil.copy(artifacts.ivshmemd(), lab.path("ivshmemd"))
     return [*with_mounts(f"--bind {lab.path('run')} /var/run",
@@ -220,7 +220,7 @@ def test_defaults_of_a_daemon(lab: Lab, by_default: list[str]) -> None:
 
 
 def test_daemon_that_fails(lab: Lab) -> None:
-    """The command tells why, and its status."""
+    """The command reports the error and exits with its status."""
     stderr = lab.refused("--daemon", "-p", str(lab.path("pid")),
                          "-S", "/missing/socket")
     assert "cannot listen at /missing/socket" in stderr
@@ -228,7 +228,7 @@ def test_daemon_that_fails(lab: Lab) -> None:
 
 
 def test_foreign_fds_are_closed(lab: Lab) -> None:
-    """A server inherits nothing but what was handed over to it."""
+    """The server closes inherited fds, except those passed to it."""
     reader, writer = os.pipe()
     process = lab.bed.program("ivshmemd", lab.command(), pass_fds=[writer])
     lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
@@ -264,7 +264,7 @@ def test_journal_levels(lab: Lab) -> None:
 
 
 def test_log_that_nobody_reads(lab: Lab) -> None:
-    """A reader that stops reading the log does not stop the server."""
+    """The server keeps running if nobody reads its log."""
     log = lab.path("log")
     os.mkfifo(log)
     fd = os.open(log, os.O_RDWR | os.O_NONBLOCK)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server that is reloaded, or killed and started again by a service manager,
-is the same to its clients: none sees a close, nothing is lost."""
+"""A server is reloaded, or killed and restarted by a service manager. Its
+clients stay connected, and nothing is lost."""
 
 import json
 import os
@@ -23,7 +23,7 @@ VECTORS = 64
 
 
 class Service:
-    """A server with one way to have another process in its place."""
+    """A server, with one way to replace its process."""
 
     def __init__(self, lab: Lab, way: str) -> None:
         self.lab = lab
@@ -64,7 +64,7 @@ class Service:
         return sum(1 for line in self.process.errors if RELOADED in line)
 
     def wait_until_kept(self) -> None:
-        """A client that the service manager does not yet have is lost in a
+        """Waits until the service manager has all clients: others are lost in a
         crash."""
         assert self._manager
         manager: Manager = self._manager
@@ -96,7 +96,7 @@ def test_clients_stay(service: Service) -> None:
     newcomer = lab.client()
     for client in [*clients, newcomer]:
         lab.wait_for_view(client, {peer: 2 for peer in range(4)})
-    assert newcomer.id == 3  # no ID is used again
+    assert newcomer.id == 3  # IDs are not reused
     assert (service.process.pid == pid) == (service.way != "kill")
     clients[0].close()
     lab.wait_for_view(newcomer, {1: 2, 2: 2, 3: 2})
@@ -114,7 +114,8 @@ def test_nothing_is_said_twice(service: Service) -> None:
 
 
 def test_doorbells_go_on(service: Service) -> None:
-    """Those rung before, meanwhile and after; and of newcomers."""
+    """Doorbells work before, during and after the restart, and for new
+    clients."""
     lab = service.lab
     service.start()
     expect_reload(service)
@@ -134,7 +135,7 @@ def test_doorbells_go_on(service: Service) -> None:
 
 
 def test_what_is_queued_is_delivered(service: Service) -> None:
-    """All of it, once, in order"""
+    """All messages are delivered once, in order."""
     lab = service.lab
     service.start("-n", str(VECTORS))
     expect_reload(service)
@@ -226,7 +227,7 @@ def test_left_while_no_server_ran(lab: Lab) -> None:
 
 
 def test_came_while_no_server_ran(lab: Lab) -> None:
-    """The socket goes on to listen."""
+    """The socket keeps listening."""
     manager = Manager(lab)
     manager.start()
     first = lab.client()
@@ -253,7 +254,7 @@ def test_store_is_tidied(lab: Lab) -> None:
 
 
 def test_client_that_was_not_kept(lab: Lab) -> None:
-    """One whose fds the service manager lacks has left."""
+    """If the service manager lacks its fds, the client has left."""
     manager = Manager(lab)
     manager.start()
     first, second = lab.clients(2)
@@ -266,8 +267,8 @@ def test_client_that_was_not_kept(lab: Lab) -> None:
 
 
 def accept(manager: Manager, name: str) -> None:
-    """All that a server has done that is killed before the client that waits
-    is in its ledger."""
+    """Accepts and stores the waiting client, like a server that is killed
+    before it writes the client to its ledger."""
     listener, = (fd for kept, fd in manager.store.items()
                  if kept.startswith("listener/"))
     with socket.socket(fileno=os.dup(listener)) as listening:
@@ -278,7 +279,7 @@ def accept(manager: Manager, name: str) -> None:
 
 @pytest.mark.parametrize("kept", ["all", "no vector"])
 def test_client_that_was_not_written_down(lab: Lab, kept: str) -> None:
-    """It has been told nothing, so it joins as if it had just come."""
+    """It was not sent anything yet, so it joins as a new client."""
     manager = Manager(lab)
     manager.start()
     stays = lab.client()
@@ -301,7 +302,7 @@ def test_client_that_was_not_written_down(lab: Lab, kept: str) -> None:
 
 
 def test_bad_client_that_was_not_written_down(lab: Lab) -> None:
-    """Nobody hears of it."""
+    """Other clients are not told about it."""
     manager = Manager(lab)
     manager.start()
     stays = lab.client()
@@ -319,7 +320,7 @@ def test_bad_client_that_was_not_written_down(lab: Lab) -> None:
 
 
 def test_service_stop_and_start(lab: Lab) -> None:
-    """systemctl restart: the manager keeps everything."""
+    """As in systemctl restart, the manager keeps everything."""
     manager = Manager(lab)
     manager.start()
     first, second = lab.clients(2)
@@ -350,7 +351,7 @@ def test_socket_activation(lab: Lab, named: bool) -> None:
     manager.restart()
     lab.wait_for_view(lab.client(), {0: 1, 1: 1})
     lab.stop(manager.process)
-    assert lab.socket.exists()  # the manager's
+    assert lab.socket.exists()  # it belongs to the manager
 
 
 def test_activated_socket_that_nobody_wants(lab: Lab) -> None:
@@ -465,7 +466,7 @@ def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
 
 
 def from_a_copy(lab: Lab) -> tuple[Process, Path]:
-    """A server whose program a test may spoil."""
+    """A server that runs a copy of the program, which a test may damage."""
     program = lab.path("ivshmemd")
     shutil.copy(lab.command()[0], program)
     process = lab.bed.program("ivshmemd", [
@@ -488,7 +489,7 @@ def test_missing_program_changes_nothing(lab: Lab) -> None:
 
 def script(ivshmemd: bytes) -> bytes:
     text = b"#!/bin/sh\nexit 1\n"
-    return text + ivshmemd[len(text):]  # so that it alone is wrong
+    return text + ivshmemd[len(text):]  # only the start is wrong
 
 
 def cut_short(ivshmemd: bytes) -> bytes:
@@ -507,7 +508,7 @@ def test_bad_program_changes_nothing(
                          "install it again")
     client = lab.client()
     good = program.read_bytes()
-    program.unlink()  # what runs cannot be written
+    program.unlink()  # a running program cannot be written
     program.write_bytes(spoil(good))
     program.chmod(0o755)
     ended = lab.ctl("reload")
@@ -520,7 +521,7 @@ def test_bad_program_changes_nothing(
 
 
 def test_another_program_takes_over(lab: Lab) -> None:
-    """An upgrade: the file at the same path is another one."""
+    """As in an upgrade, there is a new file at the same path."""
     process, program = from_a_copy(lab)
     process.expect_error("reloaded: ")
     client: Client = lab.client()

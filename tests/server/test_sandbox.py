@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a server that was taken over could not do."""
+"""What the sandbox keeps a compromised server from doing."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("IVSHMEMD_SANDBOX") == "off",
     reason="IVSHMEMD_SANDBOX=off: sanitizers call what a sandbox forbids")
 
-FILTERED = 2  # by a program, as opposed to strict mode
+FILTERED = 2  # seccomp mode with a filter, not strict mode
 
 
 def status(pid: int, field: str) -> int:
@@ -62,7 +62,7 @@ def test_off(lab: Lab) -> None:
 
 
 def test_standard_fds_are_never_clients(lab: Lab) -> None:
-    """Where somebody starts it without them"""
+    """The server is started without standard fds."""
     process = lab.launch(within=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
     lab.wait("the socket", lab.socket.exists)
     lab.clients(2)
@@ -73,7 +73,7 @@ def test_standard_fds_are_never_clients(lab: Lab) -> None:
 @pytest.mark.parametrize("mode, outcome", [
     ("kill", f"killed by {signal.SIGSYS.name}"), ("on", "goes on")])
 def test_forbidden_call(lab: Lab, mode: str, outcome: str) -> None:
-    """A debugger has the server make a directory."""
+    """A debugger makes the server call mkdir()."""
     try:
         subprocess.run(["gdb", "--version"], capture_output=True, check=True)
     except FileNotFoundError:

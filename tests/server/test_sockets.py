@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sockets with an identity, and several channels of a configuration file."""
+"""Sockets with a fixed peer ID, and several channels in a configuration
+file."""
 
 import grp
 import os
@@ -12,7 +13,7 @@ from .lab import Lab
 
 
 def test_identity(lab: Lab) -> None:
-    """Each client that connects there is that peer."""
+    """Every client of the socket gets its peer ID."""
     gateway = lab.path("gateway")
     lab.ivshmemd("--socket", f"{gateway},id=7", "-S", str(lab.socket))
     other = lab.client()
@@ -25,7 +26,8 @@ def test_identity(lab: Lab) -> None:
 
 
 def test_identity_at_once_after_departure(lab: Lab) -> None:
-    """A machine that restarts need not wait until it was missed."""
+    """A restarted machine need not wait until the server sees the old one
+    leave."""
     gateway = lab.path("gateway")
     lab.ivshmemd("--socket", f"{gateway},id=7")
     for _ in range(50):
@@ -106,7 +108,7 @@ sockets={b}
 
 
 def test_channels(lab: Lab) -> None:
-    """Each has its own memory, IDs and clients."""
+    """Each channel has its own memory, IDs and clients."""
     a, b = lab.path("a"), lab.path("b")
     lab.ivshmemd("--config", str(configure(lab, CHANNELS.format(
         control=lab.control, a=a, b=b, object=lab.object))))
@@ -175,7 +177,7 @@ def test_what_does_not_fit_together(lab: Lab, text: str,
 
 
 def test_failed_channel_leaves_nothing(lab: Lab) -> None:
-    """Neither sockets nor memory of the channels before it"""
+    """The sockets and memory of channels before it are removed."""
     a = lab.path("a")
     file = configure(lab, f"[channel a]\nmemory-name={lab.object}\n"
                      f"sockets={a}\n[channel b]\nsockets=/missing/b")

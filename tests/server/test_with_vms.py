@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What virtual machines see of ivshmemd: boards, and Linux with the PCI device."""
+"""ivshmemd with virtual machines: boards, and Linux with the PCI device."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .manager import Manager
 
 
 def why_not() -> str | None:
-    """What is missing to run virtual machines."""
+    """What is missing to run virtual machines, if anything."""
     try:
         artifacts.qemu_system("arm")
         artifacts.firmware(BOARDS[0], "echo")
@@ -36,11 +36,11 @@ MANY_BOARDS = 30
 MOST_VECTORS = 64
 RESTARTS = 5
 PINGS = 2000
-AA = 0x4141  # an ID that the command line of Linux can spell
+AA = 0x4141  # an ID with two printable bytes, for Linux's command line
 
 
 class Running:
-    """A server that the other parts of a testbed can use."""
+    """A running server, for the other functions of the testbed."""
 
     def __init__(self, socket: Path, process: Process) -> None:
         self.socket = socket
@@ -55,12 +55,12 @@ def number(board: Board, name: str) -> int:
 
 
 def test_many_boards_with_many_vectors(bed: Testbed, lab: Lab) -> None:
-    """One by one, each knows all that came before it, and those it."""
+    """They start one after another, and each learns all peers."""
     server = Running(lab.socket, lab.ivshmemd("-n", str(MOST_VECTORS)))
     boards: list[Board] = []
     for _ in range(MANY_BOARDS):
         board = bed.board("mps2-an385", "echo", server, paused=True)
-        # It answers when it has been given all of its own vectors.
+        # The board has its ID once it has all of its own vectors.
         assert number(board, "own-id") == len(boards)
         boards.append(board)
     for board in boards:
@@ -69,7 +69,7 @@ def test_many_boards_with_many_vectors(bed: Testbed, lab: Lab) -> None:
 
 
 def test_no_doorbell_of_boards_is_lost(bed: Testbed, lab: Lab) -> None:
-    """While the server is killed, and the next one goes on."""
+    """The server is killed and restarted in the meantime."""
     manager = Manager(lab)
     server = Running(lab.socket, manager.start())
     game = soak.Game(bed, BOARDS, "server", server=server)
@@ -108,7 +108,7 @@ def test_no_doorbell_of_linux_is_lost(bed: Testbed, lab: Lab) -> None:
 
 
 def test_restarted_board_is_the_same_peer(bed: Testbed, lab: Lab) -> None:
-    """Another peer rings it before and after, at the ID of its socket."""
+    """Another peer rings it before and after, by the ID of its socket."""
     own = lab.path("own")
     server = Running(lab.socket, lab.ivshmemd("--socket", str(lab.socket),
                                               "--socket", f"{own},id=7"))
@@ -129,8 +129,8 @@ def test_restarted_board_is_the_same_peer(bed: Testbed, lab: Lab) -> None:
 
 
 def test_plain_device_joins_the_memory(bed: Testbed, lab: Lab) -> None:
-    """Linux that knows no server reads a board's word and writes one for it:
-    how often the board was rung, and whom it rings in answer."""
+    """Linux without a server reads a word of the board, its count of doorbells,
+    and writes one: the peer that the board rings in answer."""
     own = lab.path("own")
     lab.ivshmemd("-M", lab.object, "--socket", str(lab.socket),
                  "--socket", f"{own},id={AA}")
