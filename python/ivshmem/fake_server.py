@@ -171,8 +171,8 @@ class FakeServer:
         return True
 
     def shake_hands(self, messages: int | None = None) -> None:
-        """Sends what a good server sends to a new client, or only the first
-        so many messages."""
+        """Sends what a good server sends to a new client: all of it, or only
+        this number of messages."""
         for number, fds in self.handshake[:messages]:
             self.say(number, *fds)
 
@@ -212,8 +212,8 @@ class FakeServer:
     @contextmanager
     def repeating(self, say: Callable[[], None],
                   pause: float = 0.0) -> Iterator[None]:
-        """Calls say() repeatedly, with a pause of so many seconds, until the
-        block ends or the client is gone."""
+        """Calls say() repeatedly until the block ends or the client is gone.
+        `pause` is in seconds."""
         enough = Event()
 
         def repeat() -> None:

@@ -16,7 +16,7 @@ from ivshmem.procfs import cpu_share, leave_room_for_files, open_files
 from .client import MEMORY, VERSION, Client
 from .lab import Lab
 
-# So many that a client must read before the server can announce a fifth peer
+# Enough vectors that a client must read before a fifth peer is announced
 VECTORS = 64
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
