@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firmware for an mps2-an385 without any library: a peer that rings it
- * finds the square of word 0 in word 1, and is rung back.  Word 2 has the caller's ID.
+ * Firmware for an mps2-an385, without any library.  When a peer rings it, it
+ * writes the square of word 0 to word 1, and rings the peer whose ID is in
+ * word 2.
  */
 
 #include "ivshmem-flat.h"

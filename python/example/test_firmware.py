@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the firmware promises, tested from the host and between boards."""
+"""Tests the firmware, with one board and with two."""
 
 import subprocess
 from pathlib import Path
@@ -10,14 +10,14 @@ from ivshmem.peer import Peer
 from ivshmem.pytest_plugin import QemuBoards
 
 HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[1] / "guest"  # has ivshmem-flat.h, if not installed
+CHECKOUT = HERE.parents[1] / "guest"  # has ivshmem-flat.h in a checkout
 
 BOARD = "mps2-an385"
 NUMBER, SQUARE, CALLER = 0, 4, 8  # offsets in the shared memory
 
 
 def header_flags() -> list[str]:
-    """By which a compiler finds ivshmem-flat.h."""
+    """Compiler flags to find ivshmem-flat.h."""
     if (CHECKOUT / "ivshmem-flat.h").exists():
         return [f"-I{CHECKOUT}"]
     return subprocess.run(["pkg-config", "--cflags", "ivshmem-flat"],
