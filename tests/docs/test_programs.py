@@ -93,7 +93,7 @@ def test_names(reader: Reader) -> None:
 
     reader.start("\n".join(rest))
 
-    reader.wait_for(1, "^ready\ndoorbell$")
+    reader.wait_for(0, r"\| ready\n.*\| doorbell$")
 
 
 def test_copied_example(reader: Reader) -> None:
@@ -102,7 +102,7 @@ def test_copied_example(reader: Reader) -> None:
 
     reader.start("\n".join(commands(COMPILE.text)[1:]))
 
-    reader.wait_for(1, "^hello: id 0, peer 1$")
+    reader.wait_for(0, r"\| hello: id 0, peer 1$")
 
 
 def test_board_code() -> None:
