@@ -31,8 +31,9 @@ class Peer:
         self._fds: dict[int, list[int]] = {}  # by ID and vector
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.connect(str(server_socket))
-            self.id = self._handshake(time.monotonic() + timeout)
+            deadline = time.monotonic() + timeout
+            self._connect(server_socket, timeout)
+            self.id = self._handshake(deadline)
         except BaseException:
             self.close()
             raise
@@ -93,6 +94,20 @@ class Peer:
         self._fds.clear()
         if hasattr(self, "memory"):
             self.memory.close()
+
+    def _connect(self, server_socket: Path, timeout: float) -> None:
+        # With settimeout(), connect() would fail at once if the server has many
+        # connections to accept.
+        microseconds = max(round(timeout * 1e6), 1)
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+            struct.pack("@ll", *divmod(microseconds, 1_000_000)))
+        try:
+            self._socket.connect(str(server_socket))
+        except BlockingIOError:
+            raise TestbedError(
+                f"timed out waiting for the server at {server_socket} to accept "
+                "a connection") from None
 
     def _handshake(self, deadline: float) -> int:
         version, _ = self._receive(deadline, "the protocol version")

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from ivshmem import Testbed, TestbedError, artifacts, process
 from ivshmem.board import Board
 from ivshmem.fake_server import PEER
+from ivshmem.peer import Peer
 from ivshmem.process import Process
 from ring_on_command import RingCommands
 
@@ -268,3 +270,17 @@ def test_speed_is_measured_alone(tmp_path: Path) -> None:
     run = inner_pytest(tmp_path, TURNS, "-n", "2")
 
     assert re.search("= 4 passed in ", run.stdout), run.stdout
+
+
+@pytest.mark.timeout(20)
+def test_server_that_never_accepts(tmp_path: Path) -> None:
+    """A peer does not wait for ever when the server's queue is full."""
+    path = tmp_path / "server.sock"
+    with socket.socket(socket.AF_UNIX) as server, \
+            socket.socket(socket.AF_UNIX) as queued:
+        server.bind(str(path))
+        server.listen(0)
+        queued.connect(str(path))
+
+        with pytest.raises(TestbedError, match="to accept a connection"):
+            Peer(path, timeout=0.2)
