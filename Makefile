@@ -130,7 +130,7 @@ check-soak: server firmware ## let boards ring each other at random, then kill s
 	@$(call with,scripts/build-qemu) && \
 		scripts/soak --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 	@CHAOS_SECONDS=$(or $(SECONDS),60) CHAOS_SEED=$(SEED) /usr/bin/python3 -m pytest \
-		--quiet -p no:timeout tests/server/test_chaos.py
+		--quiet --timeout=0 tests/server/test_chaos.py
 
 check-sanitized: firmware linux ## run the tests with sanitizers in QEMU and the server
 	@scripts/run-tests --sanitized server qtest system
