@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Records who is connected to a channel and what each client has been told: all that
- * the next server process needs to go on. The ledger is in a memfd, which is passed to
- * the next process directly or through systemd's fd store. Nothing is written at exit,
- * so SIGKILL is no different from a reload.
+ * A channel's clients, and what each has been told, for the server process that takes
+ * over. The ledger is in a memfd, which is passed to the next process directly or
+ * through systemd's fd store. Nothing is written at exit, so SIGKILL is no different
+ * from a reload.
  *
  * So the ledger must be valid after every single store. A client or a departure is
  * filled in first; storing its event number then makes it valid. What a client must
