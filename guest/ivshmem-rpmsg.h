@@ -300,14 +300,20 @@ static inline bool ivshmem_rpmsg_announce(struct ivshmem_rpmsg *link)
                                  &announcement, sizeof(announcement));
 }
 
+/* The ends have to meet again. */
+static inline void ivshmem_rpmsg_part(struct ivshmem_rpmsg *link)
+{
+    link->peer = NULL;
+    link->has_met = link->is_announced = link->is_bound = false;
+}
+
 /*
  * Enters this end's name, at the start and in memory that is new.  Returns false
  * if the table is full.
  */
 static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
 {
-    link->peer = NULL;
-    link->has_met = link->is_announced = link->is_bound = false;
+    ivshmem_rpmsg_part(link);
     link->own_id = ivshmem_flat_own_id(link->shm);
     link->own = ivshmem_names_enter(link->table, link->own_name, link->own_id);
     return link->own != NULL;
@@ -317,8 +323,7 @@ static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
 static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
 {
     if (ivshmem_names_taken(link->table, link->own_name, link->own_id)) {
-        link->peer = NULL;
-        link->has_met = link->is_announced = link->is_bound = false;
+        ivshmem_rpmsg_part(link);
         return false;
     }
     if (link->own == NULL ||
@@ -327,7 +332,7 @@ static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
         ivshmem_rpmsg_enter(link);
     }
     if (link->peer == NULL || ivshmem_names_restarted(link->peer, link->start)) {
-        link->has_met = link->is_announced = link->is_bound = false;
+        ivshmem_rpmsg_part(link);
         link->peer = ivshmem_names_find(link->table, link->peer_name);
         if (link->own == NULL || link->peer == NULL) {
             return false;
