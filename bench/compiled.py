@@ -24,5 +24,6 @@ def compiled(name: str) -> Path:
                            capture_output=True, text=True, timeout=SECONDS)
         except (subprocess.CalledProcessError,
                 subprocess.TimeoutExpired) as error:
-            raise TestbedError(f"{error}: {error.stderr!s}") from error
+            raise TestbedError(f"bench/{name}.c did not compile: {error}\n"
+                               f"{error.stderr!s}") from error
     return program

@@ -61,7 +61,7 @@ def floor() -> Trip:
                               timeout=PATIENCE_SECONDS)
     except (subprocess.CalledProcessError,
             subprocess.TimeoutExpired) as error:
-        raise TestbedError(f"{error}: {error.stderr!s}") from error
+        raise TestbedError(f"{error}\n{error.stderr!s}") from error
     return Trip(*map(float, done.stdout.split()))
 
 
@@ -96,7 +96,7 @@ def with_linux() -> float:
         _order(server, sleep=True)
         _start(bed, server, _our_board, ANSWERER)
         linux = bed.linux(f"ivshmem ping {ANSWERER} {LINUX_TRIPS}", server)
-        return float(bed.wait("Linux to make its trips", lambda: linux.said(
+        return float(bed.wait("Linux to finish", lambda: linux.said(
             r"^peer \d+ answered .*, ([\d.]+) us each$")).group(1))
 
 
@@ -108,7 +108,7 @@ def between_boards(start: StartBoard, sleep: bool,
         _start(bed, server, start, ANSWERER)
         caller = _start(bed, server, start, CALLER)
         server.memory.set_words(GO, 1)
-        bed.wait("the trips to be made", lambda: caller.said("fastest"))
+        bed.wait("the caller to finish", lambda: caller.said("fastest"))
         totals = [caller.found(rf"^doorbell: {which}trips=(\d+) ticks=(\d+)$")
                   for which in ("", "fastest ")]
     return Trip(*(microseconds(total[2]) / int(total[1]) for total in totals))

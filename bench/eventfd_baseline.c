@@ -7,11 +7,13 @@
  * time of a round trip in microseconds: of all, and of the fastest in a row.
  */
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -24,7 +26,7 @@
 
 static void fail(const char *what)
 {
-    perror(what);
+    fprintf(stderr, "eventfd_baseline: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
@@ -33,7 +35,7 @@ static void ring(int fd)
     uint64_t one = 1;
 
     if (write(fd, &one, sizeof(one)) != sizeof(one)) {
-        fail("floor: write");
+        fail("write");
     }
 }
 
@@ -42,9 +44,10 @@ static void wait_for_ring(int fd)
     struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
     uint64_t rings;
 
+    errno = ETIMEDOUT; /* unless poll() sets it */
     if (poll(&poll_fd, 1, PATIENCE_MS) != 1 ||
         read(fd, &rings, sizeof(rings)) != sizeof(rings)) {
-        fail("floor: no answer");
+        fail("waiting for the other process");
     }
 }
 
@@ -72,15 +75,15 @@ int main(int argc, char **argv)
     pid_t child;
 
     if (argc != 2) {
-        fprintf(stderr, "usage: floor MILLISECONDS\n");
+        fprintf(stderr, "usage: eventfd_baseline MILLISECONDS\n");
         return 1;
     }
     if (there < 0 || here < 0) {
-        fail("floor: eventfd");
+        fail("eventfd");
     }
     child = fork();
     if (child < 0) {
-        fail("floor: fork");
+        fail("fork");
     }
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -79,7 +79,7 @@ static Client *client_new(void)
     Client *client = calloc(1, sizeof(*client));
 
     if (!client) {
-        fail("no memory for another client beside %u", connected);
+        fail("no memory for client %u", connected);
     }
     if (strlen(path) >= sizeof(address.sun_path)) {
         fail("%s is too long for a UNIX socket", path);
@@ -116,8 +116,8 @@ static bool client_knows(const Client *client, int64_t id)
 static void client_hear_peer(Client *client, int64_t id, bool has_fd)
 {
     if (id < 0 || id >= IDS || client_knows(client, id) == has_fd) {
-        fail("client %lld was told that peer %lld has %s, which makes no sense",
-             (long long)client->id, (long long)id, has_fd ? "come" : "left");
+        fail("client %lld: unexpected message that peer %lld has %s",
+             (long long)client->id, (long long)id, has_fd ? "joined" : "left");
     }
     client->knows[id / 8] ^= 1 << id % 8;
     client->known += has_fd ? 1 : -1;
@@ -128,7 +128,7 @@ static void client_hear(Client *client, int64_t value, bool has_fd)
     switch (client->expected) {
     case VERSION:
         if (value != 0 || has_fd) {
-            fail("the server speaks version %lld of the protocol, not 0",
+            fail("the server speaks protocol version %lld, not 0",
                  (long long)value);
         }
         break;
@@ -137,7 +137,7 @@ static void client_hear(Client *client, int64_t value, bool has_fd)
         break;
     case MEMORY_FD:
         if (value != MEMORY || !has_fd) {
-            fail("client %lld was told %lld instead of the memory",
+            fail("client %lld: the server sent %lld instead of the memory",
                  (long long)client->id, (long long)value);
         }
         break;
@@ -169,7 +169,7 @@ static void client_read(Client *client)
     for (i = 0; i < got; i++) {
         if (message[i].msg_len != sizeof(value[i])) {
             fail("client %lld: %s", (long long)client->id, message[i].msg_len ?
-                 "the server sent a part of a message" : "the server hung up");
+                 "the server sent part of a message" : "the server hung up");
         }
         client_hear(client, le64toh(value[i]),
                     message[i].msg_hdr.msg_flags & MSG_CTRUNC);
@@ -195,7 +195,7 @@ static void read_some(void)
     int i, ready = epoll_wait(epoll, event, BATCH, PATIENCE_MS);
 
     if (ready <= 0) {
-        fail("no client was told anything for %d s; %u of %u clients read, and "
+        fail("no client got a message for %d s; %u of %u clients read, and "
              "know %.1f on average", PATIENCE_MS / 1000, reading, connected,
              (double)known / reading);
     }
@@ -246,7 +246,7 @@ static double time_newcomer(void)
 
     while (!client_knows_all(client)) {
         if (poll(&poll_fd, 1, PATIENCE_MS) != 1) {
-            fail("the newcomer knows %u of %u clients, and was told nothing "
+            fail("the newcomer knows %u of %u clients, and got no message "
                  "for %d s", client->known, connected, PATIENCE_MS / 1000);
         }
         client_read(client);
@@ -302,7 +302,7 @@ static void obey(const char *line)
         client_free(staller);
         staller = NULL;
     } else {
-        fail("cannot do '%s'", line);
+        fail("cannot run command '%s'", line);
     }
     read_until_all_know_all();
     printf("%.6f", now() - start);

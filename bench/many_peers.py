@@ -66,7 +66,7 @@ def room_for(peers: int, fds_each: int = 1) -> Iterator[None]:
     needed = peers * fds_each + OTHER_FDS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
-        raise TestbedError(f"{peers} peers need {needed} fds, and the limit is "
+        raise TestbedError(f"{peers} peers need {needed} fds, but the limit is "
                            f"{hard}: raise it (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -91,8 +91,8 @@ def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
                 ready = selector.select(PATIENCE_SECONDS)
                 if not ready:
                     raise TestbedError(
-                        f"{server.name} did not announce all to peer {peer} "
-                        f"within {PATIENCE_SECONDS:g} s")
+                        f"{server.name} did not announce all peers to peer "
+                        f"{peer} within {PATIENCE_SECONDS:g} s")
                 for key, _ in ready:
                     unread[key.data] -= len(clients[key.data].recv(65536))
 

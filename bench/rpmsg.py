@@ -58,7 +58,7 @@ def by_uarts(at_once: int) -> Rates:
         bed.board(BOARD_WITH_FIFO, "uart-echo", device=uart("server=off"))
         rates = _rates(bed, caller, at_once)
         # A QEMU whose PL011 waits for the other board would not end.
-        bed.wait("the caller to be done", lambda: caller.said(
+        bed.wait("the caller to finish", lambda: caller.said(
             f"^messages: {SIZES[-1]} bytes, {AT_ONCE} at once: .*came back$"))
         return rates
 
@@ -85,7 +85,7 @@ def with_linux(at_once: int) -> Rates:
             f"{LINUX_MESSAGES}" for size in SIZES), server)
         came_back = (rf"^{LINUX_MESSAGES} of {LINUX_MESSAGES} messages came "
                      r"back in .*: (\d+) messages a second")
-        bed.wait("Linux to be done",
+        bed.wait("Linux to finish",
                  lambda: linux.count(came_back) == len(SIZES))
         return {size: float(match[1]) for size, match in
                 zip(SIZES, linux.matches(came_back))}
@@ -106,7 +106,7 @@ def _rates(bed: Testbed, caller: Board, at_once: int) -> Rates:
     rates = {}
     for size in SIZES:
         phase = f"^messages: {size} bytes, {at_once} at once:"
-        bed.wait("the messages", lambda: caller.said(f"{phase} begins$"))
+        bed.wait("the caller to begin", lambda: caller.said(f"{phase} begins$"))
         began = time.monotonic()
         number = bed.wait("the messages to come back", lambda: caller.said(
             rf"{phase} (\d+) came back$"))[1]
