@@ -110,7 +110,7 @@ lock_cache() {
         say "waiting until another checkout has fetched its sources ($minutes minutes at most)"
         flock --timeout $((minutes * 60)) 9 ||
             die "another process still holds $cache/lock after $minutes minutes:" \
-                "'fuser $cache/lock' names it"
+                "find it with 'fuser $cache/lock'"
     }
 }
 

@@ -30,7 +30,7 @@ def qemu_build() -> Path:
         names = [str(build.relative_to(CHECKOUT)) for build in builds]
         raise TestbedError(
             f"there are several builds of QEMU, {', '.join(names)}: choose one,"
-            f" for example with QEMU_BUILD={names[0]}")
+            f" such as QEMU_BUILD={names[0]}")
     return builds[0]
 
 
@@ -81,8 +81,8 @@ def firmware(board: str, name: str) -> Path:
     """The image of a program for a board, built by guest/Makefile."""
     image = CHECKOUT / "build" / "firmware" / board / f"{name}.elf"
     if not image.is_file():
-        raise TestbedError(f"{image} is missing: run `make firmware`, with the"
-                           " TARGETS that `make qemu` was given")
+        raise TestbedError(f"{image} is missing: run `make firmware` with the "
+                           "same TARGETS as `make qemu`")
     return image
 
 
@@ -126,16 +126,16 @@ def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:
     """The program that the environment variable names, or the usual one."""
     if override := os.environ.get(variable):
         path = Path(override).absolute()
-        advice = f"{variable} names it: correct or unset {variable}"
+        advice = f"correct or unset {variable}"
     elif IS_INSTALLED and "QEMU_BUILD" not in os.environ:
         name = variable.lower().replace("_", "-")
         path = Path(_installed(f"{name}-ivshmem") or _installed(name) or name)
-        advice = f"put it on PATH, or set {variable} to it"
+        advice = f"put it on PATH, or set {variable} to its path"
     else:
         path = usual()
-        advice = f"{remedy}, or set {variable} to one of your own"
+        advice = f"{remedy}, or set {variable} to your own"
         if (named := os.environ.get("QEMU_BUILD")) and named in str(path):
-            advice = f"QEMU_BUILD={named} should have it: correct it, {advice}"
+            advice = f"correct QEMU_BUILD={named}, {advice}"
     if not os.access(path, os.X_OK) or path.is_dir():
-        raise TestbedError(f"{path} is missing or not a program: {advice}")
+        raise TestbedError(f"{path} is missing or not executable: {advice}")
     return path

@@ -91,7 +91,7 @@ class Board(Machine):
         failure = super().failure()
         if failure and re.search("ivshmem-flat.*(not a valid|pluggable)",
                                  failure):
-            failure += ("\nthis QEMU has no ivshmem-flat for the command line:"
+            failure += ("\nthis QEMU does not support -device ivshmem-flat:"
                         " run `make qemu`, and unset QEMU_SYSTEM_ARM")
         return failure
 

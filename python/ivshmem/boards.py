@@ -101,6 +101,6 @@ def wiring(board: str) -> Wiring:
     if board in WIRINGS:
         return WIRINGS[board]
     near = get_close_matches(board, WIRINGS)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise TestbedError(f"there is no board '{board}' in the table.{hint} "
-                       "`ivshmem-run --boards` lists all")
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise TestbedError(f"unknown board '{board}': {hint}`ivshmem-run --boards` "
+                       "lists all boards")

@@ -136,7 +136,7 @@ def check(results: Sequence[Result]) -> None:
         expected = Result(result.id, peers, peers * MESSAGES,
                           peers * MESSAGES, peers * BLOCK_BYTES)
         if result != expected:
-            raise TestbedError(f"a member reports {result}, should be "
+            raise TestbedError(f"a member reports {result}, expected "
                                f"{expected}")
 
 
@@ -150,11 +150,12 @@ def check_course(server: IvshmemServer, members: Sequence[Machine]) -> None:
         slot = int(member.found(r"sits in slot (\d) of")[1])
         if server.memory.read(block_offset(slot),
                               BLOCK_BYTES) != block(own_id, slot):
-            raise TestbedError(f"the block of {member.name} is wrong")
+            raise TestbedError(f"the block of {member.name} in shared memory "
+                               "is wrong")
         heard = int(member.found(r"done, heard (\d+) doorbells$")[1])
         if heard > (rung := (len(members) - 1) * RINGS):
-            raise TestbedError(f"{member.name} heard {heard} doorbells, and "
-                               f"was rung {rung} times at most")
+            raise TestbedError(f"{member.name} heard {heard} doorbells, but "
+                               f"was rung at most {rung} times")
         for other, peer in ids.items():
             if other is member:
                 continue

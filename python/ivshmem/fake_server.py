@@ -197,8 +197,9 @@ class FakeServer:
             deadline = time.monotonic() + SAY_SECONDS
             while not self.all_heard():
                 if time.monotonic() > deadline:
-                    raise TestbedError(f"the client left byte {index} of a "
-                                       f"message unread for {SAY_SECONDS:g} s")
+                    raise TestbedError(f"the client did not read byte {index} "
+                                       "of a message within "
+                                       f"{SAY_SECONDS:g} s")
                 time.sleep(LOOK_SECONDS)
 
     def say_bytes(self, data: bytes, *fds: int) -> None:

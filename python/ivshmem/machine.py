@@ -67,8 +67,8 @@ class Machine(Process):
                 self.pid, IDLE_WINDOW_SECONDS)) >= IDLE_SHARE:
             if time.monotonic() > deadline:
                 raise TestbedError(
-                    f"{self.name}, which has nothing to do, still uses "
-                    f"{used:.0%} of a CPU after {IDLE_WITHIN_SECONDS:g} s")
+                    f"{self.name} should be idle, but still uses {used:.0%} "
+                    f"of a CPU after {IDLE_WITHIN_SECONDS:g} s")
 
     def hold(self) -> None:
         if not self.has_ended():

@@ -21,9 +21,9 @@ class SharedMemory:
     def __init__(self, file: Path | int) -> None:
         """Maps a file, given as a path or an fd. Does not close the fd."""
         if sys.byteorder != "little":
-            raise TestbedError(f"this host is {sys.byteorder}-endian, the words "
-                               "in shared memory are little-endian: run this "
-                               "on a little-endian host")
+            raise TestbedError(f"this host is {sys.byteorder}-endian, but the "
+                               "words in shared memory are little-endian: run "
+                               "this on a little-endian host")
         with open(file, "r+b", closefd=not isinstance(file, int)) as opened:
             self._map = mmap.mmap(opened.fileno(), 0)
         whole = len(self) // WORD_BYTES * WORD_BYTES
@@ -54,6 +54,6 @@ class SharedMemory:
 
 def _index(offset: int) -> int:
     if offset < 0 or offset % WORD_BYTES:
-        raise ValueError(f"offset {offset:#x} of a word in shared memory is "
-                         f"not a multiple of {WORD_BYTES}")
+        raise ValueError(f"offset {offset:#x} of a word in shared memory: must "
+                         f"be a multiple of {WORD_BYTES}, and not negative")
     return offset // WORD_BYTES

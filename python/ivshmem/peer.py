@@ -62,8 +62,9 @@ class Peer:
             fd = self._fds[peer][vector]
         except (KeyError, IndexError):
             raise TestbedError(
-                f"peer {self.id} cannot ring vector {vector} of peer {peer}, "
-                "which is not connected: call wait_for_peer() first") from None
+                f"peer {self.id} cannot ring vector {vector} of peer {peer}: "
+                "the server has not announced it. Call wait_for_peer() first"
+            ) from None
         eventfd.write(fd)
 
     def fileno(self, vector: int = 0) -> int:
@@ -112,8 +113,8 @@ class Peer:
     def _handshake(self, deadline: float) -> int:
         version, _ = self._receive(deadline, "the protocol version")
         if version != 0:
-            raise TestbedError(f"the server speaks version {version} of the "
-                               "protocol, not 0")
+            raise TestbedError(f"the server speaks protocol version {version}, "
+                               "not 0")
         own_id, _ = self._receive(deadline, "an ID")
         number, memory_fd = self._receive(deadline, "the shared memory")
         if number != NO_ID or memory_fd is None:
@@ -125,7 +126,7 @@ class Peer:
             os.close(memory_fd)
         # The server sends this client's vectors last, after those of all peers.
         while len(self._fds.get(own_id, ())) < self._vectors:
-            self._take_message(deadline, "the own vectors")
+            self._take_message(deadline, f"the vectors of peer {own_id}")
         for fd in self._fds[own_id]:
             os.set_blocking(fd, False)
         return own_id
@@ -153,7 +154,7 @@ class Peer:
                     f"timed out waiting for {what}") from None
             fds += new
             if not piece:
-                raise TestbedError(f"the server hung up instead of sending "
-                                   f"{what}")
+                raise TestbedError(f"waiting for {what}: the server closed the "
+                                   "connection")
             data += piece
         return struct.unpack("<q", data)[0], fds[0] if fds else None

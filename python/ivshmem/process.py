@@ -132,18 +132,18 @@ class Process:
         for pattern, least, most in self._expected:
             matches = list(re.finditer(pattern, text, re.MULTILINE))
             if not least <= len(matches) <= most:
-                faults.append(f"{self.name} has '{pattern}' {len(matches)} "
-                              f"times on stderr, expected was {least} to "
-                              f"{most}")
+                times = f"{least} to {most}" if least < most else f"{most}"
+                faults.append(f"{self.name} wrote '{pattern}' to stderr "
+                              f"{len(matches)} times, expected {times}")
             for match in matches:
                 for number in range(bisect_right(starts, match.start()) - 1,
                                     bisect_right(starts, match.end())):
                     unexpected.pop(number, None)
         lines = list(unexpected.values())
-        faults += [f"{self.name} says on stderr, unexpected: {line}"
+        faults += [f"{self.name}: unexpected line on stderr: {line}"
                    for line in lines[:LINES_SHOWN]]
         if more := lines[LINES_SHOWN:]:
-            faults.append(f"{self.name} says {len(more)} lines more")
+            faults.append(f"{self.name}: {len(more)} more unexpected lines")
         return faults
 
     def said(self, pattern: str) -> re.Match[str] | None:
@@ -154,7 +154,7 @@ class Process:
         """The same, but raises if there is none."""
         if match := self.said(pattern):
             return match
-        raise TestbedError(f"{self.name} has not said '{pattern}'")
+        raise TestbedError(f"{self.name} did not print '{pattern}'")
 
     def count(self, pattern: str) -> int:
         """How many lines of the output match the pattern."""
@@ -170,7 +170,7 @@ class Process:
         try:
             os.write(self._stdin.fileno(), line.encode() + b"\n")
         except BrokenPipeError as error:
-            raise TestbedError(f"{self.name} does not read '{line}': it has "
+            raise TestbedError(f"{self.name} cannot read '{line}': it has "
                                "ended") from error
 
     def hold(self) -> None:
@@ -193,7 +193,7 @@ class Process:
 
     def summary(self) -> str:
         """Its command line and how it ended."""
-        end = self._outcome() if self.has_ended() else "still runs"
+        end = self._outcome() if self.has_ended() else "is running"
         return f"{self.name} {end}: {shlex.join(self.argv)}"
 
     def _end(self) -> str:

@@ -41,8 +41,8 @@ DEFAULTS: dict[str, Any] = {"timeout": 60.0, "size": 4 * MIB, "vectors": 1}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "ivshmem(timeout=60, size=4194304, vectors=1): what the "
-        "fixtures of the package ivshmem give to the test")
+        "markers", "ivshmem(timeout=60, size=4194304, vectors=1): settings of "
+        "the ivshmem fixtures for this test")
 
 
 @pytest.hookimpl(trylast=True)
@@ -59,8 +59,8 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     given = mark.kwargs if mark else {}
     if unknown := set(given) - set(DEFAULTS):
         raise pytest.UsageError(
-            f"the mark ivshmem of {request.node.nodeid} has "
-            f"{', '.join(sorted(unknown))}: it takes {', '.join(DEFAULTS)}")
+            f"{request.node.nodeid}: the mark ivshmem has no setting "
+            f"{', '.join(sorted(unknown))}, only {', '.join(DEFAULTS)}")
     return {**DEFAULTS, **given}
 
 
@@ -71,8 +71,8 @@ def _where(machine: str, registers: int | None, memory: int | None,
         try:
             usual = wiring(machine)
         except TestbedError as error:
-            raise TestbedError(f"{error}, or give registers=, memory=, irq= "
-                               "and qemu=") from error
+            raise TestbedError(f"{error}. For another board, give registers=, "
+                               "memory=, irq= and qemu=") from error
         registers = usual.registers if registers is None else registers
         memory = usual.memory if memory is None else memory
         irq = usual.paths() if irq == "" else irq

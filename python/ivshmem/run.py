@@ -106,16 +106,16 @@ def _parse_settings(word: str, text: str) -> dict[str, str]:
     while text:
         name, _, value = text.partition("=")
         if name not in SETTINGS:
-            raise Misuse(f"'{word}' has '{name}=': it takes "
-                         f"{'= and '.join(SETTINGS)}=")
+            raise Misuse(f"'{word}': unknown setting '{name}=': give "
+                         f"{'= or '.join(SETTINGS)}=")
         if name in settings:
-            raise Misuse(f"'{word}' has {name}= twice")
+            raise Misuse(f"'{word}': {name}= is given twice")
         if name == "options":
             settings[name], text = value, ""
         else:
             settings[name], _, text = value.partition(",")
             if text and "=" not in text:
-                raise Misuse(f"'{word}': '{text}' is no NAME=VALUE")
+                raise Misuse(f"'{word}': '{text}' is not NAME=VALUE")
     return settings
 
 
@@ -123,7 +123,7 @@ def _parse_id(word: str, value: str | None) -> int | None:
     if value is None:
         return None
     if not re.fullmatch("[0-9]+", value) or int(value) > MAX_ID:
-        raise Misuse(f"'{word}': id={value} is not a peer ID, 0 to {MAX_ID}")
+        raise Misuse(f"'{word}': id={value}: give a number from 0 to {MAX_ID}")
     return int(value)
 
 
@@ -138,8 +138,8 @@ def parse_size(text: str) -> int:
     match = re.fullmatch("([0-9]+)([KMG]?)", text, re.IGNORECASE)
     size = int(match[1]) * UNITS[match[2].upper()] if match else 0
     if size < SMALLEST or size & size - 1:
-        raise Misuse(f"--size {text} is not a power of two, of {SMALLEST} at "
-                     "least, such as 64K, 4M or 1G")
+        raise Misuse(f"--size {text}: give a power of two, at least "
+                     f"{SMALLEST}, such as 64K, 4M or 1G")
     return size
 
 
@@ -193,22 +193,23 @@ def _check(options: argparse.Namespace) -> None:
     options.gdb = options.gdb or options.gdb_wait
     ids = [guest.id for guest in options.guests if guest.id is not None]
     if not options.guests and not options.boards:
-        raise Misuse("no guest is given: give BOARD=ELF, or --help for more")
+        raise Misuse("no guests: give at least one BOARD=ELF, or see --help")
     if len(set(ids)) < len(ids):
         twice = next(each for each in ids if ids.count(each) > 1)
-        raise Misuse(f"id={twice} is given twice: each guest has its own")
+        raise Misuse(f"id={twice} is given twice: each guest needs its own")
     if ids and options.server:
         raise Misuse(
-            f"id={ids[0]} needs a server that {PROGRAM} starts: leave out "
-            f"--server, or start yours with --socket PATH,id={ids[0]} and give "
-            "that PATH as --server to this guest alone")
+            f"id={ids[0]} does not work with --server: leave out one of them, "
+            f"or start your server with --socket PATH,id={ids[0]} and run only "
+            "this guest, with --server PATH")
     if not 1 <= options.vectors <= MAX_VECTORS:
-        raise Misuse(f"--vectors {options.vectors} is not 1 to {MAX_VECTORS}")
+        raise Misuse(f"--vectors {options.vectors}: give a number from 1 to "
+                     f"{MAX_VECTORS}")
     if (options.timeline and options.guests and
             all(guest.is_linux for guest in options.guests)):
         raise Misuse("--timeline needs a board: Linux is not traced")
     if options.timeout is not None and not options.timeout > 0:
-        raise Misuse(f"--timeout {options.timeout:g} is not above 0")
+        raise Misuse(f"--timeout {options.timeout:g}: give a number above 0")
 
 
 def list_boards() -> str:
@@ -217,7 +218,7 @@ def list_boards() -> str:
     for name, where in WIRINGS.items():
         notes = [where.note] if where.note else []
         if where.since > (7, 2):
-            notes.insert(0, "from QEMU {}.{} on".format(*where.since))
+            notes.insert(0, "needs QEMU {}.{} or newer".format(*where.since))
         note = f"  {'; '.join(notes)}" if notes else ""
         lines.append(f"{name:18} {where.target:12} "
                      f"{','.join(map(str, where.lines)):12} "
@@ -232,8 +233,8 @@ def find_qemu(given: Path | None, target: str) -> Path:
     name = f"qemu-system-{target}"
     program = given / name if given.is_dir() else given
     if not os.access(program, os.X_OK):
-        raise TestbedError(f"--qemu {given}: {program} is missing or not a "
-                           "program")
+        raise TestbedError(f"--qemu {given}: {program} is missing or not "
+                           "executable")
     return program
 
 
@@ -242,7 +243,7 @@ def check_server(path: Path) -> None:
     the kernel's list of sockets first."""
     advice = f"start one with `ivshmemd -S {path}`, or leave out --server"
     if not path.is_socket():
-        what = "is not a socket" if path.exists() else "is not there"
+        what = "is not a socket" if path.exists() else "does not exist"
         raise TestbedError(f"--server {path} {what}: {advice}")
     if is_listening(path) or is_listening(path.resolve()):
         return
@@ -250,7 +251,7 @@ def check_server(path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
     except ConnectionRefusedError as error:
-        raise TestbedError(f"--server {path}: its server has gone: "
+        raise TestbedError(f"--server {path}: no server listens there: "
                            f"{advice}") from error
     except OSError as error:
         raise TestbedError(f"--server {path}: {error.strerror}") from error
@@ -283,9 +284,9 @@ class Plan:
         targets = {wiring(name).target for name in self._qemus}
         if options.qemu and options.qemu.is_file() and len(targets) > 1:
             raise TestbedError(
-                f"--qemu {options.qemu} is one program, and the boards need "
+                f"--qemu {options.qemu} is one program, but the boards need "
                 f"qemu-system-{' and qemu-system-'.join(sorted(targets))}: "
-                "give a directory that has them")
+                "give a directory with all of them")
         if options.server:
             check_server(options.server)
 
@@ -376,8 +377,8 @@ class Run:
 
         self._bed.wait("the guests to end", is_over)
         if running := self._running():
-            raise TestbedError(f"after the {timeout:g} s of --timeout these "
-                               f"still run: {', '.join(running)}")
+            raise TestbedError(f"--timeout of {timeout:g} s expired, still "
+                               f"running: {', '.join(running)}")
 
     def traces(self) -> list[tuple[str, Path]]:
         """Name and trace file of each board that was started"""
@@ -430,7 +431,7 @@ class Run:
         symbols = [] if guest.is_linux else [guest.what]
         attach = shlex.join(["gdb-multiarch", *symbols, "-ex",
                              f"target remote 127.0.0.1:{port}"])
-        waits = ("; its CPUs wait for it" if self._plan.options.gdb_wait
+        waits = (" (CPUs wait for GDB)" if self._plan.options.gdb_wait
                  else "")
         self._screen.say(machine.name, f"GDB: {attach}{waits}")
 

@@ -51,7 +51,7 @@ class IvshmemServer(Process):
         for path in self._all_sockets():
             if len(os.fsencode(path)) > SOCKET_PATH_MAX:
                 raise TestbedError(
-                    f"{path} is too long for a UNIX socket, which takes "
+                    f"{path} is too long for a UNIX socket, at most "
                     f"{SOCKET_PATH_MAX} bytes: set TMPDIR to a shorter path")
         self.memory: SharedMemory
         # By default, all of QEMU's servers use the same name for their memory.
@@ -94,7 +94,7 @@ def memfd(ivshmemd: Process) -> Path:
     for fd in Path(f"/proc/{ivshmemd.pid}/fd").iterdir():
         if os.readlink(fd) == "/memfd:ivshmem (deleted)":
             return fd
-    raise TestbedError(f"{ivshmemd.name} has no memory among its fds")
+    raise TestbedError(f"{ivshmemd.name} has no fd for the shared memory")
 
 
 def is_listening(socket: Path) -> bool:

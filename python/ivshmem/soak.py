@@ -99,7 +99,7 @@ class Watch:
             self._moved = time.monotonic()
         elif silence > self._patience:
             raise TestbedError("\n".join([
-                f"{self._loss()}; nothing moved for {silence:.1f} s",
+                f"{self._loss()}; no progress for {silence:.1f} s",
                 *(f"    {name}: {side}"
                   for name, side in zip(self._names, sides))]))
 
@@ -121,14 +121,13 @@ class Watch:
             theirs, ours = self.sides[sender], self.sides[receiver]
             them, us = self._names[sender], self._names[receiver]
             if ours.heard != theirs.rung:
-                return (f"a doorbell is lost: {them} rang number "
-                        f"{theirs.rung}, {us} heard none after "
-                        f"{ours.heard}")
+                return (f"a doorbell was lost: {them} last rang number "
+                        f"{theirs.rung}, {us} last heard number {ours.heard}")
             if ours.read != theirs.complete and ours.may_sleep:
-                return (f"a wake-up is lost: {us} sleeps and has not read "
-                        f"message {theirs.complete} of {them}, its last is "
-                        f"{ours.read}; it has heard every doorbell rung")
-        return "a board hangs: nothing that was rung or written is lost"
+                return (f"a wake-up was lost: {us} has heard every doorbell, "
+                        f"but sleeps after message {ours.read} of {them}, "
+                        f"which sent {theirs.complete}")
+        return "a board hangs, but no doorbell or message was lost"
 
 
 class Disturber:
@@ -252,7 +251,7 @@ class Game:
     def finish(self) -> Result:
         """Ends the game and raises if the boards' counts do not match."""
         self.memory.set_words(ORDER_HOLD, 1)
-        self.bed.wait("both boards to come to rest", self._watch.at_rest)
+        self.bed.wait("both boards to become idle", self._watch.at_rest)
         sides = self._watch.sides
         for (sender, receiver), name in zip((sides, sides[::-1]), self.names):
             if receiver.messages + receiver.skipped != sender.complete:
@@ -261,7 +260,7 @@ class Game:
                                    f"{receiver.skipped} skipped")
             if not 0 < receiver.interrupts <= sender.rung:
                 raise TestbedError(f"{name} rang {sender.rung} times, which "
-                                   f"made {receiver.interrupts} interrupts")
+                                   f"caused {receiver.interrupts} interrupts")
         if sides[0].balls + sides[1].balls != BALLS:
             raise TestbedError(f"of {BALLS} balls, {self.names[0]} has "
                                f"{sides[0].balls} and {self.names[1]} "

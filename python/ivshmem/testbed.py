@@ -102,8 +102,8 @@ class Testbed:
         is needed. Further options as for Board."""
         if device is None:
             if server is None:
-                raise TestbedError(f"{board} is given neither a server nor a "
-                                   "command line for its device")
+                raise TestbedError(f"{board} needs a server, or device= with "
+                                   "QEMU options")
             device = usual_device(board, server.socket)
         return self.image(board, artifacts.firmware(board, program), device,
                           **options)
@@ -134,8 +134,8 @@ class Testbed:
         is needed. Further options as for LinuxGuest."""
         if device is None:
             if server is None:
-                raise TestbedError("Linux is given neither a server nor a "
-                                   "command line for its device")
+                raise TestbedError("Linux needs a server, or device= with "
+                                   "QEMU options")
             device = doorbell_device(server.socket, vectors)
         return self._started(LinuxGuest(self._name(LINUX), command, device,
                                         self._news, **options))
@@ -192,9 +192,10 @@ class Testbed:
             if trouble:
                 raise TestbedError(f"waiting for {what}: {trouble}")
             if left <= 0:
-                allowed = (self._timeout if end == self._deadline else seconds)
-                raise TestbedError(f"timed out waiting for {what}: the "
-                                   f"{allowed:g} s allowed are over")
+                limit = (f"{self._timeout:g} s in total"
+                         if end == self._deadline else f"{seconds:g} s")
+                raise TestbedError(f"timed out waiting for {what} "
+                                   f"(limit: {limit})")
 
     def wait_for_failure(self, process: Process, pattern: str,
                          seconds: float | None = None) -> None:
@@ -203,8 +204,8 @@ class Testbed:
         failure = self.wait(f"{process.name} to fail", process.failure,
                             seconds)
         if not re.search(pattern, failure):
-            raise TestbedError(f"{process.name} should fail with '{pattern}': "
-                               f"{failure}")
+            raise TestbedError(f"{process.name} failed, but not with "
+                               f"'{pattern}': {failure}")
         process.excuse()
 
     def transcript(self) -> str:

@@ -189,10 +189,10 @@ def draw(directory: Path, files: Sequence[tuple[str, Path]]) -> str:
     write(timeline, directory / "timeline.json", picture)
     return "\n".join([
         summary(timeline),
-        f"{directory}/timeline.json is for ui.perfetto.dev or "
+        f"Open {directory}/timeline.json in ui.perfetto.dev or "
         "chrome://tracing.",
         f"{picture} is a picture of it." if picture else
-        f"There is no timeline.svg: {timeline_svg.NO_PICTURE}."])
+        f"There is no picture: {timeline_svg.NO_PICTURE}."])
 
 
 def _source(argument: str) -> tuple[str, Path]:
@@ -223,9 +223,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--between", type=float, nargs=2, metavar="MS",
                         help="draw only the time between these milliseconds")
     options = parser.parse_args(arguments)
-    if options.between and (not options.svg or
-                            options.between[0] >= options.between[1]):
-        parser.error("--between needs --svg, and a beginning before its end")
+    if options.between and not options.svg:
+        parser.error("--between needs --svg")
+    if options.between and options.between[0] >= options.between[1]:
+        parser.error("--between {:g} {:g}: the first time must be before the "
+                     "second".format(*options.between))
 
     def run() -> bool:
         timeline = read(options.sources)

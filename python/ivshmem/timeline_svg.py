@@ -29,7 +29,7 @@ BAR, DOORBELL, INTERRUPT = "#dfe7ef", "#1f5fa8", "#2a7f3f"
 LOST, ERROR, ARROW = "#d01c1c", "#e08a00", "#7a7a7a"
 
 
-NO_PICTURE = ("a picture needs matplotlib: install the package "
+NO_PICTURE = ("matplotlib is missing: install the package "
               "python3-matplotlib")
 
 
@@ -40,7 +40,7 @@ def is_possible() -> bool:
 def write(timeline: "Timeline", file: Path,
           between: tuple[float, float] | None) -> None:
     if not is_possible():
-        raise TestbedError(f"{NO_PICTURE}, or leave --svg out")
+        raise TestbedError(f"--svg: {NO_PICTURE}")
     # Imported here, as it is needed only for pictures
     import matplotlib
     matplotlib.use("svg")

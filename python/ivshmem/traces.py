@@ -142,8 +142,8 @@ def _read_json(path: Path, name: str, lines: list[str]) -> Source:
             event["time_us"], event["event"]
         except (ValueError, KeyError, TypeError) as error:
             raise TestbedError(
-                f"{path}, line {number}: not what ivshmemctl prints with "
-                "--json for 'listen' or 'peers --watch'") from error
+                f"{path}, line {number}: not output of 'ivshmemctl listen "
+                "--json' or 'ivshmemctl peers --watch --json'") from error
         events.append(event)
     if any(event["event"] == "listening" for event in events):
         return _listener(name, events)
@@ -217,17 +217,17 @@ def _events(path: Path, lines: list[str]) -> list[Event]:
             date = date.replace(tzinfo=timezone.utc)
             time = int(date.timestamp()) * MICROSECONDS + date.microsecond
         else:
-            raise TestbedError(f"{path} has no times: {HOW_TO_TRACE}")
+            raise TestbedError(f"{path} has no timestamps: {HOW_TO_TRACE}")
         events.append((time, match["event"], match["text"]))
     if not events:
-        raise TestbedError(f"{path} has no event of ivshmem-flat, and nothing "
-                           f"of a server: {HOW_TO_TRACE}")
+        raise TestbedError(f"{path} has no ivshmem-flat events, and is not a "
+                           f"server's log: {HOW_TO_TRACE}")
     return sorted(events, key=lambda event: event[0])
 
 
 def _unknown(path: Path, event: str, text: str) -> TestbedError:
-    return TestbedError(f"{path}: 'ivshmem_flat_{event} {text}' is not what "
-                        "this version of the device writes")
+    return TestbedError(f"{path}: 'ivshmem_flat_{event} {text}' is not an "
+                        "event of this version of the device")
 
 
 class _Device:
@@ -292,7 +292,7 @@ class _Device:
         if offset == DOORBELL:
             self._writes.append((time, value))
         elif offset == IVPOSITION:
-            self._note(time, "write of read-only IVPOSITION", True)
+            self._note(time, "write to read-only IVPOSITION", True)
 
     def _take_read(self, time: int, text: str) -> None:
         if int(text.split()[1], 0) == DOORBELL:

@@ -52,8 +52,8 @@ def test_one_of_several_has_to_be_named(
     build = make("qemu-7.2-stock")
 
     with pytest.raises(TestbedError, match="several builds of QEMU, build/"
-                       "qemu-7.2, build/qemu-7.2-stock: choose one, for "
-                       "example with QEMU_BUILD=build/qemu-7.2$"):
+                       "qemu-7.2, build/qemu-7.2-stock: choose one, such as "
+                       "QEMU_BUILD=build/qemu-7.2$"):
         artifacts.qemu_system("arm")
 
     monkeypatch.setenv("QEMU_BUILD", str(build))
@@ -67,7 +67,8 @@ def test_named_build_lacks_a_program(
     monkeypatch.setenv("QEMU_BUILD", str(build))
 
     with pytest.raises(TestbedError, match=f"{build}/ivshmem-server is missing"
-                       f".* QEMU_BUILD={build} should have it"):
+                       f" or not executable: correct QEMU_BUILD={build}, "
+                       "run `make qemu`, or set IVSHMEM_SERVER to your own$"):
         artifacts.ivshmem_server()
 
 
@@ -86,7 +87,7 @@ def test_single_programs_can_be_named(
         artifacts.qemu_system("arm")
 
 
-def test_installed_qemu_is_told_by_what_it_loads(make: Make) -> None:
+def test_stock_qemu_is_recognized(make: Make) -> None:
     stock = make("qemu-7.2-stock", "qemu-system-arm", "ivshmem-flat-device.so")
     built = make("qemu-7.2")
 
@@ -103,5 +104,5 @@ def test_installed_package_looks_on_path(
 
     assert artifacts.qemu_system("arm") == folder / "qemu-system-arm"
     with pytest.raises(TestbedError, match="^ivshmemd is missing .*: put it on "
-                       "PATH, or set IVSHMEMD to it$"):
+                       "PATH, or set IVSHMEMD to its path$"):
         artifacts.ivshmemd()

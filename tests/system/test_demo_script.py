@@ -67,7 +67,8 @@ def test_signal_leaves_nothing_behind(demo: Command, stuck: str,
 
 
 @pytest.mark.parametrize("victim", ["ivshmemd", "lm3s6965evb"])
-def test_death_of_a_part_is_told(demo: Command, stuck: str, victim: str) -> None:
+def test_death_of_a_process_is_reported(demo: Command, stuck: str,
+                                        victim: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
     server = children.pop("ivshmemd")
@@ -82,7 +83,7 @@ def test_death_of_a_part_is_told(demo: Command, stuck: str, victim: str) -> None
     assert demo.left_over() == []
 
 
-def test_parts_end_with_a_demo_that_is_killed(demo: Command, stuck: str) -> None:
+def test_processes_end_with_a_killed_demo(demo: Command, stuck: str) -> None:
     demo.start(QEMU_SYSTEM_ARM=stuck)
     children = demo.wait_until_stuck()
 
@@ -91,7 +92,7 @@ def test_parts_end_with_a_demo_that_is_killed(demo: Command, stuck: str) -> None
     eventually(lambda: not any(map(runs, children.values())))
 
 
-def test_reader_that_goes_away(tmp_path: Path) -> None:
+def test_stdout_is_closed(tmp_path: Path) -> None:
     demo = subprocess.Popen(
         [sys.executable, str(artifacts.CHECKOUT / "scripts/demo")],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -111,8 +112,8 @@ def test_time_limit(demo: Command, stuck: str) -> None:
     status, _, errors = demo.finish()
 
     assert status == 1
-    assert ("timed out waiting for lm3s6965evb to take slot 0: the 0.5 s allowed "
-            "are over") in errors
+    assert ("timed out waiting for lm3s6965evb to take slot 0 "
+            "(limit: 0.5 s in total)") in errors
     assert demo.left_over() == []
 
 
@@ -136,13 +137,13 @@ def test_qemu_without_the_device(
     assert status == 1
     assert "lm3s6965evb ended with status 1" in errors
     assert "not a valid device model name" in errors
-    assert "this QEMU has no ivshmem-flat for the command line" in errors
+    assert "this QEMU does not support -device ivshmem-flat" in errors
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    (["virt", "virt"], "no program for guest 'virt'"),
-    (["mps2-an385"], "1 guests given"),
-    (["--timeout", "0"], "--timeout 0 is not above 0"),
+    (["virt", "virt"], "unknown guest 'virt': choose from"),
+    (["mps2-an385"], "1 guests given: must be 2 or 3"),
+    (["--timeout", "0"], "--timeout 0: must be above 0"),
 ])
 def test_bad_arguments(demo: Command, arguments: list[str],
                        complaint: str) -> None:

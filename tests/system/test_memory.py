@@ -46,7 +46,7 @@ def test_no_half_word_is_seen(memory: SharedMemory) -> None:
     seen: Counter[int] = Counter()
     while min(seen[word] for word in WORDS) < LOOKS:
         seen.update(memory.word(8) for _ in range(10_000))
-        assert seen.keys() <= set(WORDS), "in between"
+        assert seen.keys() <= set(WORDS), "a word was torn"
         assert time.monotonic() < deadline, f"only seen {seen}"
 
 
@@ -58,7 +58,7 @@ def test_words_are_little_endian_and_aligned(tmp_path: Path) -> None:
     assert memory.word(4) == 0x07060504
     memory.set_words(12, 0x01020304)
     assert memory.read(12, 6) == bytes([4, 3, 2, 1, 16, 17])
-    with pytest.raises(ValueError, match="offset 0x6 .* not a multiple of 4"):
+    with pytest.raises(ValueError, match="offset 0x6 .* must be a multiple of 4"):
         memory.word(6)
     with pytest.raises(IndexError):
         memory.word(16)

@@ -39,7 +39,7 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
 
 @pytest.mark.parametrize("body, reasons", [
     (f"{BEGIN}; board.expect('^ready$', 0.5)",
-     ["timed out waiting for mps2-an385 to say '\\^ready\\$': the 0.5 s",
+     ["timed out waiting for mps2-an385 to say '\\^ready\\$' \\(limit: 0.5 s\\)",
       "mps2-an385 | echo: listening id=0"]),
     (f"{BEGIN}; board.expect('id=0'); board.expect('id=0', 0.5)",
      ["timed out waiting for mps2-an385 to say 'id=0'"]),
@@ -48,14 +48,14 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
     ("qemu_board('mps2-an385', 'your.elf')",
      ["there is no image your.elf: build it first"]),
     (f"qemu_board('mps2-an386x', '{ECHO}')",
-     ["there is no board 'mps2-an386x' in the table. Did you mean mps2-an386 ",
-      "or give registers=, memory=, irq= and qemu="]),
+     ["unknown board 'mps2-an386x': did you mean mps2-an386 ",
+      "For another board, give registers=, memory=, irq= and qemu="]),
     (f"{BEGIN[:-1]}, failure='listening'); board.expect('ready')",
      ["mps2-an385 says: echo: listening id=0"]),
     (f"{BEGIN[:-1]}, irq=None); board.expect('id=0')",
-     ["says on stderr, unexpected: .*x-irq-qompath is not set"]),
+     ["mps2-an385: unexpected line on stderr: .*x-irq-qompath is not set"]),
     ("ivshmem_peer.ring(5)",
-     ["peer 0 cannot ring vector 0 of peer 5, which is not connected"]),
+     ["peer 0 cannot ring vector 0 of peer 5: the server has not announced it"]),
     ("ivshmem_peer.wait_for_doorbells(0.1)",
      ["peer 0: vector 0 was not rung within 0.1 s"]),
 ])
@@ -88,4 +88,5 @@ def test_mark_sets_what_the_test_is_given(tmp_path: Path) -> None:
     done = run_pytest(tmp_path)
 
     assert "1 passed, 1 error" in done.stdout, done.stdout
-    assert ("has time: it takes timeout, size, vectors") in done.stdout
+    assert ("test_typo: the mark ivshmem has no setting time, only timeout, "
+            "size, vectors") in done.stdout

@@ -48,7 +48,7 @@ def start_board(bed: Testbed) -> Board:
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGTRAP])
-def test_no_crash_goes_unseen(number: signal.Signals) -> None:
+def test_every_crash_is_noticed(number: signal.Signals) -> None:
     with pytest.raises(TestbedError, match=f"was killed by {number.name}"):
         with Testbed() as bed:
             board = start_board(bed)
@@ -57,7 +57,7 @@ def test_no_crash_goes_unseen(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_ends_of_itself(status: int) -> None:
+def test_exits_by_itself(status: int) -> None:
     with pytest.raises(TestbedError, match=f"^script ended with status "
                        f"{status}:\n    and that is why$"):
         with Testbed() as bed:
@@ -66,7 +66,7 @@ def test_ends_of_itself(status: int) -> None:
             wait_until_dead(program)
 
 
-def test_qemu_ends_of_itself() -> None:
+def test_qemu_exits_by_itself() -> None:
     with pytest.raises(TestbedError, match="^mps2-an385 ended with status 0$"):
         with Testbed() as bed:
             board = start_board(bed)
@@ -88,7 +88,7 @@ def test_cannot_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
             script(bed, f"trap '' TERM; {READY_WITH_TRAP}")
 
 
-def test_guest_gives_up() -> None:
+def test_guest_reports_failure() -> None:
     with pytest.raises(TestbedError, match="mps2-an385 says: demo: FAILED"):
         with Testbed() as bed:
             server = bed.server()
@@ -99,33 +99,32 @@ def test_guest_gives_up() -> None:
                 assert time.monotonic() < deadline
 
 
-def test_error_that_nobody_expected() -> None:
-    with pytest.raises(TestbedError, match="^script says on stderr, "
-                       "unexpected: one\nscript says on stderr, unexpected: "
-                       "two$"):
+def test_unexpected_error() -> None:
+    with pytest.raises(TestbedError, match="^script: unexpected line on "
+                       "stderr: one\nscript: unexpected line on stderr: two$"):
         with Testbed() as bed:
             script(bed, f"echo one >&2; echo two >&2; {READY}")
 
 
-def test_error_beside_the_expected() -> None:
-    with pytest.raises(TestbedError, match="^script says on stderr, "
-                       "unexpected: two$"):
+def test_expected_and_unexpected_error() -> None:
+    with pytest.raises(TestbedError, match="^script: unexpected line on "
+                       "stderr: two$"):
         with Testbed() as bed:
             script(bed, f"printf 'one\\ntwo\\nthree\\n' >&2; {READY}"
                    ).expect_error("one|three", most=2)
 
 
 @pytest.mark.parametrize("times", [0, 3])
-def test_expected_error_comes_too_seldom_or_often(times: int) -> None:
-    with pytest.raises(TestbedError, match=r"^script has '\^a \\w' "
-                       f"{times} times on stderr, expected was 1 to 2$"):
+def test_expected_error_at_wrong_frequency(times: int) -> None:
+    with pytest.raises(TestbedError, match=r"^script wrote '\^a \\w' to "
+                       f"stderr {times} times, expected 1 to 2$"):
         with Testbed() as bed:
             script(bed, f"for i in $(seq {times}); do echo a word >&2; done; "
                    f"{READY}").expect_error(r"^a \w", most=2)
 
 
 def test_many_unexpected_errors_are_counted() -> None:
-    with pytest.raises(TestbedError, match="script says 95 lines more$"):
+    with pytest.raises(TestbedError, match="\nscript: 95 more unexpected lines$"):
         with Testbed() as bed:
             script(bed, f"seq 100 >&2; {READY}")
 
@@ -137,7 +136,7 @@ def test_expected_error_may_span_lines() -> None:
 
 def test_guest_error() -> None:
     """A guest error on QEMU's stderr counts as an unexpected error."""
-    with pytest.raises(TestbedError, match="unexpected: .*DOORBELL.* of peer "
+    with pytest.raises(TestbedError, match="unexpected line .*DOORBELL.* of peer "
                        f"{PEER}, which is not connected"):
         with Testbed() as bed:
             server = bed.server()
@@ -158,22 +157,22 @@ def test_expected_failure() -> None:
         bed.wait_for_failure(program, "^script ended with status 4:\n    why$")
 
 
-def test_another_failure_than_expected() -> None:
-    with pytest.raises(TestbedError, match="^script should fail with 'status "
-                       "5': script ended with status 4$"):
+def test_unexpected_failure() -> None:
+    with pytest.raises(TestbedError, match="^script failed, but not with "
+                       "'status 5': script ended with status 4$"):
         with Testbed() as bed:
             program = bed.program("script", ["sh", "-c", "exit 4"])
             bed.wait_for_failure(program, "status 5")
 
 
-def test_failure_that_does_not_come() -> None:
+def test_expected_failure_does_not_happen() -> None:
     with pytest.raises(TestbedError, match="^timed out waiting for script to "
-                       "fail: the 0.1 s allowed are over$"):
+                       r"fail \(limit: 0.1 s\)$"):
         with Testbed() as bed:
             bed.wait_for_failure(script(bed, READY), "status 5", seconds=0.1)
 
 
-def test_bed_without_strictness_judges_ends_alone() -> None:
+def test_bed_that_is_not_strict() -> None:
     with Testbed(strict=False) as bed:
         script(bed, f"echo a warning >&2; {READY}")
 
@@ -182,7 +181,7 @@ def test_bed_without_strictness_judges_ends_alone() -> None:
             wait_until_dead(script(bed, "echo ready; exit 1"))
 
 
-def test_first_failure_is_the_one_told() -> None:
+def test_first_failure_is_reported() -> None:
     with pytest.raises(ZeroDivisionError):
         with Testbed() as bed:
             wait_until_dead(script(bed, "echo ready; exit 1"))
@@ -230,7 +229,7 @@ def inner_pytest(folder: Path, tests: str,
              "QEMU_SYSTEM_ARM": str(artifacts.qemu_system("arm"))})
 
 
-def test_pytest_tells_of_it(tmp_path: Path) -> None:
+def test_pytest_reports_failures(tmp_path: Path) -> None:
     """Each failure fails its test, with one transcript of all processes."""
     run = inner_pytest(tmp_path, TESTS)
 

@@ -254,7 +254,7 @@ def test_command(bed: Testbed, tmp_path: Path) -> None:
 @pytest.mark.parametrize("with_matplotlib", [
     False, pytest.param(True, marks=pytest.mark.skipif(
         not timeline_svg.is_possible(), reason=timeline_svg.NO_PICTURE))])
-def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
+def test_demo_draws_a_timeline(tmp_path: Path, with_matplotlib: bool) -> None:
     """scripts/demo --timeline, which `make demo TIMELINE=1` runs."""
     drawn = tmp_path / "some/where"
     # Without site-packages, Python finds no matplotlib.
@@ -265,11 +265,11 @@ def test_demo_that_draws(tmp_path: Path, with_matplotlib: bool) -> None:
         text=True, capture_output=True, timeout=120)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "All verified" in ended.stdout
-    assert f"{drawn}/timeline.json is for ui.perfetto.dev" in ended.stdout
+    assert f"{drawn}/timeline.json in ui.perfetto.dev" in ended.stdout
     trace_event_format.load(drawn / "timeline.json")
     assert (drawn / "timeline.svg").exists() == with_matplotlib
     assert ("is a picture of it" if with_matplotlib else
-            "There is no timeline.svg: a picture needs matplotlib: install"
+            "There is no picture: matplotlib is missing: install"
             ) in ended.stdout
 
 
@@ -460,8 +460,8 @@ def with_field(field: str, value: object) -> Callable[[Event], object]:
     ("f", with_field("ts", 40)), ("f", with_field("tid", DOORBELLS)),
     ("M", without("pid")), ("M", with_field("name", "thread")),
     ("M", with_field("args", {"name": 7})), ("B", lambda event: None)])
-def test_what_viewers_do_not_take(tmp_path: Path, kind: str,
-                                  spoil: Callable[[Event], object]) -> None:
+def test_invalid_events_are_noticed(tmp_path: Path, kind: str,
+                                    spoil: Callable[[Event], object]) -> None:
     line = pair(tmp_path, [(10, 12), (20, 22), (500_000, 500_001)], [15, 24])
     file = tmp_path / "timeline.json"
     timeline.write(line, file, None)
@@ -484,15 +484,15 @@ def test_tracks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content, message", [
-    ("", "has no event of ivshmem-flat, and nothing of a server: start QEMU"),
-    ("ivshmem_flat_interrupt iv: vector 0\n", "has no times: start QEMU with "
+    ("", "has no ivshmem-flat events, and is not a server's log: start QEMU"),
+    ("ivshmem_flat_interrupt iv: vector 0\n", "has no timestamps: start QEMU with "
      "-trace 'ivshmem_flat_*' -msg timestamp=on -D FILE"),
     *((f"1@1700000000.000000:ivshmem_flat_{event}\n",
-       f"'ivshmem_flat_{event}' is not what this version of the device")
+       f"'ivshmem_flat_{event}' is not an event of this version of the device")
       for event in ("ring iv: nonsense", "interrupt vector 0",
                     "own_id chardev 'iv': own ID is 0",
                     "shmem iv: fd 20, 4096 bytes")),
-    ('{"event": "rung"}\n', "line 1: not what ivshmemctl prints with --json"),
+    ('{"event": "rung"}\n', "line 1: not output of 'ivshmemctl listen --json'"),
     ('{"time_us": 1, "event": "watching", "id": 0}\n{"tim\n', "line 2: not")])
 def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "file"
@@ -509,7 +509,7 @@ def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
     (["=a.trace"], 2, "'=a.trace': give FILE, or NAME=FILE"),
     (["a.trace", "--between", "1", "2"], 2, "--between needs --svg"),
     (["a.trace", "--svg", "x", "--between", "2", "1"], 2,
-     "a beginning before its end"),
+     "--between 2 1: the first time must be before the second"),
     (["missing"], 1, "cannot read missing: No such file"),
     (["a.trace", "-o", "/missing/x"], 1, "cannot write /missing/x")])
 def test_command_refused(tmp_path: Path, arguments: list[str], status: int,
