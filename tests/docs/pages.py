@@ -58,7 +58,7 @@ def take(page: str, start: str) -> Block:
     fitting = [block for block in blocks(page) if block.text.startswith(start)]
     if len(fitting) != 1:
         raise LookupError(f"{page} has {len(fitting)} blocks that begin with "
-                          f"{start!r}: give the test the block as it is now")
+                          f"{start!r}: update the test to the page's new text")
     taken.update(fitting)
     return fitting[0]
 

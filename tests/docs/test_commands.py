@@ -31,7 +31,7 @@ ON_A_BOARD = ("qemu-system-arm -M mps2-an385 -S -display none "
               "-global ivshmem-flat.x-bus-address-shmem=0x60000000 -chardev "
               "socket,path=/tmp/ivshmem_socket,id=ivshmem ")
 needs_pci = pytest.mark.skipif(not shutil.which("qemu-system-aarch64"),
-                               reason="no qemu-system-aarch64: `make linux`")
+                               reason="no qemu-system-aarch64: run `make linux`")
 
 
 def test_two_boards(reader: Reader) -> None:
@@ -46,7 +46,8 @@ def test_two_boards(reader: Reader) -> None:
 
 @pytest.mark.skipif(
     not (artifacts.is_built("riscv32") and artifacts.is_built("sparc")),
-    reason='no riscv32 or sparc: `make qemu TARGETS="arm riscv32 sparc"`')
+    reason='no QEMU for riscv32 or sparc: run `make qemu TARGETS="arm riscv32 '
+    'sparc"`')
 def test_other_cpus(reader: Reader) -> None:
     reader.provide("one.elf", "sifive_e", "hello")
     reader.provide("two.elf", "leon3_generic", "hello")

@@ -58,8 +58,8 @@ def test_every_block_is_tried() -> None:
 
     missing = [str(block) for block in found
                if block not in taken | elsewhere]
-    assert not missing, ("no test runs these: take() them in tests/docs, or "
-                         "name in ELSEWHERE the test that does\n" +
+    assert not missing, ("no test runs these blocks: take() them in tests/docs, "
+                         "or add them to ELSEWHERE with the test that does:\n" +
                          "\n".join(missing))
     assert not taken & elsewhere
 
@@ -71,7 +71,7 @@ def test_elsewhere_is_right(page: str, start: str, where: str) -> None:
     assert (TOP / where).exists()
 
 
-def test_no_code_goes_unseen() -> None:
+def test_pages_hide_no_code() -> None:
     """Indented code in the README, and code after "::" in the manual, would be
     missed by pages.py."""
     for page in PAGES:

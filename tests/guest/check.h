@@ -13,7 +13,7 @@ static int failures;
 static inline void check(int holds, const char *condition, int line)
 {
     if (!holds) {
-        printf("line %d: not so: %s\n", line, condition);
+        printf("line %d: check failed: %s\n", line, condition);
         failures++;
     }
 }

@@ -9,7 +9,7 @@
 #include "check.h"
 
 #if IVSHMEM_FLAT_DRIVER_VERSION < 100
-#error "older than its test"
+#error "ivshmem-flat.h is older than this test"
 #endif
 
 #define WORDS 16u

@@ -67,7 +67,7 @@ def compile_strictly(file: Path, compiler: str) -> None:
     command = compiler.split()
     if command[0] in OTHERS and not shutil.which(command[0]):
         pytest.skip(f"no {command[0]}: `make firmware TARGETS=\"arm riscv32 "
-                    "sparc\"` brings it")
+                    "sparc\"` installs it")
     language = "c++" if command[0].endswith("++") else "c"
 
     done = subprocess.run(

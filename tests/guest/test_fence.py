@@ -77,7 +77,7 @@ def test_fence(macros: tuple[str, ...], fence: str, tmp_path: Path) -> None:
     assert (INTRINSICS in done.stdout) == (macros == ("__ICCARM__",))
 
 
-def test_unknown_compiler_is_told_what_to_do(tmp_path: Path) -> None:
+def test_unknown_compiler_gets_advice(tmp_path: Path) -> None:
     done = preprocess(tmp_path)
 
     assert done.returncode != 0

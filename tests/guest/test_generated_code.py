@@ -65,7 +65,7 @@ class Code:
             elif name.startswith(("ldr", "str", "stm")):
                 address = ADDRESS.search(operands) or SEVERAL.match(operands)
                 assert address and (name[0] == "l" or address[1] in held), \
-                    f"nobody knows where this stores: {each}"
+                    f"cannot tell where this stores: {each}"
                 base = held.get(address[1], "elsewhere")
                 if isinstance(base, int):
                     base = f"{base + int(address[2] or 0):#x}"

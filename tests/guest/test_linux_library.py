@@ -247,7 +247,7 @@ def test_another_driver(call: Call, root: Root) -> None:
 
 
 @pytest.mark.parametrize("probe", [True, False])
-def test_driver_does_not_come(call: Call, root: Root, probe: bool) -> None:
+def test_driver_does_not_bind(call: Call, root: Root, probe: bool) -> None:
     """Another driver can use the device afterwards."""
     (root.device / "driver").unlink()
     reason = "vfio-pci did not take 0000:00:02.0: load the module"

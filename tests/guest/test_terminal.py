@@ -131,7 +131,7 @@ def test_waits_for_the_first_to_open_it(start: Start) -> None:
     os.close(fd)
 
 
-def test_typed_by_a_program_that_is_gone(start: Start) -> None:
+def test_typed_before_the_program_ended(start: Start) -> None:
     terminal = start()
 
     fd = terminal.open()
@@ -158,8 +158,8 @@ def test_slow_reader(start: Start) -> None:
 
 
 @pytest.mark.parametrize("opened, timeout_ms", [(False, 60_000), (True, 1000)])
-def test_says_what_it_drops(start: Start, opened: bool,
-                            timeout_ms: int) -> None:
+def test_reports_what_it_drops(start: Start, opened: bool,
+                               timeout_ms: int) -> None:
     """It drops data at once if no program has the terminal open, and otherwise
     after the timeout. Then it does not wait again."""
     terminal = start(timeout_ms)
@@ -214,7 +214,7 @@ def test_link_of_a_process_that_was_killed(start: Start,
     assert other.name != terminal.name
 
 
-def test_link_that_is_somebody_elses(start: Start, tmp_path: Path) -> None:
+def test_link_of_another_owner(start: Start, tmp_path: Path) -> None:
     """It is kept if it is a file, a dangling link, or a terminal in use."""
     link = tmp_path / "board"
     other = start(0, link)

@@ -48,7 +48,7 @@ Run run_start(const char *what, unsigned max_rounds)
         max_rounds = UINT_MAX;
     }
     if (seconds <= 0) {
-        g_error("FUZZ_SECONDS is '%s', must be a number of seconds", wanted);
+        g_error("FUZZ_SECONDS=%s: must be a number of seconds", wanted);
     }
     return (Run) {
         .what = what,

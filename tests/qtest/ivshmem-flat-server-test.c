@@ -195,7 +195,7 @@ static void test_memory_without_space(void)
     g_autoptr(QTestState) vm = NULL;
 
     if (fd < 0) {
-        g_test_skip("no user namespaces here, to mount a small file system");
+        g_test_skip("no user namespaces to mount a small file system in");
         return;
     }
     offer = offer_new(3, 5, fd);

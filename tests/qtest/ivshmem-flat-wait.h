@@ -17,8 +17,8 @@
                       TIMEOUT_S * G_TIME_SPAN_SECOND;                   \
         while (!(condition)) {                                          \
             if (g_get_monotonic_time() > end_) {                        \
-                g_error("%s: not within %d s: %s", __func__, TIMEOUT_S, \
-                        #condition);                                    \
+                g_error("%s: timed out after %d s: %s", __func__,       \
+                        TIMEOUT_S, #condition);                         \
             }                                                           \
             g_usleep(200);                                              \
         }                                                               \

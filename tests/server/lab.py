@@ -46,7 +46,7 @@ def with_mounts(*mounts: str) -> list[str]:
     tried = subprocess.run([*command, "true"], text=True, capture_output=True,
                            timeout=SECONDS)
     if tried.returncode:
-        pytest.skip(f"no mounts of the test's own: {tried.stderr.strip()}")
+        pytest.skip(f"cannot mount a file system: {tried.stderr.strip()}")
     return command
 
 
@@ -137,7 +137,7 @@ class Lab:
         try:
             client = Client(path or self.socket, name)
         except OSError as error:
-            raise TestbedError(f"no server listens: {error}") from error
+            raise TestbedError(f"cannot connect to the server: {error}") from error
         self._clients.append(client)
         return client
 

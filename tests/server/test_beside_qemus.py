@@ -139,14 +139,14 @@ def test_few_fds_and_many_vectors(lab: Lab, server: Server) -> None:
         lab.wait_for_view(client, {other.id: 64 for other in inside})
 
 
-@qemus("SIGABRT: it has an fd beyond FD_SETSIZE")
+@qemus("SIGABRT: an fd is beyond FD_SETSIZE")
 def test_fds_beyond_1024(lab: Lab, server: Server) -> None:
     server.start()
     clients = [lab.connect() for _ in range(530)]
     lab.wait_for_view(clients[-1], {number: 1 for number in range(530)})
 
 
-@qemus("it ignores EAGAIN, and sends the own vectors last")
+@qemus("it ignores EAGAIN, and sends a client's own vectors last")
 @pytest.mark.parametrize("vectors, number", [(64, 7), (16, 20), (1, 280)])
 def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                                 number: int) -> None:
@@ -158,7 +158,7 @@ def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                           server.patience)
 
 
-@qemus("it ignores EAGAIN, and never says the rest")
+@qemus("it ignores EAGAIN, and never sends the rest")
 def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
     server.start()
     late = lab.connect()
@@ -167,7 +167,7 @@ def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
     lab.wait_for_view(late, {peer: 1 for peer in range(301)}, server.patience)
 
 
-@qemus("what it says to a client that does not read is lost")
+@qemus("messages to a client that does not read are lost")
 def test_late_reader_hears_of_departures(lab: Lab, server: Server) -> None:
     """The late reader is like a VM that is stopped in a debugger."""
     server.start()
@@ -182,7 +182,7 @@ def test_late_reader_hears_of_departures(lab: Lab, server: Server) -> None:
     lab.wait_for_view(stopped, there, server.patience)
 
 
-@qemus("it announces the departure of all who go on")
+@qemus("it announces the departure of clients that are still there")
 @pytest.mark.parametrize("number", [signal.SIGINT])
 def test_end_is_silent(lab: Lab, server: Server,
                        number: signal.Signals) -> None:
@@ -212,11 +212,11 @@ def test_second_server_by_mistake(lab: Lab, server: Server) -> None:
 
 
 @pytest.mark.xdist_group("default-object")
-@qemus("both have the object 'ivshmem'")
+@qemus("both use the object 'ivshmem'")
 def test_two_servers_share_nothing(lab: Lab, server: Server) -> None:
     usual = Path("/dev/shm/ivshmem")
     if usual.exists():
-        pytest.skip(f"somebody uses {usual}")
+        pytest.skip(f"{usual} exists: another server may use it")
     try:
         sockets = [lab.path("first"), lab.path("second")]
         for path in sockets:
@@ -241,7 +241,7 @@ def test_restart_after_kill(lab: Lab, server: Server) -> None:
     assert lab.client().id == 0
 
 
-@qemus("it removes the memory and makes it anew")
+@qemus("it removes the memory and creates a new one")
 def test_restart_keeps_memory(lab: Lab, server: Server) -> None:
     process = server.start("-M", lab.object)
     client = lab.client()
@@ -255,7 +255,7 @@ def test_restart_keeps_memory(lab: Lab, server: Server) -> None:
     assert os.pread(again.memory, 8, 100) == b"precious"
 
 
-@pytest.mark.skipif(not can_mount(), reason="no file system can be mounted")
+@pytest.mark.skipif(not can_mount(), reason="cannot mount a file system")
 @qemus("it starts, and VMs die of SIGBUS")
 def test_file_system_too_small(lab: Lab, server: Server) -> None:
     small = lab.path("small")
@@ -275,9 +275,9 @@ def test_large_memory(lab: Lab, server: Server, option: str,
                       size: int) -> None:
     """The memory is a file, as file systems reserve space for it quickly."""
     if is_tmpfs(lab.directory):
-        pytest.skip(f"{lab.directory} is in memory: set TMPDIR to a disk")
+        pytest.skip(f"{lab.directory} is on a tmpfs: set TMPDIR to a disk")
     if shutil.disk_usage(lab.directory).free < 2 * size:
-        pytest.skip(f"{lab.directory} has no {2 * size >> 30} GiB to spare")
+        pytest.skip(f"{lab.directory} has less than {2 * size >> 30} GiB free")
     process = server.start("-m", str(lab.directory), "-l", option)
     if option == "5G":
         server.expect_note(process, "5G is rounded up to 8G")

@@ -90,9 +90,11 @@ class Chaos:
         self.rounds += 1
 
     def check(self) -> None:
-        self._lab.wait("everybody to know the truth", self._is_true, 20)
+        self._lab.wait("all clients to know exactly the peers that exist",
+                       self._is_true, 20)
         for client in self._rude:
-            self._lab.wait("the rude to be disconnected", client.closed, 20)
+            self._lab.wait("a misbehaving client to be disconnected",
+                           client.closed, 20)
             client.close()
         self._rude.clear()
         clients = list(self._clients.values())
@@ -172,7 +174,7 @@ class Chaos:
         for name, client in list(self._clients.items()):
             if client.closed():
                 assert name in self._may_be_lost, (
-                    f"client {client.id} is lost")
+                    f"the server lost client {client.id}")
                 self.lost += 1
                 self._clients.pop(name).close()
         ids = {client.id for client in self._clients.values()}
@@ -222,7 +224,7 @@ def test_chaos(lab: Lab, options: list[str]) -> None:
         chaos.play_round()
     print(f"{chaos.rounds} rounds, {chaos.lost} lost, {chaos.done}")
     chaos.end()
-    lab.wait("nothing to be left of them", lambda: set(manager.store) == kept
+    lab.wait("all clients to be gone", lambda: set(manager.store) == kept
              and open_files(manager.process.pid) == before, 20)
     lab.stop(manager.process)
     manager.expect_reloads()

@@ -94,7 +94,7 @@ def test_late_reader_hears_all_in_order(lab: Lab) -> None:
                                  for _ in range(VECTORS)]
 
 
-def test_what_was_not_read_cancels_out(lab: Lab) -> None:
+def test_unread_messages_cancel_out(lab: Lab) -> None:
     """A client that reads late is not told about peers that have joined and
     left in the meantime."""
     lab.ivshmemd("-n", str(VECTORS))
@@ -159,7 +159,8 @@ def test_fds_in_flight(lab: Lab) -> None:
     """The fds in flight of an unprivileged server are limited to RLIMIT_NOFILE.
     Clients that read get all messages, even if others do not read."""
     if not can_be_nobody(Path(lab.command()[0])):
-        pytest.skip("only root can run ivshmemd as nobody, where nobody can")
+        pytest.skip("cannot run ivshmemd as the user nobody: needs root, and a "
+                    "path that nobody may read")
     lab.directory.chmod(0o777)
     lab.ivshmemd(within=["prlimit", "--nofile=256:256", *NOBODY])
     stalled = [lab.connect() for _ in range(10)]
@@ -167,7 +168,7 @@ def test_fds_in_flight(lab: Lab) -> None:
     everybody: dict[int | None, int] = {peer: 1 for peer in range(30)}
     for clients in (readers, readers + stalled):
         # All read in turn, as a client that has not read holds up others.
-        lab.wait("those who read to know all", lambda: all([
+        lab.wait("the reading clients to know all peers", lambda: all([
             client.view() == everybody for client in clients]))
 
 

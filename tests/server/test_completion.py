@@ -103,7 +103,7 @@ def test_installed(lab: Lab) -> None:
          str(artifacts.ivshmemctl().parent)],
         text=True, capture_output=True, timeout=60)
     if listed.returncode:
-        pytest.skip("ivshmemctl is of no build directory")
+        pytest.skip("ivshmemctl is not in a build directory")
     assert re.search(rf'"{COMPLETION}": '
                      r'"[^"]*/bash-completion/completions/ivshmemctl"',
                      listed.stdout)

@@ -322,7 +322,7 @@ def test_ping_step_by_step(lab: Lab, server: Process) -> None:
         "1: N us", "2: N us"]
 
 
-def test_ping_nobody_who_answers(lab: Lab, other: Client) -> None:
+def test_ping_is_not_answered(lab: Lab, other: Client) -> None:
     """It gives up soon and says what is missing."""
     ended = lab.peer("ping", "0", "-t", "0.05", "-i", "0")
     assert ended.returncode == TIME_LIMIT
@@ -455,7 +455,7 @@ def test_memory_in_huge_pages_or_a_file(lab: Lab) -> None:
     assert ran(lab, "read", "4000") == "over a page" * 10
 
 
-def test_memory_that_was_cut_off(lab: Lab) -> None:
+def test_memory_was_truncated(lab: Lab) -> None:
     if NO_QEMUS:
         pytest.skip(NO_QEMUS)
     lab.qemus_server("-M", lab.object)
@@ -540,8 +540,8 @@ def test_server_accepts_nobody(lab: Lab, silent: socket.socket) -> None:
 @pytest.mark.parametrize("arguments", [
     ["listen"], ["peers", "--watch"], ["wait", "peers", "5"],
     ["wait", "word", "0", "1"]])
-def test_server_goes(lab: Lab, server: Process, other: Client,
-                     arguments: list[str]) -> None:
+def test_server_goes_away(lab: Lab, server: Process, other: Client,
+                          arguments: list[str]) -> None:
     process = start(lab, *arguments)
     process.expect_error("^ivshmemctl: the server hung up$")
     lab.wait("it to have joined", lambda: 1 in other.view())
@@ -550,7 +550,7 @@ def test_server_goes(lab: Lab, server: Process, other: Client,
     ends(lab, process, NO_SERVER)
 
 
-def test_server_goes_while_ping_rings(lab: Lab, server: Process) -> None:
+def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
     listen = started(lab, "listens", "listen", "--answer", "1")
     listen.expect_error("^ivshmemctl: the server hung up$")
     ping = start(lab, "ping", "0", "-i", "0.01")

@@ -36,19 +36,19 @@ def more_pages() -> Iterator[None]:
     try:
         pool = POOL.open("r+")
     except OSError as error:
-        pytest.skip(f"no huge pages can be reserved: {error}")
+        pytest.skip(f"cannot reserve huge pages: {error}")
     with pool:
         fcntl.flock(pool, fcntl.LOCK_EX)
         before = int(pool.read())
         try:
             if (got := reserve(before + PAGES)) < before + PAGES:
-                pytest.skip(f"{before + PAGES} huge pages cannot be reserved: "
-                            f"this machine gave {got}")
+                pytest.skip(f"cannot reserve {before + PAGES} huge pages: this "
+                            f"machine has room for {got}")
             yield
         finally:
             end = time.monotonic() + SECONDS
             while (left := reserve(before)) != before:
-                assert time.monotonic() < end, f"{left} huge pages are left"
+                assert time.monotonic() < end, f"{left} pages are still reserved"
                 time.sleep(LOOK_SECONDS)
 
 

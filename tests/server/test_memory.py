@@ -94,7 +94,7 @@ def test_more_than_there_is(lab: Lab, kind: str) -> None:
     assert not lab.socket.exists()
 
 
-def test_ends_with_the_last_who_has_it(lab: Lab) -> None:
+def test_memory_ends_with_its_last_user(lab: Lab) -> None:
     process = lab.ivshmemd()
     client = lab.client()
     write(client)

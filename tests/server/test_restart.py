@@ -226,7 +226,7 @@ def test_left_while_no_server_ran(lab: Lab) -> None:
     lab.wait_for_view(stays, {0: 1})
 
 
-def test_came_while_no_server_ran(lab: Lab) -> None:
+def test_joined_while_no_server_ran(lab: Lab) -> None:
     """The socket keeps listening."""
     manager = Manager(lab)
     manager.start()
@@ -354,7 +354,7 @@ def test_socket_activation(lab: Lab, named: bool) -> None:
     assert lab.socket.exists()  # it belongs to the manager
 
 
-def test_activated_socket_that_nobody_wants(lab: Lab) -> None:
+def test_activated_socket_that_is_not_configured(lab: Lab) -> None:
     manager = Manager(lab)
     activate(lab, manager, lab.path("other"), "other.socket")
     process = manager.start()

@@ -15,7 +15,7 @@ from .lab import Lab
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("IVSHMEMD_SANDBOX") == "off",
-    reason="IVSHMEMD_SANDBOX=off: sanitizers call what a sandbox forbids")
+    reason="IVSHMEMD_SANDBOX=off, as sanitizers need more system calls")
 
 FILTERED = 2  # seccomp mode with a filter, not strict mode
 

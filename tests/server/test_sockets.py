@@ -169,8 +169,8 @@ def test_error_names_line_and_key(lab: Lab, text: str, line: int,
     ("[ivshmemd]\ncontrol=s\n[channel a]\nsockets=s",
      "the control socket s is also a channel's socket"),
 ])
-def test_what_does_not_fit_together(lab: Lab, text: str,
-                                    message: str) -> None:
+def test_conflicting_settings(lab: Lab, text: str,
+                              message: str) -> None:
     file = configure(lab, text)
     stderr = lab.refused("--config", str(file))
     assert re.search(f"{file}: .*{message}", stderr), stderr

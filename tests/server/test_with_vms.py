@@ -148,7 +148,7 @@ def test_plain_device_joins_the_memory(bed: Testbed, lab: Lab) -> None:
                       device=plain_device(Path("/dev/shm", lab.object)))
     bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
 
-    assert linux.said("^0init: "), "what the board wrote"
+    assert linux.said("^0init: "), "written by the board"
     assert linux.said("^own ID 0$") and linux.said("^memory 4194304 bytes$")
     peer.ring(1)
     assert named_by_linux.wait_for_doorbells(bed.remaining()) == 1

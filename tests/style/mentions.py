@@ -182,8 +182,8 @@ def main() -> int:
     for path, name in found:
         print(f'{path}: no {name}')
     if found:
-        print('Correct each mention. If a name is right and lies elsewhere, add it '
-              'to ELSEWHERE in tests/style/mentions.py, with the reason')
+        print('Correct each mention. If the name is right, add it to ELSEWHERE in '
+              'tests/style/mentions.py, with the reason')
     return 1 if found else 0
 
 

@@ -83,18 +83,18 @@ def test_c_as_new_files(checkpatch: list[str | Path], rules: str,
 
 
 def test_shell() -> None:
-    succeed("mend it, or say above the line: '# shellcheck disable=CODE # why'",
+    succeed("fix each, or put above the line: '# shellcheck disable=CODE # why'",
             "shellcheck", *having("^#!/bin/sh|^# shellcheck shell=sh"))
 
 
 def test_types() -> None:
-    succeed("mend the types; python/pyproject.toml has the rules",
+    succeed("fix the types: python/pyproject.toml has the rules",
             sys.executable, "-m", "mypy", "--config-file",
             "python/pyproject.toml")
 
 
 def test_spelling() -> None:
-    succeed("mend it, or give codespell --ignore-words-list=WORD here",
+    succeed("fix each, or add --ignore-words-list=WORD to this test",
             "codespell", "--ignore-regex", r"\\[nrt]", *having(".", ":!LICENSES"))
 
 
@@ -108,12 +108,12 @@ def test_licence_of_each_file(licence: str, folders: tuple[str, ...]) -> None:
 
 
 def test_licences() -> None:
-    succeed("add the licence's text, or what the list above says", "reuse",
+    succeed("fix what reuse reports above", "reuse",
             "lint")
 
 
 def test_mentions(qemu: Path) -> None:
-    succeed("correct each, or say in tests/style/mentions.py why it is right",
+    succeed("see above",
             sys.executable, TOP / "tests/style/mentions.py", qemu)
 
 

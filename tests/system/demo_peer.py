@@ -87,7 +87,7 @@ class Member:
         if found != block(self._other_id, self.OTHER):
             raise TestbedError("the other member's block is wrong")
         self.announce(self.seat.verified(self.OTHER), BLOCK_BYTES)
-        self.wait("the own block to be verified", lambda: self.memory.word(
+        self.wait("this member's block to be verified", lambda: self.memory.word(
             self.other_seat.verified(self.SLOT)) == BLOCK_BYTES)
         self.memory.set_words(self.seat.state, DONE)
 

@@ -56,7 +56,7 @@ def refused(bed: Testbed, server: FakeServer,
     bed.wait_for_failure(board, f"^{board.name} ended with status 1:",
                          REFUSAL_SECONDS)
     if board.output:
-        raise TestbedError(f"{board.name} is refused after its guest has run")
+        raise TestbedError(f"{board.name} ran its guest before it ended")
 
 
 @contextmanager
@@ -211,8 +211,8 @@ class Vm:
 
     def _require(self, what: str, found: object, expected: object) -> None:
         if found != expected:
-            raise TestbedError(f"{self.board.name}: {what} should be "
-                               f"{expected}, is {found}")
+            raise TestbedError(f"{self.board.name}: {what} is {found}, "
+                               f"expected {expected}")
 
     def _property(self, name: str) -> object:
         value: object = self.board.qmp.command(

@@ -185,7 +185,7 @@ class RpmsgHost:
         deadline = time.monotonic() + SECONDS
         while not self._free:
             self._reclaim()
-            assert time.monotonic() < deadline, "no buffer comes back"
+            assert time.monotonic() < deadline, "no buffer was returned"
         number = self._free.popleft()
         self.memory.write(self._sent(number), HEADER.pack(
             OWN_ADDRESS,

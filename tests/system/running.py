@@ -99,7 +99,8 @@ def program(tmp_path_factory: pytest.TempPathFactory, script: str) -> str:
 def eventually(condition: Callable[[], bool], what: str = "it") -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"not within {SECONDS:g} s: {what}"
+        assert time.monotonic() < deadline, (
+            f"timed out after {SECONDS:g} s: {what}")
         time.sleep(0.01)
 
 

@@ -79,7 +79,7 @@ def test_round_trip_of_guests_that_sleep() -> None:
         ratios.append(trip / floor(number))
         if ratios[-1] < ROUND_TRIP_MOST["asleep"]:
             return
-    pytest.fail(f"times the trip of two host processes: {ratios}")
+    pytest.fail(f"too slow, compared with two host processes: {ratios}")
 
 
 @pytest.mark.speed
@@ -91,7 +91,7 @@ def test_round_trip_of_busy_guests() -> None:
         ratios.append(doorbell.ours(sleep=False).best / floor(number))
         if ratios[-1] < ROUND_TRIP_MOST["busy"]:
             return
-    pytest.fail(f"times the trip of two host processes: {ratios}")
+    pytest.fail(f"too slow, compared with two host processes: {ratios}")
 
 
 def ns_to_write() -> float:
@@ -117,7 +117,7 @@ def test_ringing() -> None:
         ratios.append(same / ns_to_write())
         if ratios[-1] < RINGING_MOST:
             return
-    pytest.fail(f"times a write to an eventfd: {ratios}")
+    pytest.fail(f"too slow, compared with a write to an eventfd: {ratios}")
 
 
 @pytest.mark.parametrize("asleep", [False, True], ids=["busy", "asleep"])
@@ -164,7 +164,7 @@ def test_ringing_one_of_many_peers() -> None:
         tries.append((one, many))
         if many < PEERS_MOST * one:
             return
-    pytest.fail(f"nanoseconds that a doorbell takes with 1 peer and with "
+    pytest.fail(f"too slow, in ns for each doorbell with 1 peer and with "
                 f"{PEERS}: {tries}")
 
 
@@ -177,7 +177,7 @@ def test_shared_memory_beside_ram() -> None:
         if all(speeds[memory.WINDOW[kind]] > MEMORY_LEAST *
                speeds[memory.RAM[kind]] for kind in memory.KINDS):
             return
-    pytest.fail(f"MB/s: {tries}")
+    pytest.fail(f"too slow, in MB/s: {tries}")
 
 
 @pytest.mark.speed
@@ -189,4 +189,4 @@ def test_rpmsg_beside_ethernet() -> None:
         tries.append([ours[size] / ethernet[size] for size in rpmsg.SIZES])
         if min(tries[-1]) > ETHERNET_LEAST:
             return
-    pytest.fail(f"times the rates of Ethernet: {tries}")
+    pytest.fail(f"too slow, compared with Ethernet: {tries}")

@@ -88,9 +88,9 @@ def test_table_has_all_cortex_m() -> None:
     cortex_m = {name for name, told in machines("arm").items()
                 if re.search("cortex-m", told, re.IGNORECASE)}
 
-    assert len(cortex_m) > 15, "QEMU tells of CPUs in another way"
+    assert len(cortex_m) > 15, "QEMU no longer shows each machine's CPU"
     assert cortex_m - {TESTBOARD} - set(WIRINGS) == set(), (
-        "add each to python/ivshmem/boards.py")
+        "add these machines to python/ivshmem/boards.py")
 
 
 class Monitor:

@@ -78,8 +78,8 @@ def test_one_board_too_many_is_turned_away(bed: Testbed) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_a_board_held_up_answers_the_one_that_came(bed: Testbed,
-                                                   attempt: int) -> None:
+def test_stopped_qemu_answers_a_newcomer(bed: Testbed,
+                                         attempt: int) -> None:
     """A QEMU gets no CPU time while peers join and leave. Then a new board
     rings its board, before the device has read of the new peer. The answer
     must still reach the new board."""

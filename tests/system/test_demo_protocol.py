@@ -107,8 +107,8 @@ def id_out_of_range(member: Member) -> None:
     (id_of_another, "slots 0 and 1 both say that their ID is 0"),
     (id_out_of_range, "slot 1 says that its ID is 65536"),
 ])
-def test_wrong_is_caught(bed: Testbed, wrong: Callable[[Member], None],
-                         complaint: str) -> None:
+def test_protocol_error_is_caught(
+        bed: Testbed, wrong: Callable[[Member], None], complaint: str) -> None:
     running, member = start(bed, BOARDS[0])
 
     wrong(member)

@@ -125,8 +125,8 @@ def test_memory_without_an_fd(bed: Testbed, server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("make_fd", NO_MEMORY, ids=name_of)
-def test_memory_that_is_none(bed: Testbed, server: FakeServer,
-                             make_fd: MakeFd) -> None:
+def test_memory_is_another_kind_of_fd(bed: Testbed, server: FakeServer,
+                                      make_fd: MakeFd) -> None:
     with refused(bed, server, NO_MEMORY[make_fd]):
         server.shake_hands(2)
         server.say(MEMORY, make_fd(server.fds))
@@ -175,8 +175,8 @@ def test_peer_leaves_twice(bed: Testbed, server: FakeServer) -> None:
 @pytest.mark.parametrize("make_fd", NO_EVENTFD, ids=name_of)
 @pytest.mark.parametrize("id_, message", [(PEER, 3), (OWN_ID, 5)],
                          ids=["peer", "own"])
-def test_vector_that_is_none(bed: Testbed, server: FakeServer, id_: int,
-                             message: int, make_fd: MakeFd) -> None:
+def test_vector_is_not_an_eventfd(bed: Testbed, server: FakeServer, id_: int,
+                                  message: int, make_fd: MakeFd) -> None:
     with refused(bed, server, rf"ID {id_}\b.*no eventfd"):
         server.handshake[message] = id_, [make_fd(server.fds)]
         server.shake_hands()
@@ -369,8 +369,8 @@ def test_peer_leaves_twice_later(bed: Testbed, server: FakeServer) -> None:
 @pytest.mark.parametrize("make_fd", NO_EVENTFD, ids=name_of)
 @pytest.mark.parametrize("peer", [STRANGER, PEER, OWN_ID],
                          ids=["stranger", "peer", "own"])
-def test_vector_that_is_none_later(bed: Testbed, server: FakeServer,
-                                   peer: int, make_fd: MakeFd) -> None:
+def test_vector_is_not_an_eventfd_later(bed: Testbed, server: FakeServer,
+                                        peer: int, make_fd: MakeFd) -> None:
     with unharmed(bed, server, warning=rf"ID {peer}\b.*no eventfd") as vm:
         server.say(peer, make_fd(server.fds))
         vm.run_command([(peer, vector) for vector in range(4)])

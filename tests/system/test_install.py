@@ -21,7 +21,7 @@ from ivshmem import Testbed, artifacts
 pytestmark = [
     pytest.mark.xdist_group("install"),
     pytest.mark.skipif("IVSHMEMD" in os.environ,
-                       reason="another server than the one to install")]
+                       reason="IVSHMEMD names another server")]
 
 SECONDS = 120.0
 PREFIX = "usr/local"
@@ -212,7 +212,7 @@ def test_python_package_finds_what_is_installed(
     assert command.stdout.startswith("usage: ivshmem-timeline")
 
 
-def test_nothing_installed_is_told(tmp_path: Path) -> None:
+def test_uninstall_reports_nothing_installed(tmp_path: Path) -> None:
     done = run("make", "--silent", "uninstall", f"DESTDIR={tmp_path}")
     assert done.returncode != 0
     assert f"{tmp_path}/{PREFIX}/share/ivshmem-flat/installed is missing" in (
@@ -220,7 +220,7 @@ def test_nothing_installed_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["relative", "/"])
-def test_wrong_prefix_is_told(prefix: str) -> None:
+def test_wrong_prefix_is_refused(prefix: str) -> None:
     done = run("make", "--silent", "install", f"PREFIX={prefix}")
     assert done.returncode != 0
     assert f"PREFIX={prefix}: must be an absolute path other than /" in (

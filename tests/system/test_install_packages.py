@@ -96,7 +96,7 @@ def test_all_parts_at_once(debian: Debian) -> None:
     assert missing and set(missing[1].split()) == packages
 
 
-def test_part_that_is_not_there(debian: Debian) -> None:
+def test_unknown_part(debian: Debian) -> None:
     done = debian.install("patches", "pathces")
 
     assert done.returncode == 1

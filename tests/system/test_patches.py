@@ -54,14 +54,14 @@ def choice() -> dict[str, str]:
     """The variable for make-patches that selects the QEMU under test."""
     if source := os.environ.get("QEMU_SRC"):
         if not Path(source, ".git").exists():
-            pytest.skip(f"QEMU_SRC={source} is no git checkout: what it was "
-                        "before the merge is not known")
+            pytest.skip(f"QEMU_SRC={source} is not a git checkout, so its "
+                        "state before the merge is unknown")
         return {"QEMU_SRC": source}
     pristine = artifacts.qemu_build() / "pristine"
     for release in ("bookworm", "trixie", "sid"):
         if (SOURCES / release).resolve() == pristine.resolve():
             return {"QEMU": release}
-    pytest.skip(f"{pristine} is no release of Debian in {SOURCES}")
+    pytest.skip(f"{pristine} is not a Debian release's QEMU in {SOURCES}")
 
 
 class Pristine:
@@ -263,8 +263,8 @@ def test_can_be_sent(series: Series) -> None:
         assert re.search(
             rf"^Subject: \[PATCH 0*{number}/{len(series.patches)}\] ",
             message, re.MULTILINE)
-        assert len(message.split("\n\n")) >= 2, "it does not say why"
-        assert "Signed-off-by" not in message, "nobody has"
+        assert len(message.split("\n\n")) >= 2, "the message does not say why"
+        assert "Signed-off-by" not in message, "must not be signed"
 
 
 def test_credits_the_first_author(series: Series) -> None:
@@ -315,7 +315,7 @@ def refused(made: subprocess.CompletedProcess[str], reason: str) -> None:
     assert reason in made.stderr
 
 
-def test_nobody_to_send_them(pristine: Pristine, tmp_path: Path) -> None:
+def test_no_git_user(pristine: Pristine, tmp_path: Path) -> None:
     nobody = {f"GIT_{role}_{key}": "" for role in ("AUTHOR", "COMMITTER")
               for key in ("NAME", "EMAIL")}
     refused(pristine.make_patches(tmp_path, **nobody),
@@ -338,7 +338,7 @@ def test_unknown_release(pristine: Pristine, tmp_path: Path) -> None:
             "QEMU=stock: must be one of Debian's releases")
 
 
-def test_two_choices(pristine: Pristine, tmp_path: Path) -> None:
+def test_two_qemus_given(pristine: Pristine, tmp_path: Path) -> None:
     refused(pristine.make_patches(tmp_path, QEMU="sid", QEMU_SRC="/tmp"),
             "QEMU=sid and QEMU_SRC=/tmp are both given: leave one out")
 
@@ -353,7 +353,7 @@ def test_objections(pristine: Pristine, tmp_path: Path) -> None:
     assert made.stderr.endswith(" reports:\nWARNING: I do not like it\n")
 
 
-def test_nothing_to_send(pristine: Pristine, tmp_path: Path) -> None:
+def test_series_is_already_applied(pristine: Pristine, tmp_path: Path) -> None:
     pristine.overlay()
     pristine.commit("merged")
 

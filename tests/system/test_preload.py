@@ -127,7 +127,7 @@ def test_refuses_another_program(program: str, arguments: list[str]) -> None:
     assert "'make qemu QEMU=stock'" in refused.stderr
 
 
-def test_missing_symbol_is_told(tmp_path: Path) -> None:
+def test_missing_symbol_is_reported(tmp_path: Path) -> None:
     shutil.copy(LOADER, tmp_path)
     source = tmp_path / "device.c"
     source.write_text("int not_in_qemu(void);\n"
@@ -218,7 +218,7 @@ def test_what_is_copied_elsewhere_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", [LOADER.name, DEVICE])
-def test_missing_file_is_told(tmp_path: Path, missing: str) -> None:
+def test_missing_file_is_reported(tmp_path: Path, missing: str) -> None:
     refused = run(copied(tmp_path / "copy", without=missing), "--version")
 
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -226,8 +226,8 @@ def test_missing_file_is_told(tmp_path: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["with space", "with:colon"])
-def test_path_that_can_not_be_preloaded_is_told(tmp_path: Path,
-                                                name: str) -> None:
+def test_path_that_cannot_be_preloaded(tmp_path: Path,
+                                       name: str) -> None:
     refused = run(copied(tmp_path / name), "--version")
 
     assert (refused.returncode, refused.stdout) == (1, "")

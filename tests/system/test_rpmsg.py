@@ -101,7 +101,7 @@ def test_person_types_to_the_board_in_a_terminal(bed: Testbed,
 @pytest.mark.parametrize("start, reason", [
     (False, "no board has entered the name 'remote'"),
     (True, r"peer \d, the board, does not announce the service 'song'")])
-def test_nobody_there(bed: Testbed, start: bool, reason: str) -> None:
+def test_no_remote(bed: Testbed, start: bool, reason: str) -> None:
     server = bed.server(vectors=VECTORS)
     if start:
         start_board(bed, server, BOARDS[1])

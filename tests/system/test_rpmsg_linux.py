@@ -195,7 +195,7 @@ def test_page_of_linux(bed: Testbed) -> None:
 
 
 @pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
-                    reason="ZEPHYR_BASE names no Zephyr tree")
+                    reason="ZEPHYR_BASE is not set")
 def test_page_of_linux_has_the_versions_of_zephyr() -> None:
     manifest = (Path(os.environ["ZEPHYR_BASE"]) / "west.yml").read_text()
     versions = re.findall(r"git -C build/(\S+) checkout (\w+)", PAGE)
@@ -205,7 +205,7 @@ def test_page_of_linux_has_the_versions_of_zephyr() -> None:
         assert f"- name: {name}\n      revision: {version}\n" in manifest
 
 
-def test_nobody_there(bed: Testbed) -> None:
+def test_no_remote(bed: Testbed) -> None:
     server = bed.server()
     linux = start_failing_linux(bed, server, *(
         f"-t 1 {command} echo" for command in ("ping", "echo", "console")))
@@ -227,7 +227,7 @@ def test_service_that_is_not_announced(bed: Testbed) -> None:
         "peer 0, the board, does not announce the service 'song'"])
 
 
-def test_board_that_left_its_name(bed: Testbed) -> None:
+def test_stale_name_of_a_board(bed: Testbed) -> None:
     server = bed.server()
     board = start_board(bed, server, "rpmsg-echo")
     bed.wait("the board to wait", lambda: board.said("waits for the host"))

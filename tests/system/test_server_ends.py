@@ -48,8 +48,8 @@ def check_rings(bed: Testbed, server: IvshmemServer, caller: Peer,
         try:
             heard += caller.wait_for_doorbells(min(10.0, bed.remaining()))
         except TestbedError as error:
-            raise TestbedError(f"board {ringing} cannot ring board {rung}: of "
-                               f"2 doorbells {heard} came") from error
+            raise TestbedError(f"board {ringing} cannot ring board {rung}: "
+                               f"{heard} of 2 doorbells came") from error
 
 
 def test_boards_still_ring_each_other(bed: Testbed,
@@ -95,7 +95,7 @@ def test_a_board_and_linux_still_ring_each_other(bed: Testbed,
 
     end_server(bed, server, end, board)
 
-    assert server.memory.word(4) < PINGS, "it has ended too late"
+    assert server.memory.word(4) < PINGS, "the server ended too late"
     bed.wait("Linux to end", lambda: linux.said(
         rf"^peer 1 answered {PINGS} of {PINGS} doorbells, "))
     assert server.memory.word(4) == PINGS, "what the board heard"

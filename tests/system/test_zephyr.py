@@ -149,7 +149,7 @@ def test_readme_writes_while_a_board_runs(bed: Testbed, board: str) -> None:
 
 
 @pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
-                    reason="ZEPHYR_BASE names no Zephyr tree")
+                    reason="ZEPHYR_BASE is not set")
 # The test builds the sample.
 @pytest.mark.bed_seconds(1200.0)
 @pytest.mark.timeout(1300)

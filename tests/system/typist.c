@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In a Linux guest: runs a program that makes a terminal, and opens it and
- * types there, as lines of standard input say.
+ * Runs in a Linux guest.  Starts a program that creates a pseudo-terminal, and
+ * uses that terminal as a person would.
  *
  *     typist PROGRAM ARGUMENT...
  *
- *     open PATH  waits for the terminal, and from now on shows what is on it
- *     type TEXT  types a line
- *     close
- *     end PATH   ends the program, and tells whether the terminal is gone
+ * Standard input has one command a line:
+ *
+ *     open PATH  wait for the terminal, open it, and print what appears there
+ *     type TEXT  type a line
+ *     close      close the terminal
+ *     end PATH   end the program, and print whether the terminal still exists
  */
 
 #include <errno.h>
