@@ -83,8 +83,8 @@ class Manager:
         """Sends SIGHUP and waits until it has reloaded."""
         ready = self.states.count("READY=1")
         os.kill(self.process.pid, signal.SIGHUP)
-        self._lab.wait("the reload", lambda: self.states.count("READY=1") >
-                       ready)
+        self._lab.wait("ivshmemd to reload",
+                       lambda: self.states.count("READY=1") > ready)
 
     def take(self) -> None:
         """Handles all datagrams that have arrived."""

@@ -118,7 +118,7 @@ def test_few_fds(lab: Lab, server: Server) -> None:
     process = server.start(within=["prlimit", "--nofile=64:64"])
     server.expect_note(process, "refused a client .*: raise 'ulimit -Hn'", 30)
     clients = [lab.connect() for _ in range(30)]
-    lab.wait("all to be greeted or refused", lambda: all(
+    lab.wait("all clients to be greeted or refused", lambda: all(
         client.greeted() or client.is_closed for client in clients))
     inside = [client for client in clients if not client.is_closed]
     assert 10 < len(inside) < 30
@@ -131,7 +131,7 @@ def test_few_fds_and_many_vectors(lab: Lab, server: Server) -> None:
     process = server.start("-n", "64", within=["prlimit", "--nofile=256:256"])
     server.expect_note(process, "refused a client", 3)
     clients = [lab.connect() for _ in range(6)]
-    lab.wait("all to be greeted or refused", lambda: all(
+    lab.wait("all clients to be greeted or refused", lambda: all(
         client.greeted() or client.is_closed for client in clients))
     inside = [client for client in clients if not client.is_closed]
     assert len(inside) == 3
@@ -152,7 +152,7 @@ def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                                 number: int) -> None:
     server.start("-n", str(vectors))
     clients = [lab.connect() for _ in range(number)]
-    lab.wait("the last to be greeted", clients[-1].greeted)
+    lab.wait("the last client to be greeted", clients[-1].greeted)
     for client in clients[-3:-1]:
         lab.wait_for_view(client, {peer: vectors for peer in range(number)},
                           server.patience)
@@ -163,7 +163,7 @@ def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
     server.start()
     late = lab.connect()
     others = [lab.connect() for _ in range(300)]
-    lab.wait("the last to be greeted", others[-1].greeted)
+    lab.wait("the last client to be greeted", others[-1].greeted)
     lab.wait_for_view(late, {peer: 1 for peer in range(301)}, server.patience)
 
 
@@ -173,7 +173,7 @@ def test_late_reader_hears_of_departures(lab: Lab, server: Server) -> None:
     server.start()
     stopped = lab.client()
     others = [lab.connect() for _ in range(300)]
-    lab.wait("the last to be greeted", others[-1].greeted)
+    lab.wait("the last client to be greeted", others[-1].greeted)
     for other in others:
         other.close()
     last = lab.client()

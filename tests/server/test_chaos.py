@@ -216,7 +216,7 @@ def test_chaos(lab: Lab, options: list[str]) -> None:
     manager = Manager(lab, "-n", str(VECTORS),
                       *(["-M", lab.object] if options else []), seed=SEED)
     manager.start()
-    lab.wait("the store", lambda: len(manager.store) >= 3)
+    lab.wait("the fd store to be filled", lambda: len(manager.store) >= 3)
     before, kept = open_files(manager.process.pid), set(manager.store)
     chaos = Chaos(lab, manager)
     end = time.monotonic() + SECONDS / 2

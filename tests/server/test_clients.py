@@ -100,7 +100,7 @@ def test_unread_messages_cancel_out(lab: Lab) -> None:
     lab.ivshmemd("-n", str(VECTORS))
     late = lab.client()
     crowd = [lab.connect() for _ in range(6)]
-    lab.wait("the last to be greeted", crowd[-1].greeted)
+    lab.wait("the last client to be greeted", crowd[-1].greeted)
     for _ in range(100):
         passing = lab.client()
         passing.close()
@@ -119,7 +119,7 @@ def test_half_told_departure_is_told(lab: Lab) -> None:
     lab.ivshmemd("-n", str(VECTORS))
     late = lab.client()
     crowd = [lab.connect() for _ in range(5)]
-    lab.wait("the last to be greeted", crowd[-1].greeted)
+    lab.wait("the last client to be greeted", crowd[-1].greeted)
     for client in crowd:
         client.close()
     last = lab.client()
@@ -261,7 +261,7 @@ def test_room_again_at_the_fd_limit(lab: Lab) -> None:
     inside: list[Client] = []
     while True:
         client = lab.connect()
-        lab.wait("it to be greeted or refused",
+        lab.wait("the client to be greeted or refused",
                  lambda: client.greeted() or client.is_closed)
         if client.is_closed:
             break
@@ -282,7 +282,7 @@ def test_no_fd_even_to_refuse(lab: Lab) -> None:
     limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
     leave_room_for_files(process.pid, 0)
     refused = lab.connect()
-    lab.wait("it to be refused", refused.closed)
+    lab.wait("the client to be refused", refused.closed)
     assert cpu_share(process.pid, 0.2) < 0.1
     resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
     newcomer = lab.client()
@@ -309,6 +309,6 @@ def test_death_of_a_client(lab: Lab) -> None:
     os.kill(doomed.pid, signal.SIGKILL)
     doomed.excuse()
     lab.wait_for_view(stays, {0: 1})
-    lab.wait("the log to have it", lambda: any(
+    lab.wait("the departure to be logged", lambda: any(
         re.search(rf"PID {doomed.pid}, python3\) left", line)
         for line in process.errors))

@@ -75,7 +75,7 @@ def test_queued(lab: Lab) -> None:
         lab.client()
     assert 0 < queued(lab, 0) < 11 * VECTORS
     lab.wait_for_view(stalled, {peer: VECTORS for peer in range(11)})
-    lab.wait("nothing to be queued",
+    lab.wait("the queue to be empty",
              lambda: queued(lab, 0) == 0)
 
 
@@ -100,7 +100,7 @@ def test_nobody_connected(lab: Lab) -> None:
 def test_peers_that_left_are_not_listed(lab: Lab) -> None:
     start(lab)
     lab.client().close()
-    lab.wait("it to be gone", lambda: not channels(lab)[0]["peers"])
+    lab.wait("the client to leave", lambda: not channels(lab)[0]["peers"])
 
 
 class Watch:
@@ -166,7 +166,8 @@ def test_watch_ends_with_the_server(lab: Lab) -> None:
     watch = Watch(lab)
     lab.wait("the first screen", lambda: watch.shows(b"0 peers"))
     lab.stop(process)
-    lab.wait("it to say so", lambda: watch.shows(b"Is ivshmemd running"))
+    lab.wait("ivshmemctl to report the missing server",
+             lambda: watch.shows(b"Is ivshmemd running"))
     assert watch.process.wait(10) == NO_SERVER
 
 

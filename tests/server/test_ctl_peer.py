@@ -148,9 +148,9 @@ def test_many_peers(lab: Lab) -> None:
 def test_watch_peers(lab: Lab, other: Client) -> None:
     watch = started(lab, '"present"', "peers", "--watch", "--json")
     second = lab.client()
-    lab.wait("it to see the second", lambda: watch.said('"joined"'))
+    lab.wait("the second peer to be reported", lambda: watch.said('"joined"'))
     second.close()
-    lab.wait("it to see the second leave", lambda: watch.said('"left"'))
+    lab.wait("the departure to be reported", lambda: watch.said('"left"'))
     seen = events(watch)
     times = [event.pop("time_us") for event in seen]
     assert times == sorted(times)
@@ -165,7 +165,7 @@ def test_watch_peers_as_text(lab: Lab, other: Client) -> None:
     watch = started(lab, "present", "peers", "--watch")
     lab.client()
     other.close()
-    lab.wait("it to see both", lambda: watch.said("left"))
+    lab.wait("both events to be reported", lambda: watch.said("left"))
     assert [re.sub(f"^{TIME}", "", line) for line in watch.output] == [
         "  peer 1 watching", "  peer 0 present, 2 vectors",
         "  peer 2 joined, 2 vectors", "  peer 0 left"]
@@ -209,9 +209,11 @@ def test_listen(lab: Lab, other: Client) -> None:
     listen = started(lab, "^peer 1 listens, with 2 vectors$", "listen")
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1)
-    lab.wait("it to hear", lambda: listen.said(f"^{TIME}  vector 0 was rung$"))
+    lab.wait("ivshmemctl to report the doorbell",
+             lambda: listen.said(f"^{TIME}  vector 0 was rung$"))
     other.ring(1, 1)
-    lab.wait("it to hear", lambda: listen.said(f"^{TIME}  vector 1 was rung$"))
+    lab.wait("ivshmemctl to report the doorbell",
+             lambda: listen.said(f"^{TIME}  vector 1 was rung$"))
     listen.stop()
 
 
@@ -254,7 +256,7 @@ def test_listen_has_a_limit(lab: Lab, other: Client) -> None:
         assert ended.returncode == TIME_LIMIT
         assert ended.stderr.decode() == f"ivshmemctl: {message}\n"
     listen = started(lab, "listens", "listen", "-t", "1")
-    lab.wait("the client to be told", lambda: len(other.view()) > 1)
+    lab.wait("the client to learn of a peer", lambda: len(other.view()) > 1)
     other.ring(max(other.view()))
     ends(lab, listen, DONE)
 
@@ -287,7 +289,7 @@ def test_listen_answers_a_newcomer(lab: Lab) -> None:
 def test_listen_answers_nobody(lab: Lab, other: Client) -> None:
     listen = start(lab, "listen", "--answer", "7")
     listen.expect_error("there is no peer 7 to ring: there is 0")
-    lab.wait("it to listen", lambda: listen.said("listens"))
+    lab.wait("ivshmemctl to listen", lambda: listen.said("listens"))
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1)
     ends(lab, listen, REFUSED)
@@ -463,7 +465,7 @@ def test_memory_was_truncated(lab: Lab) -> None:
     assert client.memory is not None
     wait = start(lab, "wait", "word", "0x3ffffc", "1")
     wait.expect_error("the shared memory is not all there: somebody made it")
-    lab.wait("it to have mapped the memory",
+    lab.wait("ivshmemctl to map the memory",
              lambda: lab.object in Path(f"/proc/{wait.pid}/maps").read_text())
     os.ftruncate(client.memory, 4096)
     ends(lab, wait, REFUSED)
@@ -489,7 +491,7 @@ def test_wait_for_word(lab: Lab, other: Client, kind: str) -> None:
     memory = other.memory
     assert memory is not None
     wait = start(lab, "wait", "word", "0x20", "7", "-t", "20", *big)
-    lab.wait("it to have joined", lambda: 1 in other.view())
+    lab.wait("ivshmemctl to join", lambda: 1 in other.view())
     os.pwrite(memory, struct.pack(f"{kind}I", 6), 0x20)
     assert failed(lab, TIME_LIMIT, "wait", "word", "32", "7", "-t", "0.1",
                   *big) == "the word at 0x20 is 0x6 after 0.1 s, not 0x7"
@@ -544,7 +546,7 @@ def test_server_goes_away(lab: Lab, server: Process, other: Client,
                           arguments: list[str]) -> None:
     process = start(lab, *arguments)
     process.expect_error("^ivshmemctl: the server hung up$")
-    lab.wait("it to have joined", lambda: 1 in other.view())
+    lab.wait("ivshmemctl to join", lambda: 1 in other.view())
     server.stop()
     server.excuse()
     ends(lab, process, NO_SERVER)
@@ -555,7 +557,7 @@ def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
     listen.expect_error("^ivshmemctl: the server hung up$")
     ping = start(lab, "ping", "0", "-i", "0.01")
     ping.expect_error("^ivshmemctl: the server hung up$")
-    lab.wait("it to ring", lambda: ping.said("^2: "))
+    lab.wait("ivshmemctl to ring", lambda: ping.said("^2: "))
     listen.excuse()
     server.stop()
     server.excuse()

@@ -99,7 +99,8 @@ def test_counts_of_a_board(bed: Testbed, lab: Lab) -> None:
     board = bed.board("mps2-an385", "echo", device=[
         *usual_device("mps2-an385", lab.socket),
         "-qmp", f"unix:{qmp},server=on,wait=off"])
-    bed.wait("the board", lambda: board.said("^echo: listening id=0$"))
+    bed.wait("the board to listen",
+             lambda: board.said("^echo: listening id=0$"))
     client = lab.client()
     lab.wait_for_view(client, {0: 1, 1: 1})
     assert client.id is not None
@@ -132,12 +133,13 @@ def test_joined(lab: Lab) -> None:
                             if top.output else [])
         return next((row for row in peers if row["id"] == 1), {})
 
-    lab.wait("it to count", lambda: last().get("interrupts") == 11)
+    lab.wait("all interrupts to be counted",
+             lambda: last().get("interrupts") == 11)
     samples = [json.loads(line)["peers"] for line in list(top.output)]
     rates = [row["interrupts_per_second"] for sample in samples
              for row in sample if row["id"] == 1]
     assert max(rates) > 0
-    lab.wait("it to be quiet",
+    lab.wait("the rate to become 0",
              lambda: bool(last()["interrupts_per_second"] == 0))
     assert (last()["doorbells"], last()["channel"]) == (0, "socket")
 
@@ -274,16 +276,17 @@ def test_screen(lab: Lab) -> None:
     lab.clients(5)
     terminal = Terminal(lab, (80, 10), "--control", str(lab.control))
 
-    lab.wait("the peers", lambda: terminal.shows(0, "1 channel, 5 peers"))
+    lab.wait("the peers to be shown",
+             lambda: terminal.shows(0, "1 channel, 5 peers"))
     assert terminal.lines()[1].split() == [
         "CHANNEL", "ID", "PID", "COMMAND", "OUT/s", "IN/s", "OUT", "IN"]
     assert terminal.lines()[2].split()[:2] == ["default", "0"]
     assert terminal.lines()[2].split()[-4:] == ["-"] * 4
     assert terminal.shows(6, "default") and not terminal.shows(7, "default")
     lab.client()
-    lab.wait("the next sample", lambda: terminal.shows(0, "6 peers"))
+    lab.wait("the new peer to be shown", lambda: terminal.shows(0, "6 peers"))
     terminal.type("q")
-    lab.wait("the end", lambda: "ended with 0" in terminal.lines())
+    lab.wait("ivshmemctl to end", lambda: "ended with 0" in terminal.lines())
 
 
 def test_screen_of_another_size(lab: Lab) -> None:
@@ -293,12 +296,13 @@ def test_screen_of_another_size(lab: Lab) -> None:
     terminal = Terminal(lab, (80, 10), "--control", str(lab.control),
                         "--interval", "1000")
 
-    lab.wait("the peers", lambda: terminal.shows(6, "default"))
+    lab.wait("the peers to be shown", lambda: terminal.shows(6, "default"))
     terminal.resize((40, 6))
-    lab.wait("it to fit", lambda: terminal.shows(5, "2 more"))
+    lab.wait("the list to be shortened", lambda: terminal.shows(5, "2 more"))
     assert terminal.shows(4, "default") and not terminal.shows(1, "OUT/s")
     terminal.resize((80, 10))
-    lab.wait("it to grow", lambda: terminal.shows(6, "default"))
+    lab.wait("the whole list to be shown",
+             lambda: terminal.shows(6, "default"))
 
 
 def test_screen_of_unknown_type(lab: Lab) -> None:

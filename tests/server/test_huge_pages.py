@@ -110,7 +110,8 @@ def test_board_has_it(bed: Testbed, lab: Lab, command: list[str]) -> None:
     memory = memory_of(client)
     board = bed.board("mps2-an385", "echo",
                       device=usual_device("mps2-an385", lab.socket))
-    bed.wait("the board", lambda: board.said("^echo: listening id=1$"))
+    bed.wait("the board to listen",
+             lambda: board.said("^echo: listening id=1$"))
     lab.wait_for_view(client, {0: 1, 1: 1})
     client.ring(1)
     bed.wait("the board to answer", client.rung)

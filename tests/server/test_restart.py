@@ -58,7 +58,8 @@ class Service:
         else:
             reloads = self._reloads()
             os.kill(self.process.pid, signal.SIGHUP)
-            self.lab.wait("the reload", lambda: self._reloads() > reloads)
+            self.lab.wait("ivshmemd to reload",
+                          lambda: self._reloads() > reloads)
 
     def _reloads(self) -> int:
         return sum(1 for line in self.process.errors if RELOADED in line)
@@ -71,7 +72,7 @@ class Service:
         listed = json.loads(self.lab.ctl("list", "--json").stdout)
         channel, = listed["channels"]
         fds: int = sum(1 + peer["vectors"] for peer in channel["peers"])
-        self.lab.wait("all to be kept",
+        self.lab.wait("the manager to keep all fds",
                       lambda: manager.fds_of_clients() == fds)
 
 
@@ -109,7 +110,8 @@ def test_nothing_is_said_twice(service: Service) -> None:
     clients = lab.clients(3)
     before = [list(client.messages) for client in clients]
     service.again()
-    lab.wait("ivshmemctl", lambda: lab.ctl("list").returncode == 0)
+    lab.wait("ivshmemd to answer ivshmemctl",
+             lambda: lab.ctl("list").returncode == 0)
     assert [client.read().messages for client in clients] == before
 
 
@@ -196,7 +198,7 @@ def test_identity_stays(service: Service) -> None:
     service.again()
     service.process.expect_error("peer 7 is already connected")
     second = lab.connect(gateway)
-    lab.wait("the second to be refused", second.closed)
+    lab.wait("the second client to be refused", second.closed)
     client.close()
     assert lab.client(gateway).id == 7
 
@@ -243,14 +245,15 @@ def test_store_is_tidied(lab: Lab) -> None:
     manager.start()
     stays = lab.client()
     lab.wait_for_view(stays, {0: 2})
-    lab.wait("the store", lambda: len(manager.store) == 6)
+    lab.wait("the fd store to be filled", lambda: len(manager.store) == 6)
     before = set(manager.store)
     lab.client().close()
     lab.wait_for_view(stays, {0: 2})
     last = lab.client()
     last.close()
     lab.wait_for_view(stays, {0: 2})
-    lab.wait("the store to be tidy", lambda: set(manager.store) == before)
+    lab.wait("old fds to leave the store",
+             lambda: set(manager.store) == before)
 
 
 def test_client_that_was_not_kept(lab: Lab) -> None:
@@ -258,11 +261,11 @@ def test_client_that_was_not_kept(lab: Lab) -> None:
     manager = Manager(lab)
     manager.start()
     first, second = lab.clients(2)
-    lab.wait("both to be kept", lambda: "0/2/0" in manager.store)
+    lab.wait("both clients to be stored", lambda: "0/2/0" in manager.store)
     manager.kill()
     os.close(manager.store.pop("0/2/0"))
     manager.start()
-    lab.wait("the second to be disconnected", second.closed)
+    lab.wait("the second client to be disconnected", second.closed)
     lab.wait_for_view(first, {0: 1})
 
 
@@ -294,7 +297,8 @@ def test_client_that_was_not_written_down(lab: Lab, kept: str) -> None:
         lab.wait_for_view(client, {0: 1, 1: 1})
     stays.ring(1)
     assert newcomer.rung()
-    lab.wait("the store", lambda: set(manager.store) >= {"0/2", "0/2/0"})
+    lab.wait("the fd store to be filled",
+             lambda: set(manager.store) >= {"0/2", "0/2/0"})
     assert not {"0/9", "0/9/0"} & set(manager.store)
     manager.restart()
     lab.wait_for_view(lab.client(), {0: 1, 1: 1, 2: 1})
@@ -312,11 +316,11 @@ def test_bad_client_that_was_not_written_down(lab: Lab) -> None:
     accept(manager, "0/9")
     rude.say(b"x")
     manager.start()
-    lab.wait("it to be disconnected", rude.closed)
+    lab.wait("the bad client to be disconnected", rude.closed)
     lab.wait_for_view(lab.client(), {0: 1, 1: 1})
     lab.wait_for_view(stays, {0: 1, 1: 1})
     assert len(stays.messages) == 5
-    lab.wait("the store to be tidy", lambda: "0/9" not in manager.store)
+    lab.wait("old fds to leave the store", lambda: "0/9" not in manager.store)
 
 
 def test_service_stop_and_start(lab: Lab) -> None:
@@ -416,7 +420,7 @@ def test_removed_channel_leaves_the_store(lab: Lab) -> None:
     file = configured(lab, f"[channel a]\nsockets={a}\n")
     manager = Manager(lab, "--config", str(file))
     process = manager.start()
-    lab.wait("the store", lambda: len(manager.store) == 3)
+    lab.wait("the fd store to be filled", lambda: len(manager.store) == 3)
     before = set(manager.store)
     file.write_text(f"[channel a]\nsockets={a}\n[channel b]\nsockets={b}\n")
     manager.reload()
@@ -424,7 +428,8 @@ def test_removed_channel_leaves_the_store(lab: Lab) -> None:
     lab.wait("the store to grow", lambda: len(manager.store) == 8)
     file.write_text(f"[channel a]\nsockets={a}\n")
     manager.reload()
-    lab.wait("the store to be tidy", lambda: set(manager.store) == before)
+    lab.wait("old fds to leave the store",
+             lambda: set(manager.store) == before)
     process.expect_error("channel b is no longer configured: it is closed")
     process.expect_error("socket .*b is no longer configured: closed")
     process.expect_error(RELOADED, 2)
@@ -460,7 +465,7 @@ def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
     else:
         process.expect_error(f"not reloaded: {file}:3: vectors: ")
         os.kill(process.pid, signal.SIGHUP)
-        lab.wait("the log", lambda: process.errors)
+        lab.wait("a message in the log", lambda: process.errors)
     lab.wait_for_view(lab.client(a), {0: 1, 1: 1})
     lab.wait_for_view(client, {0: 1, 1: 1})
 
@@ -515,7 +520,7 @@ def test_bad_program_changes_nothing(
     assert ended.returncode == 1
     assert f"{program} is not a complete ivshmemd" in ended.stderr
     os.kill(process.pid, signal.SIGHUP)
-    lab.wait("the log", lambda: process.errors)
+    lab.wait("a message in the log", lambda: process.errors)
     lab.wait_for_view(lab.client(), {0: 1, 1: 1})
     lab.wait_for_view(client, {0: 1, 1: 1})
 

@@ -33,7 +33,7 @@ def sandboxed(lab: Lab, mode: str) -> int:
         str(artifacts.ivshmemd()), "-S", str(lab.socket), "--control",
         str(lab.control), *options])
     lab.wait("ivshmemd to be ready", lambda: process.said("is ready"))
-    lab.wait("it to enter its sandbox", lambda: status(
+    lab.wait("ivshmemd to enter its sandbox", lambda: status(
         process.pid, "Seccomp") == (0 if mode == "off" else FILTERED))
     if mode != "off":
         process.expect_error("reloaded: ")
@@ -64,7 +64,7 @@ def test_off(lab: Lab) -> None:
 def test_standard_fds_are_never_clients(lab: Lab) -> None:
     """The server is started without standard fds."""
     process = lab.launch(within=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
-    lab.wait("the socket", lab.socket.exists)
+    lab.wait("the socket to exist", lab.socket.exists)
     lab.clients(2)
     for fd in range(3):
         assert os.readlink(f"/proc/{process.pid}/fd/{fd}") == "/dev/null"
@@ -82,7 +82,7 @@ def test_forbidden_call(lab: Lab, mode: str, outcome: str) -> None:
     process = lab.bed.program("ivshmemd", [
         str(artifacts.ivshmemd()), "-S", str(lab.socket),
         f"--sandbox={mode}"])
-    lab.wait("it to be inside", lambda: lab.socket.exists() and
+    lab.wait("ivshmemd to enter its sandbox", lambda: lab.socket.exists() and
              status(process.pid, "Seccomp") == FILTERED)
     subprocess.run(["gdb", "-q", "-batch", "-p", str(process.pid), "-ex",
                     f'call (int)mkdir("{path}", 0700)'],

@@ -91,14 +91,15 @@ def test_no_doorbell_of_linux_is_lost(bed: Testbed, lab: Lab) -> None:
     server = Running(lab.socket, manager.start())
     server.memory.set_words(0, 1 << 16)
     board = bed.board("mps2-an385", "echo", server)
-    bed.wait("the board", lambda: board.said("^echo: listening id=0$"))
+    bed.wait("the board to listen",
+             lambda: board.said("^echo: listening id=0$"))
     linux = bed.linux(f"ivshmem ping 0 {PINGS}", server)
     bed.wait("Linux to ring", lambda: server.memory.word(4))
 
     manager.restart()
-    bed.wait("it to go on", lambda: server.memory.word(4) > PINGS // 4)
+    bed.wait("more doorbells", lambda: server.memory.word(4) > PINGS // 4)
     manager.reload()
-    bed.wait("it to go on", lambda: server.memory.word(4) > PINGS // 2)
+    bed.wait("more doorbells", lambda: server.memory.word(4) > PINGS // 2)
     manager.restart()
 
     bed.wait("Linux to end", lambda: linux.said(
@@ -118,7 +119,8 @@ def test_restarted_board_is_the_same_peer(bed: Testbed, lab: Lab) -> None:
 
     for _ in range(3):
         board = bed.board("mps2-an385", "echo", at_own_socket)
-        bed.wait("the board", lambda: board.said("^echo: listening id=7$"))
+        bed.wait("the board to listen",
+                 lambda: board.said("^echo: listening id=7$"))
         peer.wait_for_peer(7, bed.remaining())
         peer.ring(7)
         assert peer.wait_for_doorbells(bed.remaining()) == 1
@@ -138,7 +140,8 @@ def test_plain_device_joins_the_memory(bed: Testbed, lab: Lab) -> None:
     named_by_linux = Peer(own, timeout=bed.remaining())
     board = bed.board("mps2-an385", "echo",
                       device=usual_device("mps2-an385", lab.socket))
-    bed.wait("the board", lambda: board.said("^echo: listening id=1$"))
+    bed.wait("the board to listen",
+             lambda: board.said("^echo: listening id=1$"))
     peer.wait_for_peer(1, bed.remaining())
     for _ in range(ord("0")):
         peer.ring(1)

@@ -101,7 +101,7 @@ class Vm:
 
     def wait_ready(self) -> None:
         """Waits until the guest is up, then checks the VM."""
-        self._bed.wait("the guest", lambda: self.board.said(
+        self._bed.wait("the guest to be ready", lambda: self.board.said(
             f"^ring-on-command: ready id={OWN_ID}$"))
         self.check()
 
@@ -128,7 +128,7 @@ class Vm:
         self.check_alive()
 
     def check_heard(self) -> None:
-        self._bed.wait("QEMU to hear the server", self._server.all_heard)
+        self._bed.wait("QEMU to read all messages", self._server.all_heard)
 
     def check_alive(self) -> None:
         """QEMU answers, the VM can be rung, it can read and write the shared

@@ -78,7 +78,8 @@ def test_with_interrupt_line(bed: Testbed, server: IvshmemServer,
     assert own_id(running) == peer.id + 1
     peer.wait_for_peer(peer.id + 1, bed.remaining())
     peer.ring(peer.id + 1)
-    bed.wait("the doorbell", lambda: running.said("^defaults: doorbell$"))
+    bed.wait("the board to hear a doorbell",
+             lambda: running.said("^defaults: doorbell$"))
     controller = IRQ_PATHS[board].rpartition("/")[0]
     if not has_object(running, controller):
         running.expect_error("warning: .* x-irq-qompath .* names nothing")

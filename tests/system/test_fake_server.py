@@ -294,7 +294,7 @@ def test_hangs_up(bed: Testbed, server: FakeServer) -> None:
                   files=HUNG_UP) as vm:
         with vm.commanding([(STRANGER, 0)]):
             server.hang_up()
-            bed.wait("QEMU to notice", lambda: vm.board.errors)
+            bed.wait("QEMU to warn", lambda: vm.board.errors)
         vm.board.check_idle()
 
 

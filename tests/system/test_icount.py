@@ -21,7 +21,7 @@ def test_register(bed: Testbed, board: str) -> None:
     running = bed.board(board, "atomic-register", device=(
         *usual_device(board, server.socket), *ICOUNT))
 
-    bed.wait("the additions", lambda: running.said(
+    bed.wait("the additions to finish", lambda: running.said(
         "^atomic-register: ok intrmask=1000$"))
 
 

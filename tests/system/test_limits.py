@@ -38,7 +38,7 @@ def test_no_room_in_the_handshake(bed: Testbed, server: FakeServer,
     own."""
     with refused(bed, server, OUT_OF_FDS) as board:
         server.shake_hands(messages)
-        bed.wait("QEMU to hear this", server.all_heard)
+        bed.wait("QEMU to read all messages", server.all_heard)
         procfs.leave_room_for_files(board.pid, 0)
         for number, fds in server.handshake[messages:]:
             server.say(number, *fds)

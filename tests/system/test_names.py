@@ -55,7 +55,7 @@ def wait_for_talk(bed: Testbed, *boards: Board) -> None:
             heard(board, other) == len(met(board, other)) >= len(ids(board))
             for board, other in permutations(boards))
 
-    bed.wait("the boards to talk", have_talked)
+    bed.wait("the boards to exchange messages", have_talked)
     for board in boards:
         board.check_idle()
 
@@ -169,7 +169,7 @@ def test_name_of_a_board_that_runs(bed: Testbed, first: str, second: str,
     board fails with a message."""
     server = bed.server()
     boards = [start(bed, server, name) for name in (first, logger)]
-    bed.wait("the boards to talk", lambda: all(
+    bed.wait("the boards to exchange messages", lambda: all(
         heard(*pair) == 1 for pair in permutations(boards)))
 
     newer = start(bed, server, second)

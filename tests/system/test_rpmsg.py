@@ -65,8 +65,8 @@ def test_board_restarts(bed: Testbed) -> None:
     linux = start_linux(bed, server, "ping echo 3000")
 
     for restarts in (1, 2):
-        bed.wait("the link", lambda: linux.count("^linked with 'echo'$") ==
-                 restarts)
+        bed.wait("Linux and the board to link", lambda: linux.count(
+            "^linked with 'echo'$") == restarts)
         board.stop()
         board = start_board(bed, server, BOARDS[1])
     bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
@@ -79,12 +79,13 @@ def test_person_types_to_the_board(bed: Testbed) -> None:
     server = bed.server(vectors=VECTORS)
     start_board(bed, server, BOARDS[1])
     linux = start_linux(bed, server, "console echo")
-    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+    bed.wait("Linux and the board to link",
+             lambda: linux.said("^linked with 'echo'$"))
 
     linux.type("hello, board")
 
     # Once from the terminal's echo, once from the board
-    bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
+    bed.wait("the board's answer", lambda: linux.count("^hello, board$") == 2)
 
 
 def test_person_types_to_the_board_in_a_terminal(bed: Testbed,

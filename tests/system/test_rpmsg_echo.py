@@ -121,7 +121,7 @@ def test_host_restarts(bed: Testbed, name: str) -> None:
         host = RpmsgHost(bed, peer)
         host.connect()
         assert host.answers(message(number))
-    bed.wait("the board to say so", lambda: board.count("linked") == 7)
+    bed.wait("the board to link again", lambda: board.count("linked") == 7)
     assert board.count("the host is away") == 6
 
 

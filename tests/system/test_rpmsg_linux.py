@@ -80,7 +80,8 @@ def test_echo(bed: Testbed, board: str) -> None:
     wait_powers_off(bed, linux)
 
     assert linux.said("^sent back 2000 messages$")
-    bed.wait("the board to have them all", lambda: talker.said(ALL_CAME_BACK))
+    bed.wait("the board to get all messages",
+             lambda: talker.said(ALL_CAME_BACK))
 
 
 def reset(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
@@ -101,7 +102,7 @@ def test_echo_when_the_board_restarts(
     server = bed.server()
     board = start_board(bed, server, "rpmsg-talk")
     linux = start_linux(bed, server, "echo talk")
-    bed.wait("messages", lambda: board.said("^rpmsg-talk: 500 messages"))
+    bed.wait("500 messages", lambda: board.said("^rpmsg-talk: 500 messages"))
     before = 0 if restart is replace else board.count(ALL_CAME_BACK)
 
     board = restart(bed, board, server)
@@ -131,10 +132,11 @@ def test_console(bed: Testbed) -> None:
     linux = start_linux(bed, server, "console echo")
 
     for link in (1, 2):
-        bed.wait("the link", lambda: linux.count("^linked with") == link)
+        bed.wait("Linux and the board to link",
+                 lambda: linux.count("^linked with") == link)
         linux.type(f"hello, board {link}")
         # Once from the terminal's echo, once from the board
-        bed.wait("the answer",
+        bed.wait("the board's answer",
                  lambda: linux.count(f"^hello, board {link}$") == 2)
         board.qmp.command("system_reset")
 
@@ -151,7 +153,8 @@ def test_pty(bed: Testbed, tmp_path: Path) -> None:
     opens(bed, linux)
     types_and_reads(bed, linux, "hello again")
     board.qmp.command("system_reset")
-    bed.wait("the link", lambda: linux.count("^linked with 'echo'$") == 2)
+    bed.wait("Linux and the board to link",
+             lambda: linux.count("^linked with 'echo'$") == 2)
     types_and_reads(bed, linux, "hello, new board")
     ends(bed, linux)
     wait_powers_off(bed, linux)
@@ -187,11 +190,12 @@ def test_page_of_linux(bed: Testbed) -> None:
     server = bed.server()
     start_as_the_page_says(bed, server, "qemu-system-arm")
     linux = start_as_the_page_says(bed, server, "qemu-system-aarch64")
-    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+    bed.wait("Linux and the board to link",
+             lambda: linux.said("^linked with 'echo'$"))
 
     linux.type("hello, board")
 
-    bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
+    bed.wait("the board's answer", lambda: linux.count("^hello, board$") == 2)
 
 
 @pytest.mark.skipif("ZEPHYR_BASE" not in os.environ,
@@ -243,7 +247,8 @@ def test_board_that_stops_answering(bed: Testbed) -> None:
     server = bed.server()
     board = start_board(bed, server, "rpmsg-echo")
     linux = start_failing_linux(bed, server, "-t 3 ping echo 1000000")
-    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+    bed.wait("Linux and the board to link",
+             lambda: linux.said("^linked with 'echo'$"))
 
     board.qmp.command("stop")
     wait_powers_off(bed, linux)
@@ -256,7 +261,7 @@ def test_two_hosts(bed: Testbed) -> None:
     server = bed.server()
     start_board(bed, server, "rpmsg-echo")
     first = start_failing_linux(bed, server, "ping echo 1000000")
-    bed.wait("the first one's link", lambda: first.said("^linked with"))
+    bed.wait("the first host to link", lambda: first.said("^linked with"))
     second = start_linux(bed, server, "ping echo 1000")
 
     wait_powers_off(bed, second)

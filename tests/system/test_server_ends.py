@@ -34,7 +34,7 @@ def end_server(bed: Testbed, server: IvshmemServer, end: signal.Signals,
     os.kill(server.pid, end)
     bed.wait_for_failure(server, f"ended with status 0|killed by {end.name}")
     for board in boards:
-        bed.wait(f"{board.name} to notice", lambda: board.errors)
+        bed.wait(f"{board.name} to warn", lambda: board.errors)
 
 
 def check_rings(bed: Testbed, server: IvshmemServer, caller: Peer,
@@ -98,4 +98,4 @@ def test_a_board_and_linux_still_ring_each_other(bed: Testbed,
     assert server.memory.word(4) < PINGS, "the server ended too late"
     bed.wait("Linux to end", lambda: linux.said(
         rf"^peer 1 answered {PINGS} of {PINGS} doorbells, "))
-    assert server.memory.word(4) == PINGS, "what the board heard"
+    assert server.memory.word(4) == PINGS, "doorbells heard by the board"

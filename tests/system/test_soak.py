@@ -55,7 +55,7 @@ def test_lost_doorbell_is_noticed(bed: Testbed) -> None:
                           r"heard number \d+; no progress for"):
         while True:  # until the last doorbell of a throw is stolen
             with soak.frozen(game.boards[1]):
-                bed.wait("a throw to be over", throw_is_over)
+                bed.wait("a throw to end", throw_is_over)
                 thief.steal_doorbells(1)
             game.go_on(0.1)
 
@@ -69,7 +69,7 @@ def test_torn_message_is_noticed(bed: Testbed) -> None:
 
     with pytest.raises(TestbedError, match=r"mps2-an385 says: soak: FAILED "
                        r"message \d+ is torn: word 0 of \d+ is 0xbad"):
-        bed.wait("the firmware to complain", tear)
+        bed.wait("the firmware to report the torn message", tear)
     game.boards[1].excuse()
 
 
@@ -94,7 +94,7 @@ def test_loss_is_named(bed: Testbed, words: list[dict[str, int]],
     watch = soak.Watch(memory, ("A", "B") if first == 0 else ("B", "A"), 0.1)
 
     with pytest.raises(TestbedError, match=f"^{complaint}; no progress"):
-        bed.wait("the watch to notice", watch.look)
+        bed.wait("the watch to report the loss", watch.look)
 
 
 def run_script(*arguments: str, **environment: str) \

@@ -63,7 +63,7 @@ def test_demo(bed: Testbed, tmp_path: Path) -> None:
     demo.finish(bed, members)
     for member in members:
         member.stop()
-    bed.wait("the boards to have left",
+    bed.wait("the boards to leave",
              lambda: watching.count('"left"') == len(BOARDS))
     line = timeline.read([
         ("server", told(watching, tmp_path / "peers.json")),
@@ -100,7 +100,7 @@ def ring_from_board(bed: Testbed, server: IvshmemServer, trace: Path,
     commands = RingCommands(server.memory)
     commands.order(rings)
     peer.ring(board_id)
-    bed.wait("the board to have rung", commands.done)
+    bed.wait("the board to ring", commands.done)
     return board
 
 
@@ -110,7 +110,7 @@ def test_ignored_and_lost(bed: Testbed, tmp_path: Path) -> None:
     server = bed.server(vectors=DOORBELL_VECTORS)
     target = bed.board("lm3s6965evb", "echo", server,
                        trace=tmp_path / "target.trace")
-    bed.wait("it to listen", lambda: target.said("listening id=0"))
+    bed.wait("the board to listen", lambda: target.said("listening id=0"))
     board = ring_from_board(bed, server, tmp_path / "board.trace",
                             [(9, 0), (0, 1), (1, 1), (0, 0)])
     board.stop()
@@ -143,11 +143,11 @@ def test_sessions(bed: Testbed, tmp_path: Path) -> None:
     board = bed.board("mps2-an385", "echo", trace=trace,
                       device=returning_device("mps2-an385", socket))
     expect_returns(board, 1)
-    bed.wait("it to listen", lambda: board.said("listening"))
+    bed.wait("the board to listen", lambda: board.said("listening"))
     server.stop()
     server.excuse()
     bed.server(socket=socket)
-    bed.wait("the board to be back", lambda: trace.read_text().count(
+    bed.wait("the board to reconnect", lambda: trace.read_text().count(
         "ivshmem_flat_own_id") == 2)
     board.stop()
 
@@ -161,7 +161,7 @@ def test_guest_errors(bed: Testbed, tmp_path: Path) -> None:
     server = bed.server()
     trace = tmp_path / "board.trace"
     board = bed.board("mps2-an385", "echo", server, trace=trace)
-    bed.wait("it to listen", lambda: board.said("listening"))
+    bed.wait("the board to listen", lambda: board.said("listening"))
     for line in ("xp /1xb 0x400ff001", "xp /1xw 0x400ff00c"):
         arguments: dict[str, Any] = {"command-line": line}
         board.qmp.command("human-monitor-command", **arguments)
@@ -224,7 +224,7 @@ def test_host_peer(bed: Testbed, tmp_path: Path) -> None:
     bed.wait("the board to listen", lambda: board.said("listening id=1"))
     subprocess.run([str(artifacts.ivshmemctl()), "-S", str(server.socket),
                     "ring", "1"], check=True, timeout=30)
-    bed.wait("the answer", lambda: listen.said('"rung"'))
+    bed.wait("the board's answer", lambda: listen.said('"rung"'))
     board.stop()
     line = timeline.read([("board", trace),
                           ("host", told(listen, tmp_path / "host.json"))])

@@ -308,7 +308,7 @@ def test_zephyr_with_pcie(bed: Testbed, name: str) -> None:
         for end, other, peer in ((pcie, board, 0), (board, pcie, 1)):
             before = other.count("Received IPM notification")
             end.type(f"ivshmem_ipm_send {peer}")
-            bed.wait(f"{other.name} to hear it", lambda: (
+            bed.wait(f"{other.name} to hear a doorbell", lambda: (
                 other.count("Received IPM notification") > before))
 
 

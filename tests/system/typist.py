@@ -39,13 +39,15 @@ def start_typist(bed: Testbed, server: IvshmemServer, folder: Path, service: str
 def types_and_reads(bed: Testbed, linux: LinuxGuest, text: str) -> None:
     """Types a text to a board that sends it back, and waits for that."""
     linux.type(f"type {text}")
-    bed.wait("the answer", lambda: linux.count(f"^typist: reads {text}$") == 1)
+    bed.wait("the board's answer",
+             lambda: linux.count(f"^typist: reads {text}$") == 1)
 
 
 def opens(bed: Testbed, linux: LinuxGuest) -> None:
     before = linux.count("^typist: opened$")
     linux.type(f"open {LINK}")
-    bed.wait("the terminal", lambda: linux.count("^typist: opened$") > before)
+    bed.wait("the terminal to be opened",
+             lambda: linux.count("^typist: opened$") > before)
 
 
 def closes(bed: Testbed, linux: LinuxGuest) -> None:
