@@ -167,7 +167,7 @@ MEASUREMENTS = [
     _measurement("doorbell-sleep", "sleep (WFI)", True, 0.9, 1.5),
     Measurement(
         "doorbell-linux",
-        "doorbell round trip between a board and Linux, which sleep", "us",
+        "doorbell round trip between a board and Linux, both sleep", "us",
         [Subject(OURS, lambda: ours(sleep=True).mean),
          Subject(LINUX, with_linux)],
         [Ratio(OURS, LINUX)], rounds=3),

@@ -47,7 +47,7 @@ TURNS = 10
 ANNOUNCEMENTS = 10  # in each turn
 
 ALL_READ = f"{MANY:,} clients read"
-ONE_STALLS = f"{MANY:,} read, one more never does"
+ONE_STALLS = f"{MANY:,} clients read, one more does not"
 
 KIB_4 = "4 KiB"
 
@@ -181,15 +181,15 @@ def _most() -> Mapping[str, float]:
 
 MEASUREMENTS = [
     Measurement(
-        "server", "until N clients know each other; until a new client "
-        "knows all", "ms",
+        "server", "time until N clients know each other, and until a new "
+        "client knows all", "ms",
         [*(_subject(server, number) for number in FEW
            for server in (OURS, THEIRS)),
          _subject(OURS, MANY)],
         [ratio for number in FEW for ratio in _ratios(number)], rounds=9),
     Measurement(
-        "server-5000", f"the same with {MOST:,}; CPU time per million "
-        "announcements", "s",
+        "server-5000", f"the same with {MOST:,} clients, and CPU time per "
+        "million announcements", "s",
         [Subject(_name(OURS, MANY, CPU_PER_MILLION), lambda:
                  _cpu_per_million(costs(OURS, MANY).cpu, MANY)),
          Group(tuple(_name(OURS, MOST, what) for what in
@@ -197,7 +197,7 @@ MEASUREMENTS = [
         [Ratio(_name(OURS, MOST, CPU_PER_MILLION),
                _name(OURS, MANY, CPU_PER_MILLION), goal=1.5)], rounds=1),
     Measurement(
-        "server-slow-client", "until all clients know a new one", "ms",
+        "server-slow-client", "time until all clients know a new one", "ms",
         [Group((ALL_READ, ONE_STALLS), slow_client)],
         [Ratio(ONE_STALLS, ALL_READ, goal=1.1)], rounds=5),
     Measurement(

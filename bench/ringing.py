@@ -30,8 +30,8 @@ MEMORY_BYTES = 4 * MIB
 
 PATIENCE_SECONDS = 30.0
 
-OURS = "the only device, ivshmem-flat"
-REFERENCE_NAME = f"the only device, {THEIRS}"
+OURS = "a single device, ivshmem-flat"
+REFERENCE_NAME = f"a single device, {THEIRS}"
 ONE = "1 peer"
 MOST = "10,000 peers"
 IN_TURN = "10,000 peers, each in turn"
@@ -45,7 +45,7 @@ RINGS = 1_000_000
 LISTENS, RUNG, SEEN, INTERRUPTS = 0x40, 0x80, 0xC0, 0xC4
 
 ASLEEP = "a board that sleeps"
-AWAKE = "a board that does not"
+AWAKE = "a board that stays awake"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _ringing() -> Measurement:
 MEASUREMENTS = [
     _ringing(),
     Measurement(
-        "storm", f"ringing {RINGS:,} doorbells in a row, for each", "ns",
+        "storm", f"time for each of {RINGS:,} doorbells in a row", "ns",
         [Subject(ASLEEP, lambda: storm(asleep=True).ns_each),
          Subject(AWAKE, lambda: storm(asleep=False).ns_each)], rounds=3),
     Measurement(

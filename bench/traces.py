@@ -48,7 +48,7 @@ def bytes_for_each_doorbell() -> float:
 
 MEASUREMENTS = [
     Measurement(
-        "traces", "doorbell round trip, both guests sleep (WFI)", "us",
+        "traces", "doorbell round trip with tracing, both guests sleep", "us",
         [trip_group(OURS, lambda: ours(sleep=True)),
          trip_group(TRACED, traced)],
         [Ratio(TRACED, OURS), Ratio(at_best(TRACED), at_best(OURS)),
