@@ -55,8 +55,8 @@ static bool process_msg_version(IvshmemFlatClient *c, int64_t version,
                                 bool has_fd, Error **errp)
 {
     if (version != IVSHMEM_PROTOCOL_VERSION || has_fd) {
-        error_setg(errp, "server's protocol version is %" PRId64 "%s, "
-                   "this device speaks version %d", version,
+        error_setg(errp, "server sent protocol version %" PRId64 "%s, "
+                   "expected version %d", version,
                    has_fd ? " with a file descriptor" : "",
                    IVSHMEM_PROTOCOL_VERSION);
         return false;
@@ -70,8 +70,8 @@ static bool process_msg_id(IvshmemFlatClient *c, int64_t id, bool has_fd,
                            Error **errp)
 {
     if (id < 0 || id > UINT16_MAX || has_fd) {
-        error_setg(errp, "server gave %" PRId64 "%s as own ID, "
-                   "which must be 0 to %u", id,
+        error_setg(errp, "server sent own ID %" PRId64 "%s, "
+                   "must be 0 to %u", id,
                    has_fd ? " with a file descriptor" : "", UINT16_MAX);
         return false;
     }
@@ -115,7 +115,8 @@ static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
                       ivshmem_flat_peers_count_vectors(&c->peers, id);
 
     if (!ivshmem_flat_is_eventfd(fd)) {
-        error_setg(errp, "server gave ID %u a vector that is no eventfd", id);
+        error_setg(errp, "server sent a vector of ID %u that is not an eventfd",
+                   id);
         close(fd);
         return false;
     }
@@ -149,12 +150,12 @@ static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
     }
     c->last_id = -1;
     if (id == c->id) {
-        error_setg(errp, "server said that own ID %u left", id);
+        error_setg(errp, "server said that this device, ID %u, left", id);
         return false;
     }
     if (!connected) {
         error_setg(errp, "server said that peer %u left, "
-                   "which was not connected", id);
+                   "but it was not connected", id);
         return false;
     }
     trace_ivshmem_flat_peer_left(server_name(c), c->id, id);
@@ -181,7 +182,8 @@ static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
         break;
     }
     if (!known) {
-        error_setg(errp, "server sent %" PRId64 ", which is no peer's ID", msg);
+        error_setg(errp, "server sent %" PRId64 ", which is not a peer ID",
+                   msg);
         return false;
     }
     if (msg == -1) {
@@ -217,7 +219,7 @@ static void end_session(IvshmemFlatClient *c)
     ivshmem_flat_peers_undo_departures(&c->peers);
     if (c->expect == IVSHMEM_FLAT_EXPECT_ANY && c->has_memory) {
         error_setg(&err, "server has gone: known peers can still be rung, "
-                   "but none can come or leave");
+                   "but none can join or leave");
     } else {
         error_setg(&err, "server closed the connection during the handshake");
     }

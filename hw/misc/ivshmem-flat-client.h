@@ -76,7 +76,7 @@ struct IvshmemFlatClient {
  *
  * Waits up to 5 s for what the device needs before the guest starts: its ID,
  * the memory, the existing peers and its own vectors.  Fewer vectors than
- * wanted, or none, are no error: check @client->own_vectors.
+ * wanted, or none, are not an error: check @client->own_vectors.
  *
  * Returns: true if the device can be used, otherwise @client is unchanged
  */

@@ -109,8 +109,8 @@ bool ivshmem_flat_connection_open(IvshmemFlatConnection *c, int timeout_ms,
     }
     if (!await_chardev(SOCKET_CHARDEV(chr), timeout_ms)) {
         error_setg(errp, "chardev '%s' is not connected after %d s: "
-                   "the server accepts nobody, restart it", chr->label,
-                   timeout_ms / 1000);
+                   "the server does not accept connections, restart it",
+                   chr->label, timeout_ms / 1000);
         return false;
     }
     if (!qemu_chr_fe_backend_open(&c->chardev)) {

@@ -36,9 +36,9 @@ static bool can_request(void)
                  YES : NO;
         if (answer == NO) {
             warn_report("ivshmem-flat: no asynchronous I/O (%s): a peer that "
-                        "makes its eventfd blocking can delay this VM; the "
-                        "host should allow io_setup() and io_submit(), and "
-                        "/proc/sys/fs/aio-max-nr should exceed aio-nr",
+                        "makes its eventfd blocking can delay this VM; allow "
+                        "io_setup() and io_submit(), and raise "
+                        "/proc/sys/fs/aio-max-nr above aio-nr",
                         strerror(errno));
         }
     }

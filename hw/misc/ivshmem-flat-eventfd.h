@@ -27,7 +27,7 @@ bool ivshmem_flat_is_eventfd(int fd);
  * ivshmem_flat_signal_eventfd:
  * @fd: an eventfd
  *
- * Makes @fd readable.  It is no error if @fd is already readable or full.
+ * Makes @fd readable.  It is not an error if @fd is already readable or full.
  * Called with the big lock held.
  *
  * Returns: 0, or a negative errno

@@ -80,10 +80,10 @@ static void check_space(IvshmemFlatMemory *m, int fd, const struct stat *st)
         g_autofree char *name =
             qdev_get_human_name(DEVICE(memory_region_owner(&m->window)));
 
-        warn_report("%s: the shared memory's file system has %" PRIu64
-                    " bytes left of the %" PRIu64 " that it needs: the VM will "
-                    "end with SIGBUS when it writes there", name,
-                    (uint64_t)fs.f_bavail * fs.f_bsize, needed);
+        warn_report("%s: the shared memory needs %" PRIu64 " more bytes, "
+                    "but its file system has only %" PRIu64 " left: QEMU will "
+                    "die of SIGBUS when the space runs out", name, needed,
+                    (uint64_t)fs.f_bavail * fs.f_bsize);
     }
 }
 

@@ -17,7 +17,7 @@
 /* The user chose the addresses: the windows win over other devices */
 #define WINDOW_PRIORITY 1000
 
-/* A device with fewer input lines is no interrupt controller */
+/* A device with fewer input lines is not an interrupt controller */
 #define MIN_CONTROLLER_LINES 16
 
 /*
@@ -129,20 +129,21 @@ static qemu_irq find_line(DeviceState *dev, const char *path, Error **errp)
         if (absolute) {
             g_autofree char *name = qdev_get_human_name(dev);
 
-            warn_report("%s: x-irq-qompath '%s' names nothing "
+            warn_report("%s: x-irq-qompath '%s' does not exist "
                         "on this machine: using '%s'", name, path, line);
         }
         return IRQ(object_resolve_path(line, NULL));
     }
 
     if (lines->len == 0) {
-        error_setg(errp, "x-irq-qompath '%s' names no interrupt input line",
+        error_setg(errp, "x-irq-qompath '%s' matches no interrupt input line",
                    path);
         append_controllers(errp);
         return NULL;
     }
-    error_setg(errp, "x-irq-qompath '%s' could be any of %u interrupt "
+    error_setg(errp, "x-irq-qompath '%s' matches %u interrupt "
                "input lines", path, lines->len);
+    error_append_hint(errp, "Use the full path of one:\n");
     for (unsigned i = 0; i < lines->len; i++) {
         error_append_hint(errp, "  %s\n",
                           (char *)g_ptr_array_index(lines, i));
@@ -157,8 +158,8 @@ static bool find_lines(IvshmemFlatPlacement *p, DeviceState *dev, Error **errp)
 
     p->irq_count = 0;
     if (count > IVSHMEM_FLAT_MAX_LINES) {
-        error_setg(errp, "x-irq-qompath names %u lines, of %d at most", count,
-                   IVSHMEM_FLAT_MAX_LINES);
+        error_setg(errp, "x-irq-qompath names %u lines, must be %d at most",
+                   count, IVSHMEM_FLAT_MAX_LINES);
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -314,9 +315,9 @@ static bool check_platform_bus(Error **errp)
     if (!object_resolve_path_type("", TYPE_PLATFORM_BUS_DEVICE, NULL)) {
         return true;
     }
-    error_setg(errp, "this machine has a platform bus, which does not take "
+    error_setg(errp, "this machine has a platform bus, which does not support "
                "ivshmem-flat");
-    error_append_hint(errp, "It has a PCI bus, too: use -device "
+    error_append_hint(errp, "It also has a PCI bus: use -device "
                       "ivshmem-doorbell, which joins the same server.\n");
     return false;
 }

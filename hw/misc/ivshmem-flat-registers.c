@@ -53,8 +53,8 @@ static void ring(IvshmemFlatRegisters *r, uint16_t peer, uint16_t vector)
         trace_ivshmem_flat_ring_ignored(device_name(r), peer, vector,
                                         "not connected");
         qemu_log_mask(LOG_GUEST_ERROR,
-                      "ivshmem-flat: DOORBELL rings vector %u of peer %u, "
-                      "which is not connected\n", vector, peer);
+                      "ivshmem-flat: DOORBELL rings vector %u of peer %u: "
+                      "no such peer or vector\n", vector, peer);
         return;
     }
 
@@ -76,7 +76,7 @@ static bool is_valid(IvshmemFlatRegisters *r, hwaddr offset, unsigned size,
     trace_ivshmem_flat_bad_access(device_name(r), access, offset, size);
     qemu_log_mask(LOG_GUEST_ERROR,
                   "ivshmem-flat: %u-byte %s at offset 0x%" HWADDR_PRIx
-                  ": registers take aligned 4-byte accesses\n",
+                  ": registers need aligned 4-byte accesses\n",
                   size, access, offset);
     return false;
 }

@@ -170,8 +170,8 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
     uint64_t page_size = qemu_real_host_page_size();
 
     if (replay_mode != REPLAY_MODE_NONE) {
-        error_setg(errp, "cannot be recorded or replayed (-icount rr=): "
-                   "what its peers do is not in the recording");
+        error_setg(errp, "record and replay (-icount rr=) is not supported: "
+                   "what peers do is not recorded");
         return false;
     }
     if (s->memory.size == 0 || !QEMU_IS_ALIGNED(s->memory.size, page_size)) {
@@ -186,7 +186,7 @@ static bool ivshmem_flat_check_properties(IvshmemFlatState *s, Error **errp)
     }
     if (s->vectors && s->placement.bus_qompath) {
         error_setg(errp, "vectors=%" PRIu32 " is for board code: "
-                   "x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a line",
+                   "x-irq-qompath=A;B;C connects vectors 0, 1 and 2",
                    s->vectors);
         return false;
     }
@@ -205,24 +205,24 @@ static bool ivshmem_flat_check_vectors(IvshmemFlatState *s, Error **errp)
 
     if (vectors == 0 && s->placement.irq_count) {
         error_setg(errp, "chardev '%s': server sent no interrupt vector within "
-                   "5 s, and %" PRIu64 " other messages",
+                   "5 s, but %" PRIu64 " other messages",
                    ivshmem_flat_connection_name(&s->client.server),
                    s->client.messages);
         error_append_hint(errp, "Start the server with '-n 1' or more, or "
-                          "leave x-irq-qompath out.  If '-n' is given: QEMU's "
-                          "ivshmem-server drops messages beyond a few hundred, "
-                          "ivshmemd does not.\n");
+                          "leave x-irq-qompath out.  With many peers or "
+                          "vectors, QEMU's ivshmem-server drops messages: use "
+                          "ivshmemd.\n");
         return false;
     }
     if (lines == 0) {
         warn_report("%s: x-irq-qompath is not set: interrupts are off, "
                     "only the shared memory works", name);
     } else if (vectors == 0) {
-        warn_report("%s: server gave no interrupt vector within 5 s: "
+        warn_report("%s: server sent no interrupt vector within 5 s: "
                     "interrupts are off", name);
     } else if (vectors < lines) {
-        warn_report("%s: server gave %u interrupt vectors within 5 s: "
-                    "%u of %u lines stay silent", name, vectors,
+        warn_report("%s: server sent %u interrupt vectors within 5 s: "
+                    "%u of %u lines are not used", name, vectors,
                     lines - vectors, lines);
     }
     return true;
@@ -356,23 +356,23 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
         const char *description;
     } descriptions[] = {
         { "chardev", "UNIX socket of the ivshmem server" },
-        { "shmem-size", "Bytes of shared memory, as the server has them" },
-        { "x-bus-qompath", "Bus to place the device on: /sysbus" },
-        { "x-irq-qompath", "Interrupt input lines of vectors 0, 1, 2: A;B;C, "
-          "each a QOM path or the end of one; without it there are no "
-          "interrupts" },
-        { "x-bus-address-mmr", "Where the guest finds the registers" },
-        { "x-bus-address-shmem", "Where the guest finds the shared memory" },
-        { "vectors", "For board code: how many interrupt lines, 0 for one" },
-        { "iothread", "Thread that waits for interrupts, instead of one of the "
-          "device's own" },
-        { "own-id", "This VM's ID at the server (read-only)" },
-        { "connected", "Whether the server is there (read-only)" },
-        { "peers", "Number of other VMs connected (read-only)" },
+        { "shmem-size", "Size of the server's shared memory" },
+        { "x-bus-qompath", "Bus of the device: must be /sysbus" },
+        { "x-irq-qompath", "Interrupt lines of vectors 0, 1, 2, as A;B;C: each "
+          "a QOM path or the end of one (default: no interrupts)" },
+        { "x-bus-address-mmr", "Address of the registers" },
+        { "x-bus-address-shmem", "Address of the shared memory" },
+        { "vectors", "Number of interrupt lines, for board code; 0 means 1" },
+        { "iothread", "Thread that waits for interrupts (default: the device "
+          "creates one)" },
+        { "own-id", "The device's own ID (read-only)" },
+        { "connected", "Whether the server is connected (read-only)" },
+        { "peers", "Number of connected peers (read-only)" },
         { "sessions", "Number of sessions with the server so far (read-only)" },
         { "doorbells", "Number of doorbells that the guest rang (read-only)" },
         { "interrupts", "Number of interrupts that the guest got (read-only)" },
-        { "version", "Of the device: " IVSHMEM_FLAT_VERSION " (read-only)" },
+        { "version", "Version of the device: " IVSHMEM_FLAT_VERSION
+          " (read-only)" },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(descriptions); i++) {

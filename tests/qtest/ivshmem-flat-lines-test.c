@@ -124,8 +124,8 @@ static void test_line_without_vector(void)
 {
     g_autoptr(Rig) rig = rig_start(3, 1);
 
-    assert_said("flat: server gave 1 interrupt vectors within 5 s: "
-                "2 of 3 lines stay silent");
+    assert_said("flat: server sent 1 interrupt vectors within 5 s: "
+                "2 of 3 lines are not used");
     assert_lines_pulse(rig, 1);
 }
 
@@ -212,8 +212,8 @@ static void test_second_path_is_wrong(void)
 {
     assert_paths_refused("nvic/unnamed-gpio-in[0];nvic/line[1]",
                          "x-irq-qompath 'nvic/line[1]' "
-                         "names no interrupt input line");
-    assert_paths_refused("nvic/unnamed-gpio-in[0];", "x-irq-qompath '' names "
+                         "matches no interrupt input line");
+    assert_paths_refused("nvic/unnamed-gpio-in[0];", "x-irq-qompath '' matches "
                          "no interrupt input line");
 }
 
@@ -229,14 +229,15 @@ static void test_too_many_lines(void)
 {
     g_autofree char *paths = line_paths(65);
 
-    assert_paths_refused(paths, "x-irq-qompath names 65 lines, of 64 at most");
+    assert_paths_refused(paths, "x-irq-qompath names 65 lines, "
+                         "must be 64 at most");
 }
 
 static void test_vectors_are_for_board_code(void)
 {
     assert_paths_refused("nvic/unnamed-gpio-in[0],vectors=2",
                          "vectors=2 is for board code: x-irq-qompath=A;B;C "
-                         "gives vectors 0, 1 and 2 a line");
+                         "connects vectors 0, 1 and 2");
     assert_paths_refused("nvic/unnamed-gpio-in[0],vectors=65",
                          "vectors is 65, must be 0 to 64");
 }

@@ -99,7 +99,7 @@ static void test_irq_moved_path(void)
 
     ring(vm, own_id(vm), 0);
     WAIT_FOR(irq_pending(vm, 0));
-    assert_said("/machine/elsewhere/nvic/unnamed-gpio-in[0]' names nothing on "
+    assert_said("/machine/elsewhere/nvic/unnamed-gpio-in[0]' does not exist on "
                 "this machine: using '/machine/armv7m/nvic/unnamed-gpio-in[0]'");
 }
 
@@ -121,7 +121,7 @@ static void test_irq_unknown_path(void)
     assert_options_refused("x-bus-qompath=/sysbus,shmem-size=1M,"
                            "x-irq-qompath=/machine/armv7m/nvic/line[0]",
                            "x-irq-qompath '/machine/armv7m/nvic/line[0]' "
-                           "names no interrupt input line");
+                           "matches no interrupt input line");
 }
 
 static void test_irq_unknown_partial_path(void)
@@ -129,7 +129,7 @@ static void test_irq_unknown_partial_path(void)
     assert_options_refused("x-bus-qompath=/sysbus,shmem-size=1M,"
                            "x-irq-qompath=nvic/line[0]",
                            "x-irq-qompath 'nvic/line[0]' "
-                           "names no interrupt input line");
+                           "matches no interrupt input line");
     assert_said("The interrupt controllers of this machine have these input "
                 "lines:\n");
     assert_said("\n  /machine/armv7m/nvic/unnamed-gpio-in[0] to [31]\n");
@@ -140,14 +140,15 @@ static void test_irq_part_of_a_component(void)
     assert_options_refused("x-bus-qompath=/sysbus,shmem-size=1M,"
                            "x-irq-qompath=vic/unnamed-gpio-in[0]",
                            "x-irq-qompath 'vic/unnamed-gpio-in[0]' "
-                           "names no interrupt input line");
+                           "matches no interrupt input line");
 }
 
 static void test_irq_ambiguous_path(void)
 {
     assert_options_refused("x-bus-qompath=/sysbus,shmem-size=1M,"
                            "x-irq-qompath=unnamed-gpio-in[0]",
-                           "could be any of ");
+                           "x-irq-qompath 'unnamed-gpio-in[0]' matches ");
+    assert_said(" interrupt input lines\nUse the full path of one:\n");
     assert_said("\n  /machine/armv7m/nvic/unnamed-gpio-in[0]\n");
 }
 
@@ -244,7 +245,7 @@ static void test_no_vectors(void)
                         "'ivshmem-flat,chardev=iv," PLACED "'", s->socket);
 
     assert_refused(arguments, "chardev 'iv': server sent no interrupt vector "
-                   "within 5 s, and 3 other messages");
+                   "within 5 s, but 3 other messages");
     assert_said("Start the server with '-n 1' or more");
     assert_said("QEMU's ivshmem-server drops messages");
 }

@@ -200,8 +200,8 @@ static void test_memory_without_space(void)
     }
     offer = offer_new(3, 5, fd);
     vm = vm_start(server, offer, redirect);
-    assert_said("flat: the shared memory's file system has 65536 bytes left of "
-                "the 1048576 that it needs: the VM will end with SIGBUS");
+    assert_said("flat: the shared memory needs 1048576 more bytes, but its "
+                "file system has only 65536 left: QEMU will die of SIGBUS");
 }
 
 /*
@@ -330,7 +330,7 @@ static void test_server_back_after_bad_one(void)
 
     server_go(server, vm);
     fake_server_expect(server, talk_another_version, NULL);
-    WAIT_FOR(said("server's protocol version is 1"));
+    WAIT_FOR(said("server sent protocol version 1"));
     fake_server_join(server);
     WAIT_FOR(fake_server_client_left(server));
     server_go(server, vm);

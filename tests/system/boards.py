@@ -77,7 +77,7 @@ def start_returning(bed: Testbed, server: Server, name: str, program: str,
 def with_early_rings(board: Board) -> Board:
     """Accepts that the board rings peers that its QEMU does not know yet, or
     no longer knows."""
-    board.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
+    board.expect_error("DOORBELL rings vector 0 of peer .*: no such",
                        most=100, least=0)
     return board
 

@@ -82,7 +82,7 @@ def test_with_interrupt_line(bed: Testbed, server: IvshmemServer,
              lambda: running.said("^defaults: doorbell$"))
     controller = IRQ_PATHS[board].rpartition("/")[0]
     if not has_object(running, controller):
-        running.expect_error("warning: .* x-irq-qompath .* names nothing")
+        running.expect_error("warning: .* x-irq-qompath .* does not exist")
 
 
 @pytest.mark.parametrize("board", BOARDS)

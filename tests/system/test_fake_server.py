@@ -92,25 +92,25 @@ def test_hangs_up_in_mid_message(bed: Testbed, server: FakeServer,
 @pytest.mark.parametrize("version", [1, -1, 2**31, 2**32, -2**63, 2**63 - 1])
 def test_speaks_another_version(bed: Testbed, server: FakeServer,
                                 version: int) -> None:
-    with refused(bed, server, rf"version is {version}\b"):
+    with refused(bed, server, rf"protocol version {version}\b"):
         server.say(version)
 
 
 def test_version_with_an_fd(bed: Testbed, server: FakeServer) -> None:
-    with refused(bed, server, "version is 0 with a file descriptor"):
+    with refused(bed, server, "protocol version 0 with a file descriptor"):
         server.say(VERSION, server.fds.eventfd())
 
 
 @pytest.mark.parametrize("own_id", [-1, *NO_IDS])
 def test_gives_an_impossible_id(bed: Testbed, server: FakeServer,
                                 own_id: int) -> None:
-    with refused(bed, server, rf"gave {own_id} as own ID"):
+    with refused(bed, server, rf"sent own ID {own_id}"):
         server.say(VERSION)
         server.say(own_id)
 
 
 def test_own_id_with_an_fd(bed: Testbed, server: FakeServer) -> None:
-    with refused(bed, server, f"gave {OWN_ID} with a file descriptor as own"):
+    with refused(bed, server, f"sent own ID {OWN_ID} with a file descriptor"):
         server.say(VERSION)
         server.say(OWN_ID, server.fds.eventfd())
 
@@ -146,14 +146,14 @@ def test_memory_twice(bed: Testbed, server: FakeServer, same: bool) -> None:
 @pytest.mark.parametrize("with_fd", [True, False], ids=["fd", "no fd"])
 def test_announces_an_impossible_peer(bed: Testbed, server: FakeServer,
                                       number: int, with_fd: bool) -> None:
-    with refused(bed, server, rf"sent {number}, which is no peer's ID"):
+    with refused(bed, server, rf"sent {number}, which is not a peer ID"):
         server.shake_hands(3)
         server.say(number, *[server.fds.eventfd()] * with_fd)
 
 
 def test_own_vector_without_an_fd(bed: Testbed, server: FakeServer) -> None:
     """Such a message means that the VM itself left."""
-    with refused(bed, server, f"own ID {OWN_ID} left"):
+    with refused(bed, server, f"this device, ID {OWN_ID}, left"):
         server.shake_hands(5)
         server.say(OWN_ID)
 
@@ -177,7 +177,7 @@ def test_peer_leaves_twice(bed: Testbed, server: FakeServer) -> None:
                          ids=["peer", "own"])
 def test_vector_is_not_an_eventfd(bed: Testbed, server: FakeServer, id_: int,
                                   message: int, make_fd: MakeFd) -> None:
-    with refused(bed, server, rf"ID {id_}\b.*no eventfd"):
+    with refused(bed, server, rf"ID {id_}\b.*not an eventfd"):
         server.handshake[message] = id_, [make_fd(server.fds)]
         server.shake_hands()
 
@@ -345,12 +345,12 @@ def test_announces_an_impossible_peer_later(bed: Testbed,
                                             server: FakeServer, number: int,
                                             with_fd: bool) -> None:
     with unharmed(bed, server,
-                  warning=rf"sent {number}, which is no peer's ID"):
+                  warning=rf"sent {number}, which is not a peer ID"):
         server.say(number, *[server.fds.eventfd()] * with_fd)
 
 
 def test_own_id_leaves(bed: Testbed, server: FakeServer) -> None:
-    with unharmed(bed, server, warning=f"own ID {OWN_ID} left"):
+    with unharmed(bed, server, warning=f"this device, ID {OWN_ID}, left"):
         server.say(OWN_ID)
 
 
@@ -371,7 +371,7 @@ def test_peer_leaves_twice_later(bed: Testbed, server: FakeServer) -> None:
                          ids=["stranger", "peer", "own"])
 def test_vector_is_not_an_eventfd_later(bed: Testbed, server: FakeServer,
                                         peer: int, make_fd: MakeFd) -> None:
-    with unharmed(bed, server, warning=rf"ID {peer}\b.*no eventfd") as vm:
+    with unharmed(bed, server, warning=rf"ID {peer}\b.*not an eventfd") as vm:
         server.say(peer, make_fd(server.fds))
         vm.run_command([(peer, vector) for vector in range(4)])
         vm.board.check_idle()
@@ -518,7 +518,7 @@ def test_thousands_come_and_go(bed: Testbed, server: FakeServer) -> None:
 
 def test_ten_thousand_wrong_messages(bed: Testbed,
                                      server: FakeServer) -> None:
-    with unharmed(bed, server, warning="which is no peer's ID") as vm:
+    with unharmed(bed, server, warning="which is not a peer ID") as vm:
         doorbell = server.fds.eventfd()
         for number in itertools.islice(itertools.cycle(NO_IDS), 10_000):
             server.say(number, doorbell)

@@ -95,7 +95,7 @@ def test_device_is_on_the_list() -> None:
     assert ('name "ivshmem-flat", bus System, desc "Inter-VM shared memory '
             in listed)
     options = run(STOCK, "-device", "ivshmem-flat,help").stdout
-    assert "x-bus-qompath=<str>    - Bus to place the device on" in options
+    assert "x-bus-qompath=<str>    - Bus of the device" in options
 
 
 def test_trace_events(bed: Testbed) -> None:

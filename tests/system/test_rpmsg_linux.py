@@ -39,7 +39,7 @@ def start_board(bed: Testbed, server: IvshmemServer, program: str,
                 board: str = BOARD) -> Board:
     running = bed.board(board, program, server)
     # The board may learn of the host before its QEMU does. It rings again.
-    running.expect_error("DOORBELL rings vector 0 of peer .*, which is not",
+    running.expect_error("DOORBELL rings vector 0 of peer .*: no such",
                          most=100, least=0)
     return running
 

@@ -184,7 +184,7 @@ static void no_connection(void)
     g_assert_false(start_takes_long(told, &err));
     g_assert_cmpstr(error_get_pretty(err), ==,
                     "chardev 'iv' is not connected after 5 s: "
-                    "the server accepts nobody, restart it");
+                    "the server does not accept connections, restart it");
     error_free(err);
     unlink(address.sun_path);
     close(listener);

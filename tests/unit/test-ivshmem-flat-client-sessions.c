@@ -26,7 +26,7 @@ static void test_departure_then_hang_up(void)
     WAIT_IN_MAIN_LOOP(!is_connected(told));
     g_assert_cmpstr(told->errors->str, ==,
                     "server has gone: known peers can still be rung, "
-                    "but none can come or leave\n");
+                    "but none can join or leave\n");
     g_assert_cmpuint(count_peers(told), ==, 1);
     assert_rings(told, offer->peer, 2);
 }

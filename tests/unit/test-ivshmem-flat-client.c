@@ -109,21 +109,21 @@ static const BadHandshake bad_handshakes[] = {
         "server closed the connection during the handshake", 0, true,
     }, {
         "wrong-version", { { 1 } }, 1,
-        "server's protocol version is 1, this device speaks version 0",
+        "server sent protocol version 1, expected version 0",
     }, {
         "version-with-fd", { { 0, EVENT_FD } }, 1,
-        "server's protocol version is 0 with a file descriptor, "
-        "this device speaks version 0",
+        "server sent protocol version 0 with a file descriptor, "
+        "expected version 0",
     }, {
         "id-too-big", { { 0 }, { 65536 } }, 2,
-        "server gave 65536 as own ID, which must be 0 to 65535",
+        "server sent own ID 65536, must be 0 to 65535",
     }, {
         "id-negative", { { 0 }, { -1 } }, 2,
-        "server gave -1 as own ID, which must be 0 to 65535",
+        "server sent own ID -1, must be 0 to 65535",
     }, {
         "id-with-fd", { { 0 }, { 3, EVENT_FD } }, 2,
-        "server gave 3 with a file descriptor as own ID, "
-        "which must be 0 to 65535",
+        "server sent own ID 3 with a file descriptor, "
+        "must be 0 to 65535",
     }, {
         "shm-without-fd", { { 0 }, { 3 }, { -1 } }, 3,
         "server sent shared memory without a file descriptor",
@@ -134,30 +134,30 @@ static const BadHandshake bad_handshakes[] = {
         "server sent shared memory a second time",
     }, {
         "peer-too-big", { { 0 }, { 3 }, { 65536, EVENT_FD } }, 3,
-        "server sent 65536, which is no peer's ID",
+        "server sent 65536, which is not a peer ID",
     }, {
         "peer-negative", { { 0 }, { 3 }, { -2, EVENT_FD } }, 3,
-        "server sent -2, which is no peer's ID",
+        "server sent -2, which is not a peer ID",
     }, {
         "number-without-sense", { { 0 }, { 3 }, { INT64_MIN } }, 3,
-        "server sent -9223372036854775808, which is no peer's ID",
+        "server sent -9223372036854775808, which is not a peer ID",
     }, {
         "own-id-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 3 } }, 4,
-        "server said that own ID 3 left",
+        "server said that this device, ID 3, left",
     }, {
         "unknown-peer-left", { { 0 }, { 3 }, { -1, SHM_FD }, { 4 } }, 4,
-        "server said that peer 4 left, which was not connected",
+        "server said that peer 4 left, but it was not connected",
     }, {
         "peer-left-twice",
         { { 0 }, { 3 }, { 4, EVENT_FD }, { 4 }, { 4 } }, 5,
-        "server said that peer 4 left, which was not connected",
+        "server said that peer 4 left, but it was not connected",
     }, {
         "vector-is-memory", { { 0 }, { 3 }, { -1, SHM_FD }, { 5, SHM_FD } }, 4,
-        "server gave ID 5 a vector that is no eventfd",
+        "server sent a vector of ID 5 that is not an eventfd",
     }, {
         "own-vector-is-a-pipe",
         { { 0 }, { 3 }, { -1, SHM_FD }, { 3, PIPE_FD } }, 4,
-        "server gave ID 3 a vector that is no eventfd",
+        "server sent a vector of ID 3 that is not an eventfd",
     }, {
         "closes-halfway", { { 0 }, { 3 }, { -1, SHM_FD } }, 3,
         "server closed the connection during the handshake", 0, true,
@@ -236,13 +236,16 @@ typedef struct BadMessage {
 } BadMessage;
 
 static const BadMessage bad_messages[] = {
-    { { 65536, EVENT_FD }, "server sent 65536, which is no peer's ID" },
-    { { -2 }, "server sent -2, which is no peer's ID" },
-    { { INT64_MAX }, "server sent 9223372036854775807, which is no peer's ID" },
-    { { 3 }, "server said that own ID 3 left" },
-    { { 4 }, "server said that peer 4 left, which was not connected" },
-    { { 4, SHM_FD }, "server gave ID 4 a vector that is no eventfd" },
-    { { 3, PIPE_FD }, "server gave ID 3 a vector that is no eventfd" },
+    { { 65536, EVENT_FD }, "server sent 65536, which is not a peer ID" },
+    { { -2 }, "server sent -2, which is not a peer ID" },
+    {
+        { INT64_MAX },
+        "server sent 9223372036854775807, which is not a peer ID",
+    },
+    { { 3 }, "server said that this device, ID 3, left" },
+    { { 4 }, "server said that peer 4 left, but it was not connected" },
+    { { 4, SHM_FD }, "server sent a vector of ID 4 that is not an eventfd" },
+    { { 3, PIPE_FD }, "server sent a vector of ID 3 that is not an eventfd" },
     { { -1 }, "server sent shared memory without a file descriptor" },
     { { -1, SHM_FD }, "server sent shared memory a second time" },
 };
