@@ -147,7 +147,7 @@ static Peer *channel_admit(Channel *channel, int socket, const Door *door,
         vectors = vectors_new(door->vectors);
     }
     if (!vectors) {
-        fail(error, "this process has used up its file descriptors: raise 'ulimit "
+        fail(error, "this process is out of file descriptors: raise 'ulimit "
              "-Hn', or LimitNOFILE= of the service");
         return NULL;
     }
@@ -171,7 +171,7 @@ static Peer *channel_admit(Channel *channel, int socket, const Door *door,
     peer = peer_new(channel->ledger, slot, &channel->events, channel->memory->fd,
                     fd_steal(&client), g_steal_pointer(&vectors));
     if (!channel_watch(channel, peer)) {
-        fail(error, "it cannot be watched: %s", g_strerror(errno));
+        fail(error, "cannot watch its socket: %s", g_strerror(errno));
         ids_give(channel->ids, id);
         peer_free(peer);
         return NULL;

@@ -122,8 +122,8 @@ static int channel_new_departure(Channel *channel)
     guint i;
 
     if (index < 0) {
-        g_warning("%s: too many departures are unread: all clients that do not read "
-                  "are disconnected", channel->name);
+        g_warning("%s: too many departures are unread: disconnecting all clients "
+                  "that do not read", channel->name);
         for (i = 0; i < channel->peers->len; i++) {
             Peer *peer = g_ptr_array_index(channel->peers, i);
 

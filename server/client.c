@@ -82,7 +82,7 @@ static ClientResult receive_piece(Client *client, gint64 deadline, GError **erro
         return CLIENT_LOST;
     }
     if (message.msg_flags & MSG_CTRUNC) {
-        fail(error, "cannot take an fd from the server: too many are open. Raise the "
+        fail(error, "cannot receive an fd from the server: too many are open. Raise the "
              "limit, ulimit -Hn");
         return CLIENT_LOST;
     }
@@ -158,7 +158,7 @@ Client *client_new(const char *path, gint64 deadline, GError **error)
 
     client->memory = client->fd = -1;
     client->socket = fd_connect(
-        path, "Does a server listen there? Name its socket with -S", error);
+        path, "Is a server running? Give its socket with -S", error);
     if (client->socket < 0) {
         return NULL;
     }
@@ -293,16 +293,16 @@ unsigned client_count_peers(const Client *client)
     return client->n_peers;
 }
 
-/* "nobody is there", or "there are 0 2 5"; at most a line */
+/* "there are no peers", or "the peers are 0 2 5"; at most a line */
 static char *describe_peers(const Client *client)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     int id;
 
     if (!client->n_peers) {
-        return g_strdup("nobody is there");
+        return g_strdup("there are no peers");
     }
-    g_string_append(text, client->n_peers == 1 ? "there is" : "there are");
+    g_string_append(text, client->n_peers == 1 ? "the only peer is" : "the peers are");
     for (id = client_next_peer(client, 0); id >= 0 && text->len < 50;
          id = client_next_peer(client, id + 1)) {
         g_string_append_printf(text, " %d", id);
@@ -326,7 +326,7 @@ bool client_ring(const Client *client, unsigned id, unsigned vector, GError **er
     if (fd < 0) {
         g_autofree char *peers = describe_peers(client);
 
-        return fail(error, "there is no peer %u to ring: %s", id, peers);
+        return fail(error, "peer %u is not connected: %s", id, peers);
     }
     return !deadline_poll(fd, POLLOUT, 0) ||
            write(fd, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN ||

@@ -130,7 +130,7 @@ static bool set_channel_key(const Reader *reader, ChannelSettings *channel,
             return channel_keys[i].set(channel, value, error);
         }
     }
-    return value && fail(error, "no such key; a channel has size, vectors, "
+    return value && fail(error, "unknown key: a channel has size, vectors, "
                          "memory-name, memory-directory and sockets");
 }
 
@@ -138,7 +138,7 @@ static bool set_server_key(const Reader *reader, Settings *settings, const char 
                            const char *key, GError **error)
 {
     if (strcmp(key, "control")) {
-        return fail(error, "no such key; this group has control");
+        return fail(error, "unknown key: [ivshmemd] has only control");
     }
     settings->control = value_of(reader, group, key, error);
     return settings->control != NULL;
@@ -167,7 +167,7 @@ static bool read_group(const Reader *reader, Settings *settings, const char *gro
         }
         channel = settings_add_channel(settings, name);
     } else if (strcmp(group, SERVER_GROUP)) {
-        return fail(error, "%s:%u: no such group: [%s]; there are [ivshmemd] and "
+        return fail(error, "%s:%u: unknown group [%s]: use [ivshmemd] or "
                     "[channel NAME]", reader->path, line_of(reader, group, NULL), group);
     }
     for (i = 0; keys && keys[i]; i++) {
@@ -202,7 +202,7 @@ static bool read_all(Reader *reader, Settings *settings, const char *text,
         }
     }
     if (!settings->channels->len) {
-        return fail(error, "%s: there is no [channel NAME]", reader->path);
+        return fail(error, "%s: no channels: add a [channel NAME]", reader->path);
     }
     if (!settings_check(settings, error)) {
         g_prefix_error(error, "%s: ", reader->path);

@@ -106,7 +106,7 @@ char *control_answer(Control *control, const char *line)
     } else if (!g_strcmp0(command, "status")) {
         report_status(control->server, control->generation, builder);
     } else {
-        return answer_error("there are the commands list, status and reload");
+        return answer_error("unknown command: use list, status or reload");
     }
     json_builder_end_object(builder);
     return to_line(builder);
@@ -197,7 +197,7 @@ static void control_accept(int socket, void *data)
     if (g_list_length(control->connections) >= MAX_CONNECTIONS ||
         !watch_add(control->server->watches, &connection->watch, socket, EPOLLIN,
                    connection_event, connection)) {
-        g_message("refused a connection to the control socket: %u are open",
+        g_message("refused a connection to the control socket: %u are already open",
                   g_list_length(control->connections));
         connection_free(connection);
         return;

@@ -44,7 +44,7 @@ bool ctl_number(const char *what, const char *text, uint64_t most, uint64_t *num
     errno = 0;
     *number = g_ascii_strtoull(digits, &end, hex ? 16 : 10);
     if (!g_ascii_isxdigit(*digits) || *end || errno || *number > most) {
-        return fail(error, "%s '%s': give a number from 0 to %" G_GUINT64_FORMAT, what,
+        return fail(error, "%s '%s' must be a number from 0 to %" G_GUINT64_FORMAT, what,
                     text, (guint64)most);
     }
     return true;

@@ -24,15 +24,32 @@ static GIOChannel *connect_to(const char *path, GError **error)
 }
 
 /*
- * The answer, a line that the caller frees. NULL if the server hung up, which is no
+ * The answer, a line that the caller frees. NULL if the server hung up, which is not an
  * error, or did not answer in time, which is.
  */
-static char *ask(GIOChannel *lines, const char *command, GError **error)
+static char *ask(const char *path, GIOChannel *lines, const char *command,
+                 GError **error)
 {
-    g_autofree char *request = g_strdup_printf("{\"command\": \"%s\"}\n", command);
+    g_autofree char *line = g_strdup_printf("{\"command\": \"%s\"}\n", command);
+    char *answer = lines_send(lines, line) ?
+                   lines_read(lines, deadline_in_ms(PATIENCE_MS), error) : NULL;
 
-    return lines_send(lines, request) ?
-           lines_read(lines, deadline_in_ms(PATIENCE_MS), error) : NULL;
+    if (*error) {
+        g_prefix_error(error, "%s: ", path);
+    }
+    return answer;
+}
+
+/* As ask(), over a connection of its own, but it is an error if the server hangs up. */
+static char *request(const char *path, const char *command, GError **error)
+{
+    g_autoptr(GIOChannel) lines = connect_to(path, error);
+    char *answer = lines ? ask(path, lines, command, error) : NULL;
+
+    if (!answer && !*error) {
+        fail(error, "%s: the server hung up", path);
+    }
+    return answer;
 }
 
 /* What the server returned, in @parser; NULL if it refused or its answer is invalid. */
@@ -101,14 +118,10 @@ static void print_channel(JsonObject *channel)
 static JsonNode *ask_for_list(const char *path, JsonParser *parser, int *result,
                               GError **error)
 {
-    g_autoptr(GIOChannel) lines = connect_to(path, error);
-    g_autofree char *answer = lines ? ask(lines, "list", error) : NULL;
+    g_autofree char *answer = request(path, "list", error);
     JsonNode *value;
 
     if (!answer) {
-        if (lines && !*error) {
-            fail(error, "%s: the server hung up", path);
-        }
         *result = EXIT_NO_SERVER;
         return NULL;
     }
@@ -182,8 +195,7 @@ int ctl_list(const Ctl *ctl, GError **error)
 static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_autoptr(GIOChannel) lines = connect_to(path, error);
-    g_autofree char *answer = lines ? ask(lines, "status", error) : NULL;
+    g_autofree char *answer = request(path, "status", error);
     JsonNode *value = answer ? returned(parser, answer, error) : NULL;
 
     if (!value) {
@@ -206,7 +218,7 @@ int ctl_reload(const Ctl *ctl, GError **error)
     if (!lines) {
         return EXIT_NO_SERVER;
     }
-    answer = ask(lines, "reload", error);
+    answer = ask(path, lines, "reload", error);
     if (answer) {
         returned(parser, answer, error);
         return EXIT_REFUSED;

@@ -56,8 +56,7 @@ int ctl_ring(const Ctl *ctl, GError **error)
         return EXIT_NO_SERVER;
     }
     if (peer == client_id(client)) {
-        fail(error, "%u is this ivshmemctl's own ID",
-             client_id(client));
+        fail(error, "peer %u is this ivshmemctl itself", client_id(client));
         return EXIT_REFUSED;
     }
     return client_ring(client, peer, vector, error) ? EXIT_DONE : EXIT_REFUSED;
@@ -85,7 +84,7 @@ static int print_start(const Listening *self, GError **error)
         ctl_json_int(builder, "vectors", vectors);
         ctl_json_print(builder);
     } else {
-        printf("peer %u listens, with %u vector%s\n", id, vectors,
+        printf("peer %u is listening, with %u vector%s\n", id, vectors,
                vectors == 1 ? "" : "s");
     }
     return ctl_flush(error);
@@ -223,8 +222,8 @@ int ctl_listen(const Ctl *ctl, GError **error)
     self.vector = ctl->words[0] ? (int)vector : -1;
     vectors = client_vectors(client, client_id(client));
     if (vector >= vectors) {
-        fail(error, "there is no vector %d to listen to: the server gave %u",
-             (int)vector, vectors);
+        fail(error, "no vector %d to listen to: the server sent %u vector%s",
+             (int)vector, vectors, vectors == 1 ? "" : "s");
         return EXIT_REFUSED;
     }
     self.deadline = ctl_deadline(ctl, -1);

@@ -176,7 +176,7 @@ static int conclude(const Ping *self, GError **error)
     }
     result = ctl_flush(error);
     if (result == EXIT_DONE && self->round_trips->len < self->rung) {
-        fail(error, "peer %u left %" G_GUINT64_FORMAT " doorbells without an answer: it "
+        fail(error, "peer %u did not answer %" G_GUINT64_FORMAT " doorbells: it "
              "has to ring vector %u of peer %u each time, as 'ivshmemctl listen --answer "
              "%u' does", self->peer, (guint64)self->rung - self->round_trips->len,
              self->vector, id, id);
@@ -190,12 +190,11 @@ static bool has_vectors(const Ping *self, GError **error)
     unsigned own = client_vectors(self->client, client_id(self->client));
 
     if (self->peer == client_id(self->client)) {
-        return fail(error, "%u is this ivshmemctl's own ID",
-                    self->peer);
+        return fail(error, "peer %u is this ivshmemctl itself", self->peer);
     }
     if (self->vector >= own) {
-        return fail(error, "there is no vector %u for the answer: the server gave %u",
-                    self->vector, own);
+        return fail(error, "no vector %u for the answer: the server sent %u vector%s",
+                    self->vector, own, own == 1 ? "" : "s");
     }
     return true;
 }

@@ -324,7 +324,7 @@ int ctl_top(const Ctl *ctl, GError **error)
     int result;
 
     if (interval < LEAST_INTERVAL) {
-        fail(error, "--interval '%g': top takes %g seconds or more", interval,
+        fail(error, "--interval '%g' must be %g seconds or more for top", interval,
              LEAST_INTERVAL);
         return EXIT_USAGE;
     }

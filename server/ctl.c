@@ -134,14 +134,14 @@ static bool command_check(const Command *command, const Ctl *ctl, GError **error
                     command->words);
     }
     if (wrong) {
-        return fail(error, "%s has no %s", command->name, lowest_name(wrong));
+        return fail(error, "%s does not support %s", command->name, lowest_name(wrong));
     }
     if (command->func == ctl_peers && ctl->timeout >= 0 && !ctl->watch) {
-        return fail(error, "peers has no --timeout without --watch");
+        return fail(error, "peers does not support --timeout without --watch");
     }
     if (ctl->big_endian && !ctl->word && !ctl->reply_at &&
         !(command->func == ctl_wait && g_str_equal(ctl->words[0], "word"))) {
-        return fail(error, "--big-endian is only for words, and this %s has none",
+        return fail(error, "--big-endian is only for words, and this %s uses none",
                     command->name);
     }
     if (both & (both - 1)) {
@@ -163,7 +163,7 @@ static const Command *find_command(const char *name, GError **error)
     if (name) {
         fail(error, "'%s' is not a command: see ivshmemctl --help", name);
     } else {
-        fail(error, "give a command: see ivshmemctl --help");
+        fail(error, "no command given: see ivshmemctl --help");
     }
     return NULL;
 }
@@ -194,7 +194,7 @@ static gboolean parse_seconds(const char *name, const char *text, gpointer data,
 
     *seconds = g_ascii_strtod(text, &end);
     if (end == text || *end || !isfinite(*seconds) || *seconds < 0) {
-        return fail(error, "%s '%s': give seconds, like 5 or 0.5", name, text);
+        return fail(error, "%s '%s' must be a number of seconds, such as 0.5", name, text);
     }
     return true;
 }

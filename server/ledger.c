@@ -136,8 +136,8 @@ static bool ledger_makes_sense(const LedgerFile *file)
 
 Ledger *ledger_restore(int fd, GError **error)
 {
-    static const char refusal[] = "the list of clients that was handed over is none, or "
-                                  "one of another version of ivshmemd";
+    static const char refusal[] = "the previous process's list of clients is invalid, "
+                                  "or of another version of ivshmemd";
     AUTO_FD owned = fd;
     g_autoptr(Ledger) ledger = NULL;
     struct stat st;

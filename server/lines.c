@@ -40,7 +40,7 @@ char *lines_read(GIOChannel *lines, gint64 deadline, GError **error)
     while ((status = g_io_channel_read_line(lines, &line, NULL, NULL, NULL)) ==
            G_IO_STATUS_AGAIN) {
         if (!deadline_poll(g_io_channel_unix_get_fd(lines), POLLIN, deadline)) {
-            fail(error, "it did not answer in time");
+            fail(error, "no answer in time");
             return NULL;
         }
     }

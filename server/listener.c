@@ -63,7 +63,7 @@ static bool listener_refuse(Listener *listener)
     if (!anybody) {
         return false;
     }
-    g_message("refused a client at %s: this process has used up its file descriptors: "
+    g_message("refused a client at %s: this process is out of file descriptors: "
               "raise 'ulimit -Hn', or LimitNOFILE= of the service", listener->path);
     return true;
 }
@@ -117,7 +117,7 @@ static bool to_address(const char *path, struct sockaddr_un *un, GError **error)
 {
     *un = (struct sockaddr_un) { .sun_family = AF_UNIX };
     if (!*path || strlen(path) >= sizeof(un->sun_path)) {
-        return fail(error, "'%s' is not a socket path: it can have 1 to %zu bytes",
+        return fail(error, "'%s' is not a socket path: use 1 to %zu bytes",
                     path, sizeof(un->sun_path) - 1);
     }
     g_strlcpy(un->sun_path, path, sizeof(un->sun_path));
@@ -135,17 +135,17 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
         return true;        /* bind() reports problems with the directory */
     }
     if (!S_ISSOCK(st.st_mode)) {
-        return fail(error, "cannot listen at %s: there is a file that is not a socket: "
-                    "move it away, or choose another path", path);
+        return fail(error, "cannot listen at %s: it exists and is not a socket: "
+                    "remove it, or choose another path", path);
     }
     if (connect(probe, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
         errno != ECONNREFUSED) {
         if (errno == EACCES) {
-            return fail(error, "cannot listen at %s: another user's socket is there, "
-                        "perhaps one in use: choose another path", path);
+            return fail(error, "cannot listen at %s: it is another user's socket, which "
+                        "may be in use: choose another path", path);
         }
         return fail(error, "cannot listen at %s: a running server uses it: stop "
-                    "that one, or choose another path with -S", path);
+                    "that server, or choose another path with -S", path);
     }
     if (unlink(path) < 0) {
         return fail(error, "cannot replace %s, which a killed server left: %s", path,
@@ -323,8 +323,8 @@ void listener_discard_rest(Handover *handover, Notify *notify)
                 unlink(path);
             }
         } else {
-            g_warning("the service manager passed a socket, %s, that no channel uses: "
-                      "it is closed", path ? path : "which has no path");
+            g_warning("closing a socket of the service manager that no channel uses: %s",
+                      path ? path : "it has no path");
         }
         fd_close(&fd);
     }

@@ -121,7 +121,7 @@ static void main_signal(Watch *watch, uint32_t events)
         g_warning("not reloaded: %s", error->message);
         return;
     }
-    g_info("ended by signal %u", info.ssi_signo);
+    g_info("exiting on signal %u", info.ssi_signo);
     g_main_loop_quit(self->loop);
 }
 
@@ -253,7 +253,7 @@ static void main_say_ready(Main *self)
         return;
     }
     if (write(self->ready, "", 1) < 0) {
-        g_info("nobody waits for the daemon: %s", g_strerror(errno));
+        g_info("cannot report to the parent process: %s", g_strerror(errno));
     }
     fd_close(&self->ready);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);

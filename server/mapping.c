@@ -18,8 +18,8 @@ static int exit_status;
 static void end_at_sigbus(int number)
 {
     static const char text[] =
-        "ivshmemctl: the shared memory is not all there: somebody made it smaller, or "
-        "its file system is full. ivshmemd prevents both\n";
+        "ivshmemctl: part of the shared memory is missing: it was truncated, or its "
+        "file system is full. ivshmemd prevents both\n";
     ssize_t written = write(STDERR_FILENO, text, strlen(text));
 
     (void)number;
@@ -34,7 +34,7 @@ bool mapping_init(Mapping *mapping, int fd, int failure, GError **error)
     void *bytes;
 
     if (fstat(fd, &st) < 0 || st.st_size <= 0) {
-        return fail(error, "the server's memory has no size");
+        return fail(error, "the server's memory is empty");
     }
     bytes = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (bytes == MAP_FAILED) {

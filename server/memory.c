@@ -62,7 +62,7 @@ static bool memory_reserve(int fd, uint64_t size, const char *where, GError **er
     }
     if (errno == EOPNOTSUPP) {
         return fail(error, "%s: this file system cannot reserve space: use another "
-                    "directory, or no -m for a memfd", where);
+                    "directory, or leave out -m to use a memfd", where);
     }
     return fail(error, "%s: cannot reserve %s: %s. Choose a smaller size with -l, or "
                 "free some space", where, text, g_strerror(errno));
@@ -74,7 +74,7 @@ static void memory_log_rounding(uint64_t asked, uint64_t size)
     g_autofree char *size_text = size_format(size);
 
     if (asked != size) {
-        g_message("memory of %s is rounded up to %s, a power of two of whole pages",
+        g_message("memory of %s is rounded up to %s: a power of two, in whole pages",
                   asked_text, size_text);
     }
 }
@@ -131,7 +131,7 @@ static bool memory_lock(Memory *memory, struct stat *st, GError **error)
         }
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             return fail(error, "memory %s is used by a running server: stop "
-                        "that one, or choose another name", memory->path);
+                        "that server, or choose another name", memory->path);
         }
         if (stat(memory->path, &now) == 0 && same_file(st, &now)) {
             fstat(fd, st);
@@ -218,13 +218,13 @@ Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
     struct stat st, owner;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
-        fail(error, "what was handed over is not memory");
+        fail(error, "the previous process's memory is invalid");
         return NULL;
     }
     if (kind != MEMORY_SEALED &&
         (fstat(lock, &owner) < 0 || !same_file(&st, &owner) ||
          flock(lock, LOCK_EX | LOCK_NB) < 0)) {
-        fail(error, "the memory %s was handed over without its lock", path);
+        fail(error, "the previous process's memory %s is not locked", path);
         return NULL;
     }
     memory->size = st.st_size;

@@ -217,7 +217,7 @@ void notify_drain(Notify *notify, unsigned milliseconds)
         struct pollfd poll_fd = { .fd = notify->socket, .events = POLLOUT };
 
         if (g_get_monotonic_time() > end) {
-            g_warning("the service manager is behind: it may not keep all clients");
+            g_warning("the service manager is slow: it may not store all clients");
             return;
         }
         poll(&poll_fd, 1, RETRY_MS);

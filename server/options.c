@@ -38,7 +38,7 @@ static bool given_sandbox(const Given *given, SandboxMode *mode, GError **error)
     } else if (!strcmp(text, "kill")) {
         *mode = SANDBOX_KILL;
     } else {
-        return fail(error, "--sandbox=%s: give on, off or kill", text);
+        return fail(error, "--sandbox '%s' must be on, off or kill", text);
     }
     return true;
 }

@@ -266,7 +266,7 @@ bool peer_is_gone(const Peer *peer, const char **reason)
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return false;
     }
-    *reason = got > 0 ? "sent something, which no client may: disconnected" : "left";
+    *reason = got > 0 ? "sent data, which clients must not do: disconnected" : "left";
     return true;
 }
 

@@ -23,8 +23,8 @@ bool range_parse_offset(const char *text, uint64_t *offset, GError **error)
         return true;
     }
     return size_parse(text, offset, NULL) ||
-           fail(error, "'%s' is not an offset: give a number of bytes like 0, 4096, "
-                "0x1000, 4K or 1M", text);
+           fail(error, "'%s' is not an offset: use a number of bytes, such as 0, "
+                "4096, 0x1000, 4K or 1M", text);
 }
 
 bool range_check(const Range *range, uint64_t total, GError **error)

@@ -196,7 +196,7 @@ Channel *channel_restore(Ledger *ledger, Memory *memory, Handover *handover,
         Peer *peer = g_ptr_array_index(channel->peers, i);
 
         if (!channel_watch(channel, peer)) {
-            g_warning("%s: peer %u cannot be watched: %s", channel->name,
+            g_warning("%s: cannot watch peer %u: %s", channel->name,
                       peer->entry->id, g_strerror(errno));
         }
     }

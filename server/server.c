@@ -83,7 +83,7 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
         g_autofree char *is = size_format(memory->size);
         g_autofree char *want = size_format(settings->size);
 
-        g_warning("channel %s keeps its %s: memory that is in use cannot become %s. "
+        g_warning("channel %s keeps its %s: memory in use cannot grow to %s. "
                   "Stop the server and start it again", settings->name, is, want);
     }
     return channel_restore(ledger, memory, handover, server->watches, server->notify);
@@ -201,7 +201,7 @@ static GHashTable *take_ledgers(const Server *server, Handover *handover)
         if (ledger) {
             g_hash_table_replace(ledgers, (gpointer)ledger_name(ledger), ledger);
         } else {
-            g_warning("%s: its clients are disconnected", error->message);
+            g_warning("%s: disconnecting its clients", error->message);
             forget_fd(server, FD_LEDGER, name.tag, 0);
         }
     }
@@ -304,7 +304,7 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
     discard_rest(server, ledgers, handover);
     g_hash_table_destroy(ledgers);
     if (ok && !server->channels->len) {
-        ok = fail(error, "no channel is left");
+        ok = fail(error, "no channel could be opened");
     }
     if (!ok) {
         server_free(server, true);

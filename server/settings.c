@@ -65,7 +65,7 @@ static bool parse_number(const char *what, const char *text, unsigned max, int *
     guint64 value;
 
     if (!g_ascii_string_to_unsigned(text, 10, 0, max, &value, NULL)) {
-        return fail(error, "%s '%s': give a number from 0 to %u", what, text, max);
+        return fail(error, "%s '%s' must be a number from 0 to %u", what, text, max);
     }
     *number = value;
     return true;
@@ -76,7 +76,7 @@ static bool parse_mode(const char *text, int *mode, GError **error)
     guint64 value;
 
     if (!g_ascii_string_to_unsigned(text, 8, 0, 0777, &value, NULL)) {
-        return fail(error, "mode '%s': give permissions in octal, like 0660", text);
+        return fail(error, "mode '%s' must be permissions in octal, such as 0660", text);
     }
     *mode = value;
     return true;
@@ -185,7 +185,7 @@ static bool check_channel(const ChannelSettings *channel, GHashTable *seen,
                     "directory (-m), not both", channel->name);
     }
     if (!channel->sockets->len) {
-        return fail(error, "channel %s: it has no socket", channel->name);
+        return fail(error, "channel %s: no sockets: add sockets=PATH", channel->name);
     }
     if (channel->object &&
         !g_hash_table_add(seen, g_strdup_printf("object %s", channel->object))) {
@@ -196,7 +196,7 @@ static bool check_channel(const ChannelSettings *channel, GHashTable *seen,
         const SocketSettings *socket = g_ptr_array_index(channel->sockets, i);
 
         if (!g_hash_table_add(seen, g_strdup_printf("socket %s", socket->path))) {
-            return fail(error, "channel %s: the socket %s is named twice", channel->name,
+            return fail(error, "channel %s: the socket %s is listed twice", channel->name,
                         socket->path);
         }
         if (socket->id >= 0 &&

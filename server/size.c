@@ -13,8 +13,8 @@ static const char units[] = "BKMGTPE";
 
 static bool refuse(const char *text, GError **error)
 {
-    return fail(error, "'%s' is not a size: give a number of bytes from 1 to 4E, "
-                "or a number and one of K, M, G and T, like 4M", text);
+    return fail(error, "'%s' is not a size: use a number of bytes from 1 to 4E, "
+                "or a number with K, M, G or T, such as 4M", text);
 }
 
 bool size_parse(const char *text, uint64_t *bytes, GError **error)

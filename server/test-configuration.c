@@ -46,23 +46,23 @@ static void test_errors(void)
         const char *text;
         const char *message;
     } cases[] = {
-        { "", "f: there is no [channel NAME]" },
+        { "", "f: no channels: add a [channel NAME]" },
         { "nonsense", "f:1: 'nonsense' is neither" },
-        { "[chan a]\n", "f:1: no such group: [chan a]" },
+        { "[chan a]\n", "f:1: unknown group [chan a]: use [ivshmemd] or [channel NAME]" },
         { "[channel a b]\n", "f:1: 'a b' is not a channel name" },
         { "[channel a]\nsize=4Q\n", "f:2: size: '4Q' is not a size" },
-        { "[channel a]\n\nvectors=65\n", "f:3: vectors: vectors '65': give a number "
+        { "[channel a]\n\nvectors=65\n", "f:3: vectors: vectors '65' must be a number "
           "from 0 to 64" },
-        { "[channel a]\nlength=4M\n", "f:2: length: no such key; a channel has size," },
-        { "[ivshmemd]\nsocket=x\n", "f:2: socket: no such key; this group has control" },
+        { "[channel a]\nlength=4M\n", "f:2: length: unknown key: a channel has size," },
+        { "[ivshmemd]\nsocket=x\n", "f:2: socket: unknown key: [ivshmemd] has only control" },
         { "[channel a]\nsockets=/a,id=65536\n", "from 0 to 65535" },
         { "[channel a]\nsockets=/a,mode=888\n", "in octal" },
         { "[channel a]\nsockets=/a,ip=8\n", "'ip=8' is not a socket option" },
         { "[channel a]\nsockets=,id=1\n", "is not a socket path" },
         { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is already defined, "
           "in line 2" },
-        { "[channel a]\nsize=1M\n", "f: channel a: it has no socket" },
-        { "[channel a]\nsockets=/a;/a\n", "the socket /a is named twice" },
+        { "[channel a]\nsize=1M\n", "f: channel a: no sockets" },
+        { "[channel a]\nsockets=/a;/a\n", "the socket /a is listed twice" },
         { "[channel a]\nsockets=/a,id=1;/b,id=1\n", "two sockets have the ID 1" },
         { "[channel a]\nsockets=/a\nmemory-name=x\n[channel b]\nsockets=/b\n"
           "memory-name=x\n", "another channel already has the memory 'x'" },

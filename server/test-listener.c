@@ -133,7 +133,7 @@ static void test_no_socket(Fixture *fixture, gconstpointer data)
     (void)data;
     g_assert_true(g_file_set_contents(fixture->path, "precious", -1, NULL));
     g_assert_null(listen_there(fixture, -1, &error));
-    g_assert_nonnull(strstr(error->message, "a file that is not a socket"));
+    g_assert_nonnull(strstr(error->message, "it exists and is not a socket"));
     g_assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_REGULAR));
 }
 

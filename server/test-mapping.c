@@ -31,7 +31,7 @@ static void test_no_size(void)
     Mapping mapping;
 
     g_assert_false(mapping_init(&mapping, fd, FAILURE, &error));
-    g_assert_nonnull(strstr(error->message, "has no size"));
+    g_assert_nonnull(strstr(error->message, "is empty"));
 }
 
 /* In a child process, which exits */
@@ -49,7 +49,7 @@ static void test_cut_off(void)
     }
     g_test_trap_subprocess(NULL, 10 * G_USEC_PER_SEC, 0);
     g_test_trap_assert_failed();
-    g_test_trap_assert_stderr("*shared memory is not all there*");
+    g_test_trap_assert_stderr("*part of the shared memory is missing*");
 }
 
 int main(int argc, char **argv)

@@ -139,7 +139,7 @@ def test_peer_on_the_host(reader: Reader) -> None:
     reader.wait_for(0, "ready")
     # The peer that is rung
     reader.start("ivshmemctl listen -c 1 &")
-    reader.wait_for(1, "^peer 0 listens")
+    reader.wait_for(1, "^peer 0 is listening")
 
     for command, output in shown[:-1]:
         assert reader.run(command) == general(output, reader)

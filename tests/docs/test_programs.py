@@ -146,7 +146,7 @@ def test_peer(reader: Reader) -> None:
     (reader.folder / "peer.py").write_text(
         PEER.text.replace("/tmp/ivshmem_socket", str(reader.socket)) + "\n")
     reader.start("ivshmemd &\nivshmemctl listen -c 1 &")
-    reader.wait_for(1, "^peer 0 listens")
+    reader.wait_for(1, "^peer 0 is listening")
 
     reader.run("/usr/bin/python3 peer.py")
 

@@ -256,8 +256,8 @@ def test_ids_are_not_reused(lab: Lab) -> None:
 def test_room_again_at_the_fd_limit(lab: Lab) -> None:
     process = lab.ivshmemd(within=["prlimit", "--nofile=64:64"])
     process.expect_error(
-        f"default: refused a client at {lab.socket}: this process has used up "
-        "its file descriptors: raise 'ulimit -Hn', or LimitNOFILE=", 2)
+        f"default: refused a client at {lab.socket}: this process is out of "
+        "file descriptors: raise 'ulimit -Hn', or LimitNOFILE=", 2)
     inside: list[Client] = []
     while True:
         client = lab.connect()
@@ -299,7 +299,7 @@ def test_death_of_a_client(lab: Lab) -> None:
     process.expect_error("peer 1 joined")
     process.expect_error("peer 0 joined")
     process.expect_error(r"peer 1 \(PID \d+, python3\) left")
-    process.expect_error("ended by signal")
+    process.expect_error("exiting on signal")
     stays = lab.client()
     script = ("import socket as s, sys, time; c = s.socket(s.AF_UNIX); "
               "c.connect(sys.argv[1]); time.sleep(60)")

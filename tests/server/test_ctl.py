@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 from typing import Any
 
 import pytest
@@ -215,6 +216,19 @@ def test_server_is_stopped(lab: Lab, command: str) -> None:
         "it\n")
 
 
+@pytest.mark.parametrize("command", ["list", "reload"])
+def test_server_hangs_up(lab: Lab, command: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(lab.control))
+        listening.listen()
+        accepts = threading.Thread(target=lambda: listening.accept()[0].close())
+        accepts.start()
+        ended = lab.ctl(command)
+        accepts.join()
+    assert (ended.returncode, ended.stdout) == (NO_SERVER, "")
+    assert ended.stderr == f"ivshmemctl: {lab.control}: the server hung up\n"
+
+
 def test_help_and_version(lab: Lab) -> None:
     assert re.match(r"ivshmemctl \d", lab.ctl("--version").stdout)
     text = lab.ctl("--help").stdout
@@ -265,11 +279,11 @@ def test_several_requests_in_a_row(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("request_line, error", [
-    (b'{"command": "format"}', "there are the commands list, status and"),
-    (b'{"command": 7}', "there are the commands"),
-    (b'{}', "there are the commands"),
-    (b'[]', "there are the commands"),
-    (b'', "there are the commands"),
+    (b'{"command": "format"}', "unknown command: use list, status or reload"),
+    (b'{"command": 7}', "unknown command"),
+    (b'{}', "unknown command"),
+    (b'[]', "unknown command"),
+    (b'', "unknown command"),
     (b'{"command": ', "<data>:1:"),
     (b'\xff\xfe', "JSON data must be UTF-8|Invalid UTF-8|<data>|UTF-8")])
 def test_bad_request(lab: Lab, request_line: bytes, error: str) -> None:

@@ -29,7 +29,7 @@ DONE, REFUSED, USAGE, NO_SERVER, TIME_LIMIT = range(5)
 
 SIZE = 4 * MIB
 VECTORS = 2
-NOWHERE = "No such file or directory. Does a server listen there?"
+NOWHERE = "No such file or directory. Is a server running?"
 ALONE = ["-n", str(VECTORS)]
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 
@@ -188,11 +188,11 @@ def test_ring(lab: Lab, other: Client) -> None:
 
 def test_ring_nobody(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ring", "9") == (
-        "there is no peer 9 to ring: there is 0")
+        "peer 9 is not connected: the only peer is 0")
     assert failed(lab, REFUSED, "ring", "0", "2") == (
         "peer 0 has no vector 2: give one from 0 to 1")
     assert failed(lab, REFUSED, "ring", "3") == (
-        "3 is this ivshmemctl's own ID")
+        "peer 3 is this ivshmemctl itself")
     other.close()
     watch = started(lab, "watching", "peers", "--watch", "--json")
     assert not watch.said("present")
@@ -202,11 +202,11 @@ def test_ring_where_there_are_no_vectors(lab: Lab) -> None:
     lab.ivshmemd("-n", "0")
     lab.client()
     assert failed(lab, REFUSED, "ring", "0") == (
-        "there is no peer 0 to ring: nobody is there")
+        "peer 0 is not connected: there are no peers")
 
 
 def test_listen(lab: Lab, other: Client) -> None:
-    listen = started(lab, "^peer 1 listens, with 2 vectors$", "listen")
+    listen = started(lab, "^peer 1 is listening, with 2 vectors$", "listen")
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1)
     lab.wait("ivshmemctl to report the doorbell",
@@ -236,7 +236,7 @@ def test_listen_as_json(lab: Lab, other: Client) -> None:
 
 
 def test_listen_to_one_vector(lab: Lab, other: Client) -> None:
-    listen = started(lab, "listens", "listen", "1", "-c", "1")
+    listen = started(lab, "is listening", "listen", "1", "-c", "1")
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1, 0)
     other.ring(1, 1)
@@ -244,7 +244,7 @@ def test_listen_to_one_vector(lab: Lab, other: Client) -> None:
     assert [line.split("  ")[-1] for line in listen.output[1:]] == [
         "vector 1 was rung"]
     assert failed(lab, REFUSED, "listen", "2") == (
-        "there is no vector 2 to listen to: the server gave 2")
+        "no vector 2 to listen to: the server sent 2 vectors")
 
 
 def test_listen_has_a_limit(lab: Lab, other: Client) -> None:
@@ -255,14 +255,14 @@ def test_listen_has_a_limit(lab: Lab, other: Client) -> None:
         ended = lab.peer("listen", "--timeout", "0.1", *options)
         assert ended.returncode == TIME_LIMIT
         assert ended.stderr.decode() == f"ivshmemctl: {message}\n"
-    listen = started(lab, "listens", "listen", "-t", "1")
+    listen = started(lab, "is listening", "listen", "-t", "1")
     lab.wait("the client to learn of a peer", lambda: len(other.view()) > 1)
     other.ring(max(other.view()))
     ends(lab, listen, DONE)
 
 
 def test_listen_answers(lab: Lab, other: Client) -> None:
-    listen = started(lab, "listens", "listen", "--answer", "0")
+    listen = started(lab, "is listening", "listen", "--answer", "0")
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1)
     lab.wait("an answer", other.rung)
@@ -277,7 +277,7 @@ def test_listen_answers_a_newcomer(lab: Lab) -> None:
     named = lab.path("named")
     lab.ivshmemd("-S", str(lab.socket), "--socket", f"{named},id=7")
     other = lab.client()
-    listen = started(lab, "listens", "listen", "--answer", "7")
+    listen = started(lab, "is listening", "listen", "--answer", "7")
     lab.wait_for_view(other, {0: 1, 1: 1})
     os.kill(listen.pid, signal.SIGSTOP)
     other.ring(1)
@@ -288,8 +288,8 @@ def test_listen_answers_a_newcomer(lab: Lab) -> None:
 
 def test_listen_answers_nobody(lab: Lab, other: Client) -> None:
     listen = start(lab, "listen", "--answer", "7")
-    listen.expect_error("there is no peer 7 to ring: there is 0")
-    lab.wait("ivshmemctl to listen", lambda: listen.said("listens"))
+    listen.expect_error("peer 7 is not connected: the only peer is 0")
+    lab.wait("ivshmemctl to listen", lambda: listen.said("is listening"))
     lab.wait_for_view(other, {0: 2, 1: 2})
     other.ring(1)
     ends(lab, listen, REFUSED)
@@ -297,7 +297,7 @@ def test_listen_answers_nobody(lab: Lab, other: Client) -> None:
 
 def test_ping(lab: Lab, server: Process) -> None:
     """One ivshmemctl pings another."""
-    started(lab, "listens", "listen", "1", "--answer", "1")
+    started(lab, "is listening", "listen", "1", "--answer", "1")
     lines = ran(lab, "ping", "0", "1", "--count", "50").splitlines()
     assert lines[0] == ("peer 1 rings vector 1 of peer 0, which has to ring "
                         "back")
@@ -307,7 +307,7 @@ def test_ping(lab: Lab, server: Process) -> None:
 
 
 def test_ping_as_json(lab: Lab, server: Process) -> None:
-    started(lab, "listens", "listen", "--answer", "1")
+    started(lab, "is listening", "listen", "--answer", "1")
     seen = json.loads(ran(lab, "ping", "0", "--json"))
     times = [seen.pop(f"{name}_us") for name in ("min", "median", "p99",
                                                  "max")]
@@ -318,7 +318,7 @@ def test_ping_as_json(lab: Lab, server: Process) -> None:
 
 
 def test_ping_step_by_step(lab: Lab, server: Process) -> None:
-    started(lab, "listens", "listen", "--answer", "1")
+    started(lab, "is listening", "listen", "--answer", "1")
     lines = ran(lab, "ping", "0", "-c", "2", "-i", "0.01").splitlines()
     assert [re.sub(r"\d+ us", "N us", line) for line in lines[1:3]] == [
         "1: N us", "2: N us"]
@@ -331,16 +331,16 @@ def test_ping_is_not_answered(lab: Lab, other: Client) -> None:
     assert ended.stdout.decode().splitlines()[1:] == [
         "1: no answer", "2: no answer", "3: no answer", "3 rung, 0 answered"]
     assert ended.stderr.decode() == (
-        "ivshmemctl: peer 0 left 3 doorbells without an answer: it has to "
+        "ivshmemctl: peer 0 did not answer 3 doorbells: it has to "
         "ring vector 0 of peer 1 each time, as 'ivshmemctl listen --answer 1' "
         "does\n")
 
 
 def test_ping_refused(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ping", "1") == (
-        "1 is this ivshmemctl's own ID")
+        "peer 1 is this ivshmemctl itself")
     assert failed(lab, REFUSED, "ping", "0", "2") == (
-        "there is no vector 2 for the answer: the server gave 2")
+        "no vector 2 for the answer: the server sent 2 vectors")
     assert failed(lab, REFUSED, "ping", "0", "--reply-at", "4M") == (
         "offset 0x400000 and size 4 reach beyond the shared memory, which "
         "has 4M (0x400000 bytes)")
@@ -464,7 +464,7 @@ def test_memory_was_truncated(lab: Lab) -> None:
     client = lab.client()
     assert client.memory is not None
     wait = start(lab, "wait", "word", "0x3ffffc", "1")
-    wait.expect_error("the shared memory is not all there: somebody made it")
+    wait.expect_error("part of the shared memory is missing: it was truncated")
     lab.wait("ivshmemctl to map the memory",
              lambda: lab.object in Path(f"/proc/{wait.pid}/maps").read_text())
     os.ftruncate(client.memory, 4096)
@@ -512,7 +512,7 @@ COMMANDS = [["info"], ["peers"], ["peers", "--watch"], ["listen"],
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_no_server(lab: Lab, arguments: list[str]) -> None:
     assert failed(lab, NO_SERVER, *arguments) == (
-        f"{lab.socket}: {NOWHERE} Name its socket with -S")
+        f"{lab.socket}: {NOWHERE} Give its socket with -S")
 
 
 @pytest.fixture
@@ -553,7 +553,7 @@ def test_server_goes_away(lab: Lab, server: Process, other: Client,
 
 
 def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
-    listen = started(lab, "listens", "listen", "--answer", "1")
+    listen = started(lab, "is listening", "listen", "--answer", "1")
     listen.expect_error("^ivshmemctl: the server hung up$")
     ping = start(lab, "ping", "0", "-i", "0.01")
     ping.expect_error("^ivshmemctl: the server hung up$")
@@ -573,18 +573,19 @@ def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
     (["ring", "1", "2", "3"], "usage: .* ring PEER"),
     (["read"], r"usage: .* read OFFSET \[SIZE\]"),
     (["wait"], r"usage: .* wait peers N \| word OFFSET VALUE"),
-    (["ring", "one"], "PEER 'one': give a number from 0 to 65535"),
-    (["ring", "65536"], "PEER '65536': give a number"),
+    (["ring", "one"], "PEER 'one' must be a number from 0 to 65535"),
+    (["ring", "65536"], "PEER '65536' must be a number"),
     (["ring", "-1"], "Unknown option -1"),
-    (["ring", "0", "1x"], "VECTOR '1x': give a number"),
-    (["listen", ""], "VECTOR '': give a number"),
-    (["listen", "-c", "x"], "-c 'x': give a number from 0 to 4294967295"),
-    (["listen", "--answer", "x"], "--answer 'x': give a number from 0 to 655"),
-    (["listen", "-t", "soon"], "-t 'soon': give seconds, like 5 or 0.5"),
-    (["ping", "0", "-i", "-1"], "-i '-1': give seconds"),
-    (["ping", "0", "-i", "inf"], "-i 'inf': give seconds"),
+    (["ring", "0", "1x"], "VECTOR '1x' must be a number"),
+    (["listen", ""], "VECTOR '' must be a number"),
+    (["listen", "-c", "x"], "-c 'x' must be a number from 0 to 4294967295"),
+    (["listen", "--answer", "x"], "--answer 'x' must be a number from 0 to"),
+    (["listen", "-t", "soon"],
+     "-t 'soon' must be a number of seconds, such as 0.5"),
+    (["ping", "0", "-i", "-1"], "-i '-1' must be a number of seconds"),
+    (["ping", "0", "-i", "inf"], "-i 'inf' must be a number of seconds"),
     (["ping", "0", "--reply-at", "x"], "'x' is not an offset"),
-    (["read", "x"], "'x' is not an offset: give a number of bytes like 0, 4"),
+    (["read", "x"], "'x' is not an offset: use a number of bytes, such as 0"),
     (["read", "0", "0"], "'0' is not a size"),
     (["read", "2", "--word"], "words start at multiples of 4, not at offset"),
     (["read", "0", "6", "-w"], "words have 4 bytes, and 6 is not a multiple"),
@@ -592,24 +593,24 @@ def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
     (["write", "0", "x", "-f", "y"], "write OFFSET: give either the data"),
     (["write", "0", r"\q"], r"'\\q' is not an escape: use \\n"),
     (["write", "0", "-x", "123"], "'3' does not begin with two hex digits"),
-    (["write", "0", "-w", "x"], "word 'x': give a number from 0 to 42949"),
-    (["write", "0", "-w", "4294967296"], "word '4294967296': give a number"),
+    (["write", "0", "-w", "x"], "word 'x' must be a number from 0 to 42949"),
+    (["write", "0", "-w", "4294967296"], "word '4294967296' must be a number"),
     (["write", "2", "-w", "1"], "words start at multiples of 4"),
     (["wait", "doorbells", "1"], "wait: give either 'peers N' or 'word"),
     (["wait", "peers", "1", "2"], "wait: give either 'peers N' or 'word"),
     (["wait", "word", "1"], "wait: give either 'peers N' or 'word"),
     (["wait", "word", "2", "1"], "words start at multiples of 4"),
-    (["wait", "peers", "x"], "N 'x': give a number from 0 to 65535"),
+    (["wait", "peers", "x"], "N 'x' must be a number from 0 to 65535"),
     (["read", "0", "--text", "--hex"], "--hex and --text cannot be used together"),
     (["read", "0", "--json", "-f", "x"], "--json and --file cannot be used"),
     (["write", "0", "-x", "-w", "1"], "--hex and --word cannot be used together"),
-    (["info", "--count", "1"], "info has no --count"),
-    (["list"], "list has no --server"),
-    (["reload"], "reload has no --server"),
-    (["info", "--control", "x"], "info has no --control"),
-    (["ring", "0", "-t", "1"], "ring has no --timeout"),
-    (["peers", "-t", "1"], "peers has no --timeout without --watch"),
-    (["write", "0", "x", "--text"], "write has no --text"),
+    (["info", "--count", "1"], "info does not support --count"),
+    (["list"], "list does not support --server"),
+    (["reload"], "reload does not support --server"),
+    (["info", "--control", "x"], "info does not support --control"),
+    (["ring", "0", "-t", "1"], "ring does not support --timeout"),
+    (["peers", "-t", "1"], "peers does not support --timeout without --watch"),
+    (["write", "0", "x", "--text"], "write does not support --text"),
     (["read", "0", "--big-endian"], "--big-endian is only for words"),
     (["wait", "peers", "1", "--big-endian"], "--big-endian is only for words"),
     (["ping", "0", "--big-endian"], "--big-endian is only for words"),

@@ -163,7 +163,7 @@ def test_no_terminal() -> None:
 
 def test_too_often() -> None:
     assert rejected(USAGE, "--json", "--interval", "0.01") == (
-        "--interval '0.01': top takes 0.1 seconds or more")
+        "--interval '0.01' must be 0.1 seconds or more for top")
 
 
 def test_two_places() -> None:
@@ -202,7 +202,7 @@ def test_silent_qmp(lab: Lab) -> None:
     """QEMU serves one QMP client at a time, and another may be connected."""
     qmp = Qmp(lab)
     assert rejected(NO_SERVER, "--json", "--qmp", str(qmp.path)) == (
-        f"QMP: {qmp.path}: it did not answer in time")
+        f"QMP: {qmp.path}: no answer in time")
 
 
 def test_qmp_accepts_nobody(lab: Lab) -> None:

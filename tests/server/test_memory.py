@@ -72,7 +72,7 @@ def test_default_size(lab: Lab) -> None:
 @pytest.mark.parametrize("option, expected, note", [
     ("1", 4096, "1 is rounded up to 4K"),
     ("5000", 8192, "5000 is rounded up to 8K"),
-    ("3M", 4 * MIB, "3M is rounded up to 4M, a power of two of whole pages")])
+    ("3M", 4 * MIB, "3M is rounded up to 4M: a power of two, in whole pages")])
 def test_is_rounded_up(lab: Lab, option: str, expected: int,
                        note: str) -> None:
     process = lab.ivshmemd("-l", option)
@@ -166,7 +166,7 @@ def test_of_a_running_server(lab: Lab, larger: str) -> None:
     client = lab.client()
     stderr = lab.refused("-M", lab.object, "-l", larger,
                          "-S", str(lab.path("second")))
-    assert "is used by a running server: stop that one" in stderr
+    assert "is used by a running server: stop that server" in stderr
     assert size(client) == 4 * MIB
     assert Path("/dev/shm", lab.object).exists()
 

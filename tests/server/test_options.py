@@ -41,13 +41,13 @@ def test_version() -> None:
     (["-x"], "Unknown option -x"),
     (["more"], "'more' is not an option"),
     (["-l"], "Missing argument for -l"),
-    (["-l", "0"], "-l: '0' is not a size: give a number of bytes"),
+    (["-l", "0"], "-l: '0' is not a size: use a number of bytes"),
     (["-l", "4Q"], "-l: '4Q' is not a size"),
     (["-l", "-1"], "-l: '-1' is not a size"),
     (["-l", "16E"], "-l: '16E' is not a size"),
-    (["-n", "65"], "-n: vectors '65': give a number from 0 to 64"),
-    (["-n", "-1"], "-n: vectors '-1': give a number from 0 to 64"),
-    (["-n", "two"], "-n: vectors 'two': give a number from 0 to 64"),
+    (["-n", "65"], "-n: vectors '65' must be a number from 0 to 64"),
+    (["-n", "-1"], "-n: vectors '-1' must be a number from 0 to 64"),
+    (["-n", "two"], "-n: vectors 'two' must be a number from 0 to 64"),
     (["-M", "a/b"], "-M: 'a/b' is not a POSIX object name"),
     (["-M", ".."], "-M: '..' is not a POSIX object name"),
     (["-m", "/missing"], "-m: '/missing' is not a directory"),
@@ -55,20 +55,20 @@ def test_version() -> None:
     (["-S", ""], "-S: '' is not a socket path: use 1 to 107 bytes"),
     (["-S", "s" * 108], "-S: 's+' is not a socket path: use 1 to 107"),
     (["-S", "/missing/socket"], "cannot listen at /missing/socket: No such"),
-    (["-S", "/dev/null"], "there is a file that is not a socket: move it"),
-    (["--socket", "s,id=65536"], "socket s: id '65536': give a number from 0"),
-    (["--socket", "s,vectors=65"], "socket s: vectors '65': give a number"),
-    (["--socket", "s,mode=888"], "socket s: mode '888': give permissions in"),
+    (["-S", "/dev/null"], "it exists and is not a socket: remove it"),
+    (["--socket", "s,id=65536"], "socket s: id '65536' must be a number from 0"),
+    (["--socket", "s,vectors=65"], "socket s: vectors '65' must be a number"),
+    (["--socket", "s,mode=888"], "socket s: mode '888' must be permissions"),
     (["--socket", "s,color=red"], "'color=red' is not a socket option: "
      "use id=N, vectors=N, mode=0660 and group=NAME"),
     (["--socket", "s,group="], "'group=' is not a socket option"),
-    (["--socket", "s", "--socket", "s"], "the socket s is named twice"),
+    (["--socket", "s", "--socket", "s"], "the socket s is listed twice"),
     (["--socket", "s,id=3", "--socket", "t,id=3"],
      "two sockets have the ID 3"),
     (["--control", "s", "-S", "s"],
      "control socket s is also a channel's socket"),
     (["-F", "--daemon"], "-F and --daemon cannot be used together"),
-    (["--sandbox=maybe"], "--sandbox=maybe: give on, off or kill"),
+    (["--sandbox=maybe"], "--sandbox 'maybe' must be on, off or kill"),
     (["--config", "/missing"], "/missing.*: No such file or directory"),
     (["--config", "file", "-n", "2"], "--config cannot be used with -S"),
 ])
@@ -105,7 +105,7 @@ def test_verbose(lab: Lab) -> None:
     process = lab.ivshmemd("-v")
     process.expect_error(rf"peer 0 joined at {lab.socket} \(PID {os.getpid()}")
     process.expect_error(r"peer 0 \(PID .*\) left")
-    process.expect_error("ended by signal 15")
+    process.expect_error("exiting on signal 15")
     lab.client().close()
     lab.wait("its departure to be logged",
              lambda: any("left" in line for line in process.errors))
@@ -259,7 +259,7 @@ def test_notify_socket_is_wrong(lab: Lab) -> None:
 def test_journal_levels(lab: Lab) -> None:
     process = lab.ivshmemd("-v", within=["env", "JOURNAL_STREAM=8:1"])
     process.expect_error("^<6>default: peer 0 joined")
-    process.expect_error("^<6>ended by signal")
+    process.expect_error("^<6>exiting on signal")
     lab.client()
 
 

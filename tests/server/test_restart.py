@@ -362,8 +362,8 @@ def test_activated_socket_that_is_not_configured(lab: Lab) -> None:
     manager = Manager(lab)
     activate(lab, manager, lab.path("other"), "other.socket")
     process = manager.start()
-    process.expect_error("the service manager passed a socket, .*other, that "
-                         "no channel uses")
+    process.expect_error("closing a socket of the service manager that no "
+                         "channel uses: .*other")
     lab.clients(2)
 
 
@@ -440,8 +440,8 @@ def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     file = configured(lab, f"[channel a]\nsockets={a}\nsize=64K\n")
     process = lab.ivshmemd("--config", str(file),
                            "--control", str(lab.control))
-    process.expect_error("channel a keeps its 64K: memory that is in use "
-                         "cannot become 1M. Stop the server and start it")
+    process.expect_error("channel a keeps its 64K: memory in use "
+                         "cannot grow to 1M. Stop the server and start it")
     process.expect_error("reloaded: ")
     file.write_text(f"[channel a]\nsockets={a}\nsize=1M\n")
     reload(lab)
@@ -461,7 +461,7 @@ def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
     if how == "ivshmemctl":
         ended = lab.ctl("reload")
         assert ended.returncode == 1
-        assert f"{file}:3: vectors: vectors '99': give a" in ended.stderr
+        assert f"{file}:3: vectors: vectors '99' must be a" in ended.stderr
     else:
         process.expect_error(f"not reloaded: {file}:3: vectors: ")
         os.kill(process.pid, signal.SIGHUP)
