@@ -95,7 +95,7 @@ def _start_echo(bed: Testbed, board: Board) -> None:
     # The host's first rings may come before this QEMU knows the peer.
     board.expect_error("DOORBELL rings vector 0 of peer .*: no such",
                        most=100, least=0)
-    bed.wait("the board to wait", lambda: board.said("waits for the host"))
+    bed.wait("the board to wait", lambda: board.said("waiting for the host"))
 
 
 def _wait_for_caller(bed: Testbed, caller: Board) -> None:

@@ -99,7 +99,7 @@ int main(void)
     } else if (id == 1) {
         ring();
     } else {
-        print("coalescing: FAILED own ID is %u, possible are 0 and 1\n", id);
+        print("coalescing: FAILED own ID is %u, must be 0 or 1\n", id);
     }
     return 0;
 }

@@ -75,7 +75,7 @@ static unsigned find_devices(void)
         words = ivshmem_flat_at(shm, 0, 2 * sizeof(*words));
         peers = ivshmem_flat_load32(&words[0]);
         if (peers < 1 || peers > PEERS_MAX) {
-            print("ringing: FAILED device %u has %u peers, possible are 1 to "
+            print("ringing: FAILED device %u has %u peers, must be 1 to "
                   "%u\n", n, (unsigned)peers, PEERS_MAX);
             halt();
         }

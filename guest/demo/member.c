@@ -136,18 +136,18 @@ static void join(const char *own_name)
         expected = DEMO_MEMBERS_DEFAULT;
     }
     if (expected < 2 || expected > DEMO_MEMBERS_MAX) {
-        failed("the lobby expects %u members, possible are 2 to %u", expected,
+        failed("the lobby expects %u members, must be 2 to %u", expected,
                DEMO_MEMBERS_MAX);
     }
 
     own_slot = claim_slot();
     if (own_slot >= expected) {
-        failed("the lobby is full, %u of %u slots were taken: restart the "
-               "server for fresh memory", own_slot, expected);
+        failed("the lobby is full, %u of %u slots are taken: restart the "
+               "server for new memory", own_slot, expected);
     }
     if (demo_load(&memory->lobby.claimed) <= own_slot) {
-        failed("memory does not keep what is written to it: no shared memory "
-               "at 0x%x", (unsigned)(uintptr_t)memory);
+        failed("writing to 0x%x has no effect: there is no shared memory",
+               (unsigned)(uintptr_t)memory);
     }
 
     members = expected;
@@ -277,12 +277,12 @@ static bool receive_next(unsigned slot)
         return sequence == DEMO_MESSAGES;
     }
     if (sequence != with[slot].received + 1 || sequence > DEMO_MESSAGES) {
-        failed("message %u from id %u, expected was %u", sequence,
+        failed("message %u from id %u, expected %u", sequence,
                with[slot].id, with[slot].received + 1);
     }
     length = demo_load(&box->length);
     if (length < 1 || length > DEMO_TEXT_BYTES) {
-        failed("message %u from id %u is %u bytes long, possible are 1 to %u",
+        failed("message %u from id %u is %u bytes long, must be 1 to %u",
                sequence, with[slot].id, length, DEMO_TEXT_BYTES);
     }
     copy_words(text, box->text, DEMO_TEXT_BYTES);
@@ -346,7 +346,7 @@ static void verify_block(unsigned slot)
 
         word = demo_pattern_next(word);
         if (found != word) {
-            failed("block of id %u holds 0x%x at byte %u, expected was 0x%x",
+            failed("block of id %u holds 0x%x at byte %u, expected 0x%x",
                    with[slot].id, found, i * 4, (unsigned)word);
         }
     }

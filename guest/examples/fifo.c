@@ -48,7 +48,7 @@ static bool send(uint32_t message)
     return true;
 }
 
-/* A message arrives at once: it is all there, or nothing of it. */
+/* A message arrives as a whole, or not at all. */
 static bool receive(uint32_t message)
 {
     uint8_t length, text[TEXT_MAX + 1];

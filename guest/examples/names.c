@@ -33,7 +33,7 @@ static const char messages[][MESSAGE_BYTES] = { "21 degrees", "noted" };
 static enum role self, other;
 
 static struct ivshmem_name *table, *own;
-static uint16_t own_id; /* with which the name was entered */
+static uint16_t own_id; /* that the name was entered with */
 static uint32_t start;  /* of the peer, 0 if it is not known */
 static bool has_cleared, has_met;
 static struct ivshmem_fifo out, in;
@@ -69,13 +69,13 @@ static void enter(void)
     last_id = entry != NULL ? ivshmem_names_id(entry) : own_id;
     own = ivshmem_names_enter(table, names[self], own_id);
     if (own == NULL) {
-        print("names: FAILED the table has no room for '%s': restart the server\n",
+        print("names: FAILED the table is full, no room for '%s': restart the server\n",
               names[self]);
         halt();
     }
     print("names: %s is id %u\n", names[self], own_id);
     if (last_id != own_id) {
-        /* If a guest with this ID is still there, it has to know. */
+        /* A guest that still has this ID must look at the table. */
         ivshmem_flat_ring(&shm, last_id, 0);
     }
     start = 0;
@@ -111,7 +111,7 @@ static void begin_session(uint16_t peer_id)
     }
 }
 
-/* Step by step, as ivshmem-names.h has it. */
+/* Step by step, as ivshmem-names.h describes. */
 static void meet(const struct ivshmem_name *peer, uint16_t peer_id)
 {
     if (start == 0 || ivshmem_names_restarted(peer, start)) {

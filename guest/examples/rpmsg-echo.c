@@ -29,16 +29,16 @@ int main(void)
     link.service = "echo";
     link.handler = on_message;
     if (!ivshmem_rpmsg_open(&link, &shm)) {
-        print("rpmsg-echo: FAILED, the table of names has no room\n");
+        print("rpmsg-echo: FAILED the table of names is full: restart the server\n");
         halt();
     }
-    print("rpmsg-echo: waits for the host\n");
+    print("rpmsg-echo: waiting for the host\n");
     for (;;) {
         uint32_t heard = doorbells;
         bool is_up = ivshmem_rpmsg_poll(&link);
 
         if (is_up != was_up) {
-            print("rpmsg-echo: %s\n", is_up ? "linked" : "the host is away");
+            print("rpmsg-echo: %s\n", is_up ? "linked" : "the host is gone");
             was_up = is_up;
         }
         sleep_while(&doorbells, heard);

@@ -27,7 +27,7 @@
 
 __attribute__((noreturn)) static void power_off(void)
 {
-    printf("init: powers off\n");
+    printf("init: powering off\n");
     fflush(stdout);
     tcdrain(STDOUT_FILENO); /* or the last output on the console is lost */
     sync();

@@ -94,7 +94,7 @@ static int bind_driver(struct ivshmem_pci *dev)
             return 0;
         }
         errno = ENODEV;
-        ivshmem_pci_fail(dev, "vfio-pci did not take %s: load the module with "
+        ivshmem_pci_fail(dev, "vfio-pci did not bind to %s: load the module with "
                          "modprobe vfio-pci, and see dmesg", dev->address);
     }
     /* Let other drivers have the device again. */
@@ -122,13 +122,13 @@ static int open_group(struct ivshmem_pci *dev, const char *number)
     if (dev->group < 0) {
         return ivshmem_pci_fail(dev, "cannot open %s: %s%s", path,
                                 strerror(errno), errno == EBUSY ?
-                                ": another program has the device" : "");
+                                ": another program uses the device" : "");
     }
     if (ioctl(dev->group, VFIO_GROUP_GET_STATUS, &status) < 0 ||
         !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
         errno = EPERM;
-        return ivshmem_pci_fail(dev, "IOMMU group %s has devices with other "
-                                "drivers than vfio-pci: unbind these, or give "
+        return ivshmem_pci_fail(dev, "IOMMU group %s has devices with drivers "
+                                "other than vfio-pci: unbind these, or give "
                                 "%s a PCI slot of its own", number,
                                 dev->address);
     }
@@ -139,13 +139,13 @@ static int open_device(struct ivshmem_pci *dev)
 {
     if (ioctl(dev->group, VFIO_GROUP_SET_CONTAINER, &dev->container) < 0 ||
         ioctl(dev->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0) {
-        return ivshmem_pci_fail(dev, "VFIO does not accept the IOMMU: %s: load "
-                                "the module vfio_iommu_type1; virt needs "
+        return ivshmem_pci_fail(dev, "VFIO cannot use the IOMMU: %s: load the "
+                                "module vfio_iommu_type1; virt needs "
                                 "gic-version=3", strerror(errno));
     }
     dev->device = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, dev->address);
     if (dev->device < 0) {
-        return ivshmem_pci_fail(dev, "VFIO does not open %s: %s", dev->address,
+        return ivshmem_pci_fail(dev, "VFIO cannot open %s: %s", dev->address,
                                 strerror(errno));
     }
     return 0;
@@ -160,8 +160,8 @@ static int open_vfio(struct ivshmem_pci *dev)
     read_link(dev, "iommu_group", number);
     if (number[0] == '\0') {
         errno = ENODEV;
-        return ivshmem_pci_fail(dev, "%s is behind no IOMMU, which VFIO needs "
-                                "for interrupts: give QEMU one, for virt with "
+        return ivshmem_pci_fail(dev, "%s is not behind an IOMMU, which VFIO "
+                                "needs for interrupts: give QEMU one, such as "
                                 "-M virt,gic-version=3,iommu=smmuv3",
                                 dev->address);
     }
@@ -210,7 +210,7 @@ static int make_doorbells(struct ivshmem_pci *dev, unsigned count)
 {
     dev->doorbells = calloc(count, sizeof(*dev->doorbells));
     if (dev->doorbells == NULL) {
-        return ivshmem_pci_fail(dev, "no memory for %u vectors", count);
+        return ivshmem_pci_fail(dev, "out of memory for %u vectors", count);
     }
     while (dev->vectors < count) {
         int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -234,7 +234,7 @@ static int connect_doorbells(struct ivshmem_pci *dev)
     int result;
 
     if (set == NULL) {
-        return ivshmem_pci_fail(dev, "no memory for %u vectors", dev->vectors);
+        return ivshmem_pci_fail(dev, "out of memory for %u vectors", dev->vectors);
     }
     set->argsz = (uint32_t)bytes;
     set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
@@ -247,7 +247,7 @@ static int connect_doorbells(struct ivshmem_pci *dev)
     result = ioctl(dev->device, VFIO_DEVICE_SET_IRQS, set);
     free(set);
     if (result < 0) {
-        return ivshmem_pci_fail(dev, "VFIO does not enable %u MSI-X vectors "
+        return ivshmem_pci_fail(dev, "VFIO cannot enable %u MSI-X vectors "
                                 "of %s: %s", dev->vectors, dev->address,
                                 strerror(errno));
     }

@@ -128,7 +128,7 @@ static int look_up_bar(struct ivshmem_pci *dev, int bar,
 
 static const char *why_no_map(void)
 {
-    return errno == EINVAL ? ": a driver has it" :
+    return errno == EINVAL ? ": a driver uses it" :
            errno == EPERM ? ": the kernel is locked down" : "";
 }
 

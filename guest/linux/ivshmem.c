@@ -79,8 +79,8 @@ static void *range(uint64_t offset, uint64_t bytes)
     void *start = ivshmem_flat_at(&dev.shm, offset, bytes);
 
     if (start == NULL) {
-        fprintf(stderr, "ivshmem: %" PRIu64 " bytes at %" PRIu64 " are not all "
-                "within the %zu bytes of shared memory\n", bytes, offset,
+        fprintf(stderr, "ivshmem: %" PRIu64 " bytes at %" PRIu64 " do not fit "
+                "into the %zu bytes of shared memory\n", bytes, offset,
                 dev.shm.size);
         exit(1);
     }
@@ -140,7 +140,7 @@ static void listen_for(const char *seconds)
     if (ivshmem_pci_enable_interrupts(&dev) < 0) {
         fail();
     }
-    printf("id %u: listens, vectors: %u\n", ivshmem_flat_own_id(&dev.shm),
+    printf("id %u: listening, vectors: %u\n", ivshmem_flat_own_id(&dev.shm),
            dev.vectors);
     while ((vector = ivshmem_pci_wait(&dev, timeout)) >= 0) {
         printf("vector %d was rung\n", vector);
@@ -176,7 +176,7 @@ static void ping(const char *peer, const char *times, const char *vector)
         ivshmem_flat_ring(&dev.shm, id, rung);
         answer = ivshmem_pci_wait(&dev, ANSWER_MILLISECONDS);
         if (answer >= 0 && answer != rung) {
-            fprintf(stderr, "ivshmem: peer %u answered doorbell %u of vector "
+            fprintf(stderr, "ivshmem: peer %u answered doorbell %u on vector "
                     "%u with vector %d\n", id, i, rung, answer);
             exit(1);
         }

@@ -148,8 +148,8 @@ static int check_name(struct rpmsg_link *link)
     uint16_t id = ivshmem_names_id(link->own);
 
     if (id != ivshmem_flat_own_id(&link->dev->shm)) {
-        return fail(link, "peer %u has entered the name 'host', too, and has the "
-                    "link: end one of the two", id);
+        return fail(link, "peer %u also uses the name 'host', and has the link: "
+                    "end one of the two", id);
     }
     return 0;
 }
@@ -229,7 +229,7 @@ static int meet(struct rpmsg_link *link, int64_t end)
             }
         }
         if (!wait_until(end)) {
-            return fail(link, "peer %u, the board, does not meet for a session",
+            return fail(link, "peer %u, the board, did not start a session",
                         ivshmem_names_id(link->peer));
         }
     }
@@ -269,14 +269,14 @@ static int set_up(struct rpmsg_link *link)
                   link->dev->shm.size, (unsigned)-1, 0, NULL);
     if (set_up_vring(link, 0, sending + ring_bytes) < 0 ||
         set_up_vring(link, 1, sending) < 0) {
-        return fail(link, "no memory for two queues");
+        return fail(link, "out of memory for two queues");
     }
     rpmsg_virtio_init_shm_pool(&link->pool, link->dev->shm.memory + buffers,
                                buffers_bytes);
     if (rpmsg_init_vdev_with_config(&link->rvdev, &link->vdev,
                                     service_announced, &link->io, &link->pool,
                                     &config) != 0) {
-        return fail(link, "OpenAMP does not accept the link");
+        return fail(link, "OpenAMP cannot set up the link");
     }
     return 0;
 }
@@ -299,7 +299,7 @@ int rpmsg_link_open(struct rpmsg_link *link, int timeout)
         }
         if (now_ms() >= end) {
             rpmsg_link_close(link);
-            return fail(link, "peer %u, the board, does not announce the "
+            return fail(link, "peer %u, the board, did not announce the "
                         "service '%s'", ivshmem_names_id(link->peer),
                         link->service);
         }
@@ -327,7 +327,7 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
             return -1;
         }
     }
-    return result < 0 ? fail(link, "OpenAMP does not send %zu bytes: error %d",
+    return result < 0 ? fail(link, "OpenAMP cannot send %zu bytes: error %d",
                              length, result) : 0;
 }
 

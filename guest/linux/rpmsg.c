@@ -150,11 +150,11 @@ static void ping_answered(void *context, const void *data, size_t length)
     unsigned char expected[RPMSG_LINK_MESSAGE_MAX];
 
     if (ping->answered == ping->sent) {
-        fail("a message came that is no answer");
+        fail("received a message that is not an answer");
     }
     if (length != make_message(ping, ping->answered, expected) ||
         memcmp(data, expected, length) != 0) {
-        fail("a message came back different");
+        fail("a message came back changed");
     }
     ping->times[ping->answered] = now_ns() - ping->times[ping->answered];
     ping->answered++;
@@ -209,7 +209,7 @@ static void ping(const char *service, unsigned count, size_t size,
 
     ping.times = calloc(count, sizeof(*ping.times));
     if (ping.times == NULL) {
-        fail("no memory for the times: choose a smaller COUNT");
+        fail("out of memory for the times: choose a smaller COUNT");
     }
     open_link(service, ping_answered, &ping);
     start = now_ns();
@@ -217,7 +217,7 @@ static void ping(const char *service, unsigned count, size_t size,
     seconds = (double)(now_ns() - start) / 1e9;
     qsort(ping.times, count, sizeof(*ping.times), compare);
     printf("%u of %u messages came back in %.1f s: %.0f messages a second, "
-           "there and back %.0f us (median), %.0f us (99 %%)\n", count, count,
+           "round trip %.0f us (median), %.0f us (99 %%)\n", count, count,
            seconds, count / seconds, (double)ping.times[count / 2] / 1e3,
            (double)ping.times[count - 1 - count / 100] / 1e3);
     free(ping.times);
@@ -389,7 +389,7 @@ int main(int argc, char **argv)
     command = argv[optind];
     service = argv[optind + 1];
     if (argc - optind == 3 && strcmp(command, "console") == 0) {
-        fputs("ivshmem-rpmsg: 'console' takes no COUNT\n", stderr);
+        fputs("ivshmem-rpmsg: 'console' does not take a COUNT\n", stderr);
         misused();
     }
     if (argc - optind == 3 && strcmp(command, "pty") != 0) {

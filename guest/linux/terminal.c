@@ -172,7 +172,7 @@ void terminal_write(struct terminal *terminal, const void *data, size_t length,
         }
     }
     if (length > 0 && terminal->dropped == 0) {
-        printf("no program reads %s: what does not fit is dropped\n",
+        printf("no program reads %s: dropping what does not fit\n",
                terminal->name);
     } else if (length == 0 && terminal->dropped > 0) {
         printf("%zu bytes were dropped\n", terminal->dropped);

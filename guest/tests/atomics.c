@@ -41,7 +41,7 @@ int main(void)
     rounds = (uint32_t *)ivshmem_flat_at(&shm, 4, VMS * 4);
     id = ivshmem_flat_own_id(&shm);
     if (id >= VMS) {
-        print("atomics: FAILED own ID is %u, possible are 0 to %u\n", id,
+        print("atomics: FAILED own ID is %u, must be 0 to %u\n", id,
               VMS - 1);
         return 1;
     }

@@ -37,13 +37,13 @@ static bool on_message(void *context, const void *message, size_t bytes)
 
     (void)context;
     if (answered == sent || bytes != make_message(answered, expected)) {
-        print("rpmsg-talk: FAILED, of %u messages number %u came back with %u "
-              "bytes\n", (unsigned)sent, (unsigned)answered, (unsigned)bytes);
+        print("rpmsg-talk: FAILED message %u of %u came back with %u bytes\n",
+              (unsigned)answered, (unsigned)sent, (unsigned)bytes);
         halt();
     }
     for (size_t i = 0; i < bytes; i++) {
         if (got[i] != expected[i]) {
-            print("rpmsg-talk: FAILED, byte %u of message %u is 0x%x, not 0x%x\n",
+            print("rpmsg-talk: FAILED byte %u of message %u is 0x%x, not 0x%x\n",
                   (unsigned)i, (unsigned)answered, got[i], expected[i]);
             halt();
         }
@@ -76,7 +76,7 @@ int main(void)
     link.service = "talk";
     link.handler = on_message;
     if (!ivshmem_rpmsg_open(&link, &shm)) {
-        print("rpmsg-talk: FAILED, the table of names has no room\n");
+        print("rpmsg-talk: FAILED the table of names is full: restart the server\n");
         halt();
     }
     for (;;) {

@@ -265,7 +265,7 @@ static void check_message(unsigned number, const struct message *message)
     unsigned length = message->length, checksum = message->checksum, sum;
 
     if (length < 1 || length > PAYLOAD_MAX) {
-        failed("message %u has %u words, possible are 1 to %u", number, length,
+        failed("message %u has %u words, must be 1 to %u", number, length,
                PAYLOAD_MAX);
     }
     for (unsigned i = 0; i < length; i++) {
@@ -386,7 +386,7 @@ int main(void)
     find_device();
     own_id = ivshmem_flat_own_id(&shm);
     if (own_id >= SIDES) {
-        failed("own ID is %u, possible are 0 to %u", own_id, SIDES - 1);
+        failed("own ID is %u, must be 0 to %u", own_id, SIDES - 1);
     }
     other_id = 1 - own_id;
     orders = ivshmem_flat_at(&shm, 0, sizeof(*orders));

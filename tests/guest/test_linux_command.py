@@ -58,7 +58,7 @@ def test_range_beyond_the_memory(command: Path, root: Root) -> None:
     done = run(command, root, "read", "0xfffff", "2")
 
     assert done.returncode == 1
-    assert (b"2 bytes at 1048575 are not all within the 1048576 bytes of "
+    assert (b"2 bytes at 1048575 do not fit into the 1048576 bytes of "
             b"shared memory" in done.stderr)
 
 

@@ -188,13 +188,13 @@ def test_open_fails(call: Call, root: Root, name: str, text: str | None,
 
 
 @pytest.mark.parametrize("fail, reason", [
-    ("VIABLE", "IOMMU group 7 has devices with other drivers than vfio-pci"),
-    ("SET_CONTAINER", "VFIO does not accept the IOMMU: Input/output error"),
-    ("SET_IOMMU", "VFIO does not accept the IOMMU: Input/output error"),
-    ("GET_DEVICE_FD", "VFIO does not open 0000:00:02.0: Input/output error"),
+    ("VIABLE", "IOMMU group 7 has devices with drivers other than vfio-pci"),
+    ("SET_CONTAINER", "VFIO cannot use the IOMMU: Input/output error"),
+    ("SET_IOMMU", "VFIO cannot use the IOMMU: Input/output error"),
+    ("GET_DEVICE_FD", "VFIO cannot open 0000:00:02.0: Input/output error"),
     ("GET_REGION_INFO", "VFIO gives no access to the PCI configuration"),
     ("GET_IRQ_INFO", "0000:00:02.0 has no MSI-X vectors: it must be an"),
-    ("SET_IRQS", "VFIO does not enable 2 MSI-X vectors of 0000:00:02.0"),
+    ("SET_IRQS", "VFIO cannot enable 2 MSI-X vectors of 0000:00:02.0"),
 ])
 def test_enable_fails(call: Call, fail: str, reason: str) -> None:
     """Nothing stays open, and enabling works later."""
@@ -234,7 +234,7 @@ def test_no_iommu(call: Call, root: Root) -> None:
     (root.device / "iommu_group").unlink()
 
     assert call("open", "enable", "close")[1].startswith(
-        "enable: 0000:00:02.0 is behind no IOMMU")
+        "enable: 0000:00:02.0 is not behind an IOMMU")
 
 
 def test_another_driver(call: Call, root: Root) -> None:
@@ -250,7 +250,7 @@ def test_another_driver(call: Call, root: Root) -> None:
 def test_driver_does_not_bind(call: Call, root: Root, probe: bool) -> None:
     """Another driver can use the device afterwards."""
     (root.device / "driver").unlink()
-    reason = "vfio-pci did not take 0000:00:02.0: load the module"
+    reason = "vfio-pci did not bind to 0000:00:02.0: load the module"
     if not probe:
         (root.top / "sys/bus/pci/drivers_probe").unlink()
         reason = ("cannot write '0000:00:02.0' to "

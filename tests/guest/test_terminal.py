@@ -167,7 +167,7 @@ def test_reports_what_it_drops(start: Start, opened: bool,
 
     terminal.show(bytes(MUCH))
     assert terminal.line() == (f"no program reads {terminal.name}: "
-                               "what does not fit is dropped")
+                               "dropping what does not fit")
     assert terminal.has_taken_all() and terminal.says_nothing()
 
     fd = terminal.open()

@@ -149,7 +149,7 @@ def test_plain_device_joins_the_memory(bed: Testbed, lab: Lab) -> None:
 
     linux = bed.linux("ivshmem read 4 1 ; ivshmem info ; ivshmem write 2 AA",
                       device=plain_device(Path("/dev/shm", lab.object)))
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
     assert linux.said("^0init: "), "written by the board"
     assert linux.said("^own ID 0$") and linux.said("^memory 4194304 bytes$")

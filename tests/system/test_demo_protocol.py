@@ -96,12 +96,12 @@ def id_out_of_range(member: Member) -> None:
 @pytest.mark.parametrize("wrong, complaint", [
     (wrong_checksum, r"message 1 from id 1 has checksum 0xbad, its text has "
                      r"0x[0-9a-f]+"),
-    (message_left_out, "message 2 from id 1, expected was 1"),
-    (message_too_long, "message 1 from id 1 is 65 bytes long, possible are 1 "
+    (message_left_out, "message 2 from id 1, expected 1"),
+    (message_too_long, "message 1 from id 1 is 65 bytes long, must be 1 "
                        "to 64"),
     (acknowledged_too_much, "id 1 acknowledged message 4 when [01] were sent"),
     (wrong_byte, r"block of id 1 holds 0x[0-9a-f]+ at byte 1048572, expected "
-                 r"was 0x[0-9a-f]+"),
+                 r"0x[0-9a-f]+"),
     (giving_up, "id 1 gave up"),
     (changing_id, "the ID in slot 1 was 1 and is 7 now"),
     (id_of_another, "slots 0 and 1 both say that their ID is 0"),
@@ -125,4 +125,4 @@ def test_impossible_number_of_members(bed: Testbed, expected: int) -> None:
     board = bed.board(BOARDS[0], "demo", server)
 
     bed.wait_for_failure(board, f"FAILED the lobby expects {expected} members, "
-                         "possible are 2 to 3")
+                         "must be 2 to 3")

@@ -37,7 +37,7 @@ def start_board(bed: Testbed, server: IvshmemServer, board: str,
 def wait_listening(bed: Testbed, linux: LinuxGuest) -> int:
     """Waits until Linux listens for doorbells. Returns its ID."""
     return int(bed.wait("Linux to listen", lambda: linux.said(
-        r"^id (\d+): listens, vectors: ")).group(1))
+        r"^id (\d+): listening, vectors: ")).group(1))
 
 
 def vectors_rung(linux: LinuxGuest) -> list[int]:
@@ -46,7 +46,7 @@ def vectors_rung(linux: LinuxGuest) -> list[int]:
 
 
 def wait_off(bed: Testbed, linux: LinuxGuest) -> None:
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
 
 @pytest.mark.parametrize("first, second", [
@@ -124,7 +124,7 @@ def test_hears_where_no_driver_was_tried_before(bed: Testbed) -> None:
                       "virtio_pci_driver_init")
 
     wait_off(bed, linux)
-    assert linux.said("^id 0: listens, vectors: 1$")
+    assert linux.said("^id 0: listening, vectors: 1$")
 
 
 def test_without_an_iommu(bed: Testbed) -> None:
@@ -145,10 +145,10 @@ def test_without_an_iommu(bed: Testbed) -> None:
     assert linux.said("^unaligned")
     assert server.memory.read(0x3ffffb, 5) == b"right"
     assert [line for line in linux.output if line.startswith("ivshmem: ")] == [
-        "ivshmem: 0000:00:01.0 is behind no IOMMU, which VFIO needs for "
-        "interrupts: give QEMU one, for virt with -M virt,gic-version=3,"
+        "ivshmem: 0000:00:01.0 is not behind an IOMMU, which VFIO needs for "
+        "interrupts: give QEMU one, such as -M virt,gic-version=3,"
         "iommu=smmuv3",
-        "ivshmem: 2 bytes at 4194303 are not all within the 4194304 bytes of "
+        "ivshmem: 2 bytes at 4194303 do not fit into the 4194304 bytes of "
         "shared memory",
         "ivshmem: PEER '65536' must be a number from 0 to 65535",
         "ivshmem: there is no PCI device 1af4:1110 at 0000:00:09.0"]

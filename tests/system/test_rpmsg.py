@@ -54,7 +54,7 @@ def test_messages_come_back(bed: Testbed, board: str,
             b"host") > 0)
         start_board(bed, server, board)
 
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
     assert linux.said("^1000 of 1000 messages came back in ")
 
@@ -69,7 +69,7 @@ def test_board_restarts(bed: Testbed) -> None:
             "^linked with 'echo'$") == restarts)
         board.stop()
         board = start_board(bed, server, BOARDS[1])
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
     assert linux.count("^the board has restarted$") == 2
     assert linux.said("^3000 of 3000 messages came back in ")
@@ -101,7 +101,7 @@ def test_person_types_to_the_board_in_a_terminal(bed: Testbed,
 
 @pytest.mark.parametrize("start, reason", [
     (False, "no board has entered the name 'remote'"),
-    (True, r"peer \d, the board, does not announce the service 'song'")])
+    (True, r"peer \d, the board, did not announce the service 'song'")])
 def test_no_remote(bed: Testbed, start: bool, reason: str) -> None:
     server = bed.server(vectors=VECTORS)
     if start:
@@ -109,7 +109,7 @@ def test_no_remote(bed: Testbed, start: bool, reason: str) -> None:
     linux = start_linux(bed, server, "-t 3 ping song")
     linux.FAILURE = re.compile("panic")
 
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
     assert linux.said(f"^ivshmem-rpmsg: {reason}$")
     assert linux.said("^init: ivshmem-rpmsg ended with status 1$")

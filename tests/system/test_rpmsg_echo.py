@@ -48,7 +48,7 @@ def test_messages_of_each_size(bed: Testbed, name: str,
         host = RpmsgHost(bed, bed.peer(server))
     board = start(bed, server, name)
     if not host_first:
-        bed.wait("the board to wait", lambda: board.said("waits for the host"))
+        bed.wait("the board to wait", lambda: board.said("waiting for the host"))
         host = RpmsgHost(bed, bed.peer(server))
     host.connect()
 
@@ -122,7 +122,7 @@ def test_host_restarts(bed: Testbed, name: str) -> None:
         host.connect()
         assert host.answers(message(number))
     bed.wait("the board to link again", lambda: board.count("linked") == 7)
-    assert board.count("the host is away") == 6
+    assert board.count("the host is gone") == 6
 
 
 def reset(bed: Testbed, board: Board, server: IvshmemServer) -> Board:
@@ -159,14 +159,14 @@ def test_name_of_a_board_that_runs(bed: Testbed, name: str) -> None:
     server, older, _ = linked(bed, name)
     newer = start(bed, server, name)
     bed.wait("the older board to lose the link",
-             lambda: older.said("the host is away"))
+             lambda: older.said("the host is gone"))
 
     host = RpmsgHost(bed, bed.peer(server))
     host.connect()
     for number in range(MESSAGE_MAX):
         assert host.answers(message(number)), f"message {number}"
 
-    assert newer.count("linked") == 1 and newer.count("is away") == 0
+    assert newer.count("linked") == 1 and newer.count("is gone") == 0
     assert older.count("linked") == 1
     older.check_idle()
 
@@ -308,5 +308,5 @@ def test_with_linux(bed: Testbed, name: str) -> None:
     server = bed.server()
     start(bed, server, name)
     linux = bed.linux("ivshmem-rpmsg ping echo 3000", server)
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
     assert linux.said("^3000 of 3000 messages came back in ")

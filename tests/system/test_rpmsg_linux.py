@@ -31,7 +31,7 @@ pytestmark = [
 
 BOARD = BOARDS[1]
 ALL_CAME_BACK = "^rpmsg-talk: 2000 messages came back$"
-POWERS_OFF = "^init: powers off$"
+POWERS_OFF = "^init: powering off$"
 PAGE = (artifacts.CHECKOUT / "docs/linux.rst").read_text()
 
 
@@ -228,19 +228,19 @@ def test_service_that_is_not_announced(bed: Testbed) -> None:
     wait_powers_off(bed, linux)
 
     check_said(linux, *3 * [
-        "peer 0, the board, does not announce the service 'song'"])
+        "peer 0, the board, did not announce the service 'song'"])
 
 
 def test_stale_name_of_a_board(bed: Testbed) -> None:
     server = bed.server()
     board = start_board(bed, server, "rpmsg-echo")
-    bed.wait("the board to wait", lambda: board.said("waits for the host"))
+    bed.wait("the board to wait", lambda: board.said("waiting for the host"))
     board.stop()
     linux = start_failing_linux(bed, server, "-t 2 ping echo")
 
     wait_powers_off(bed, linux)
 
-    check_said(linux, "peer 0, the board, does not meet for a session")
+    check_said(linux, "peer 0, the board, did not start a session")
 
 
 def test_board_that_stops_answering(bed: Testbed) -> None:
@@ -268,7 +268,7 @@ def test_two_hosts(bed: Testbed) -> None:
     wait_powers_off(bed, first)
 
     assert second.said("^1000 of 1000 messages came back in ")
-    check_said(first, "peer 2 has entered the name 'host', too, and has the link: "
+    check_said(first, "peer 2 also uses the name 'host', and has the link: "
                "end one of the two")
 
 
@@ -284,4 +284,4 @@ def test_wrong_commands(bed: Testbed) -> None:
         linux, "BYTES '497' must be a number from 1 to 496",
         "COUNT '0' must be a number from 1 to 32",
         "COMMAND and SERVICE are needed", "there is no command 'sing'",
-        "'console' takes no COUNT", status=2)
+        "'console' does not take a COUNT", status=2)

@@ -66,7 +66,7 @@ def test_linux_rings_each_vector_of_a_board(bed: Testbed, board: str) -> None:
     linux = bed.linux(" ; ".join(f"ivshmem ping 0 {DOORBELLS} {vector}"
                                  for vector in (1, 2, 0)),
                       server, vectors=VECTORS)
-    bed.wait("Linux to end", lambda: linux.said("^init: powers off$"))
+    bed.wait("Linux to end", lambda: linux.said("^init: powering off$"))
 
     assert linux.count(f"^peer 0 answered {DOORBELLS} of {DOORBELLS} "
                        "doorbells, ") == VECTORS
