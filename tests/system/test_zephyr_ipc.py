@@ -203,7 +203,7 @@ def test_an_end_restarts_while_the_other_is_held(
         remote_end = new = new_machine(bed, remote_end, remote,
                                        f"{kind}_echo_remote", server)
     before = host_end.count(ALL_CAME_BACK)
-    wait_count(bed, new, "^echo: [a-z]+ waits for the other end$")
+    wait_count(bed, new, "^echo: [a-z]+ is waiting for the other end$")
     new.check_idle()
     assert server.memory.read(*SESSION[kind]) == session
     assert not new.said("^echo: linked$")

@@ -97,7 +97,7 @@ static int enter_name(const struct device *dev)
 	data->own = ivshmem_names_enter(data->names, config->own_name,
 					ivshmem_get_id(config->ivshmem));
 	if (data->own == NULL) {
-		LOG_ERR("%s: no room for the name '%s': %u others are taken. Restart the server",
+		LOG_ERR("%s: no room for the name '%s': %u others are in use. Restart the server",
 			dev->name, config->own_name, IVSHMEM_NAMES_ENTRIES);
 		return -ENOSPC;
 	}
@@ -156,7 +156,7 @@ static int ivshmem_mbox_send(const struct device *dev, mbox_channel_id_t channel
 		return -EMSGSIZE;
 	}
 	if (vector > UINT16_MAX) {
-		LOG_ERR("%s: channel %u: vectors are 0 to %u", dev->name, channel, UINT16_MAX);
+		LOG_ERR("%s: channel %u: vectors must be 0 to %u", dev->name, channel, UINT16_MAX);
 		return -EINVAL;
 	}
 
@@ -177,8 +177,8 @@ static struct ivshmem_mbox_channel *receiving(const struct device *dev, mbox_cha
 	uint32_t vector = vector_of(dev, channel);
 
 	if (vector >= config->vectors) {
-		LOG_ERR("%s: channel %u: nothing to receive on vector %u, there are %u vectors, "
-			"one for each interrupt of %s",
+		LOG_ERR("%s: channel %u: cannot receive on vector %u, there are %u vectors, one "
+			"for each interrupt of %s",
 			dev->name, channel, vector, config->vectors, config->ivshmem->name);
 		return NULL;
 	}
@@ -463,16 +463,15 @@ static const struct mbox_driver_api ivshmem_mbox_api = {
 
 #define IVSHMEM_MBOX_DEFINE(n)                                                                     \
 	BUILD_ASSERT(HAS(n, own_name) == HAS(n, peer_name),                                        \
-		     "qemu,ivshmem-mbox: own-name and peer-name need each other");                 \
+		     "qemu,ivshmem-mbox: own-name and peer-name must be set together");            \
 	BUILD_ASSERT(HAS(n, peer_name) + HAS(n, peer_id) + DT_INST_PROP(n, other_of_two) <= 1,     \
-		     "qemu,ivshmem-mbox: one of peer-name, peer-id and other-of-two says who the " \
-		     "peer is");                                                                   \
+		     "qemu,ivshmem-mbox: set only one of peer-name, peer-id and other-of-two");    \
 	BUILD_ASSERT(IN_RANGE(DT_INST_PROP_OR(n, peer_id, 0), 0, UINT16_MAX),                      \
-		     "qemu,ivshmem-mbox: peer-id is 0 to 65535");                                  \
+		     "qemu,ivshmem-mbox: peer-id must be 0 to 65535");                             \
 	BUILD_ASSERT(IS_NAME(n, own_name) && IS_NAME(n, peer_name),                                \
-		     "qemu,ivshmem-mbox: a name has 1 to 31 characters");                          \
+		     "qemu,ivshmem-mbox: a name must have 1 to 31 characters");                    \
 	BUILD_ASSERT(DT_INST_PROP(n, names_offset) % sizeof(uint32_t) == 0,                        \
-		     "qemu,ivshmem-mbox: names-offset is a multiple of 4");                        \
+		     "qemu,ivshmem-mbox: names-offset must be a multiple of 4");                   \
                                                                                                    \
 	static struct ivshmem_mbox_channel channels_##n[VECTORS(n)];                               \
 	static struct k_poll_signal signals_##n[VECTORS(n)];                                       \

@@ -24,7 +24,7 @@
 
 LOG_MODULE_REGISTER(ivshmem_flat, CONFIG_IVSHMEM_LOG_LEVEL);
 
-BUILD_ASSERT(!IS_ENABLED(CONFIG_IVSHMEM_V2), "ivshmem-flat is no ivshmem-v2 (CONFIG_IVSHMEM_V2)");
+BUILD_ASSERT(!IS_ENABLED(CONFIG_IVSHMEM_V2), "ivshmem-flat does not support CONFIG_IVSHMEM_V2");
 
 #define INTRSTATUS 0x4
 #define IVPOSITION 0x8
@@ -99,7 +99,7 @@ static int ivshmem_flat_int_peer(const struct device *dev, uint32_t peer_id, uin
 		return -ENOSYS;
 	}
 	if (peer_id > ID_MAX) {
-		LOG_ERR("%s: peer %u: IDs are 0 to %u", dev->name, peer_id, ID_MAX);
+		LOG_ERR("%s: peer %u: IDs must be 0 to %u", dev->name, peer_id, ID_MAX);
 		return -EINVAL;
 	}
 
@@ -126,7 +126,7 @@ static int ivshmem_flat_register_handler(const struct device *dev, struct k_poll
 		return -ENOSYS;
 	}
 	if (vector >= vectors) {
-		LOG_ERR("%s: vector %u: vectors are 0 to %u, one for each of the devicetree node's "
+		LOG_ERR("%s: vector %u: must be 0 to %u, one for each of the devicetree node's "
 			"interrupts",
 			dev->name, vector, vectors - 1);
 		return -EINVAL;
@@ -295,7 +295,7 @@ static const struct ivshmem_driver_api ivshmem_flat_api = {
 	BUILD_ASSERT(DT_INST_REG_SIZE_BY_NAME(n, registers) == REGISTERS_SIZE,                     \
 		     "ivshmem-flat has 16 bytes of registers: correct the node's reg");            \
 	BUILD_ASSERT(DT_INST_REG_SIZE_BY_NAME(n, memory) > 0,                                      \
-		     "ivshmem-flat without shared memory: correct the node's reg");                \
+		     "ivshmem-flat needs shared memory: correct the node's reg");                  \
                                                                                                    \
 	IVSHMEM_FLAT_IF_IRQ(n, (IVSHMEM_FLAT_DEFINE_VECTORS(n)))                                   \
                                                                                                    \

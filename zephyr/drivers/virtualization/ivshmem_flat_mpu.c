@@ -23,9 +23,9 @@
 
 #define SHARED_MEMORY_CHECK(node)                                                                  \
 	BUILD_ASSERT(IS_POWER_OF_TWO(SHARED_MEMORY_SIZE(node)) && SHARED_MEMORY_SIZE(node) >= 32,  \
-		     "the MPU needs shared memory of a power of two bytes, 32 at least");          \
+		     "the MPU needs a shared memory size that is a power of two, at least 32");    \
 	BUILD_ASSERT(SHARED_MEMORY_ADDR(node) % SHARED_MEMORY_SIZE(node) == 0,                     \
-		     "the MPU needs shared memory at a multiple of its size");
+		     "the MPU needs shared memory that is aligned to its size");
 
 #define SHARED_MEMORY_REGION(node)                                                                 \
 	MPU_REGION_ENTRY(DT_NODE_FULL_NAME(node), SHARED_MEMORY_ADDR(node),                        \

@@ -190,7 +190,7 @@ static bool is_echoed(unsigned int number)
 		return false;
 	}
 	if (!is_same) {
-		printk("echo: FAILED: message %u of %zu bytes came back different\n", number,
+		printk("echo: FAILED: message %u of %zu bytes came back changed\n", number,
 		       sent_length);
 	}
 
@@ -218,7 +218,7 @@ int main(void)
 	}
 
 	while (true) {
-		printk("echo: %s waits for the other end\n", DT_PROP(MBOX, own_name));
+		printk("echo: %s is waiting for the other end\n", DT_PROP(MBOX, own_name));
 		if (!link_up()) {
 			continue;
 		}
