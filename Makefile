@@ -12,7 +12,7 @@
 # Of Debian, for check-all
 RELEASES := bookworm trixie sid
 
-# Shell: have this QEMU, and tell the programs that follow which one it is
+# Shell: get the directory of this QEMU from a script, and export it to later commands
 with = QEMU_BUILD=$$($(1)) && export QEMU_BUILD
 
 help: ## list the targets

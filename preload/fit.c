@@ -149,7 +149,7 @@ static void check_offset(const char *name, size_t expected)
         field++;
     }
     if (!field || !field->name) {
-        refuse("QEMU does not tell where field '%s' of a CPU is" MISFIT,
+        refuse("QEMU does not report the offset of field '%s' of a CPU" MISFIT,
                name);
     }
     if (field->offset != expected) {

@@ -126,7 +126,7 @@ static void load_device(void)
     Dl_info own;
 
     if (!dladdr((void *)load_device, &own)) {
-        refuse("cannot tell where it is: %s", dlerror());
+        refuse("cannot find its own path: %s", dlerror());
     }
     leave_environment(own.dli_fname);
 
@@ -138,11 +138,11 @@ static void load_device(void)
         if (length > 0) {
             program[length] = '\0';
         }
-        refuse("%s is not the build of QEMU that this was made for, %s.\n"
-               "If the package has changed since, run 'make qemu QEMU=stock' again, "
-               "then 'make install' if this is installed. "
-               "Preload it into nothing else: qemu-system-arm beside it "
-               "does that.", program, PACKAGE);
+        refuse("%s is not the build of QEMU that this was compiled for, %s.\n"
+               "If the package was updated, run 'make qemu QEMU=stock' again, "
+               "then 'make install' if this is installed. Do not preload it "
+               "yourself: run the qemu-system-arm beside it.", program,
+               PACKAGE);
     }
 
     slash = strrchr(own.dli_fname, '/');

@@ -123,7 +123,8 @@ def test_refuses_another_program(program: str, arguments: list[str]) -> None:
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert (f"ivshmem-flat.so: {Path(program).resolve()} is not the build of "
-            "QEMU that this was made for, qemu-system-arm 1:" in refused.stderr)
+            "QEMU that this was compiled for, qemu-system-arm 1:"
+            in refused.stderr)
     assert "'make qemu QEMU=stock'" in refused.stderr
 
 
