@@ -9,7 +9,7 @@
 	demo demo-linux demo-rpmsg check check-qtest check-guest check-docs check-server check-system \
 	check-zephyr check-style check-soak check-sanitized check-all check-deb bench clean distclean
 
-# Of Debian, for check-all
+# Debian releases for check-all
 RELEASES := bookworm trixie sid
 
 # Shell: get the directory of this QEMU from a script, and export it to later commands

@@ -272,8 +272,8 @@ static void check_message(unsigned number, const struct message *message)
         unsigned word = message->payload[i];
 
         if (word != payload_word(number, i)) {
-            failed("message %u is torn: word %u of %u is 0x%x, as if of "
-                   "message %u", number, i, length, word,
+            failed("message %u is torn: word %u of %u is 0x%x, as in message "
+                   "%u", number, i, length, word,
                    (unsigned)payload_word(word, i));
         }
     }
@@ -287,9 +287,8 @@ static void check_message(unsigned number, const struct message *message)
                last);
     }
     if (first != expected || (!between_bursts && last != burst_last)) {
-        failed("message %u is of the burst %u to %u when the one that begins "
-               "with %u was not read to its end", number, first, last,
-               expected);
+        failed("message %u is in burst %u to %u, expected the burst that "
+               "begins with %u", number, first, last, expected);
     }
 }
 
