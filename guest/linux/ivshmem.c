@@ -56,19 +56,14 @@ __attribute__((noreturn)) static void fail(void)
     exit(1);
 }
 
-__attribute__((noreturn)) static void misused(void)
-{
-    fputs("Try 'ivshmem --help'.\n", stderr);
-    exit(2);
-}
-
 static uint64_t number(const char *what, const char *argument, uint64_t most)
 {
     return parse_number("ivshmem", what, argument, most);
 }
 
-static void info(void)
+static void info(char **arguments)
 {
+    (void)arguments;
     printf("device %s\nown ID %u\nmemory %zu bytes\n", dev.address,
            ivshmem_flat_own_id(&dev.shm), dev.shm.size);
 }
@@ -87,10 +82,11 @@ static void *range(uint64_t offset, uint64_t bytes)
     return start;
 }
 
-static void read_memory(const char *offset, const char *bytes)
+static void read_memory(char **arguments)
 {
-    size_t length = number("BYTES", bytes, SIZE_MAX);
-    const void *start = range(number("OFFSET", offset, SIZE_MAX), length);
+    size_t length = number("BYTES", arguments[1], SIZE_MAX);
+    const void *start = range(number("OFFSET", arguments[0], SIZE_MAX),
+                              length);
 
     if (!raw && isatty(STDOUT_FILENO)) {
         print_escaped(start, length);
@@ -103,11 +99,13 @@ static void read_memory(const char *offset, const char *bytes)
     }
 }
 
-static void write_memory(const char *offset, const char *text)
+static void write_memory(char **arguments)
 {
+    const char *text = arguments[1];
     size_t length = strlen(text);
 
-    memcpy(range(number("OFFSET", offset, SIZE_MAX), length), text, length);
+    memcpy(range(number("OFFSET", arguments[0], SIZE_MAX), length), text,
+           length);
 }
 
 static uint16_t vector_number(const char *argument)
@@ -115,26 +113,27 @@ static uint16_t vector_number(const char *argument)
     return (uint16_t)number("VECTOR", argument, UINT16_MAX);
 }
 
-static void ring(const char *peer, int count, char **vectors)
+static void ring(char **arguments)
 {
-    uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
+    uint16_t id = (uint16_t)number("PEER", arguments[0], UINT16_MAX);
+    char **vectors = arguments + 1;
 
     /* Check all of them before ringing any. */
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; vectors[i] != NULL; i++) {
         vector_number(vectors[i]);
     }
-    if (count == 0) {
+    if (vectors[0] == NULL) {
         ivshmem_flat_ring(&dev.shm, id, 0);
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; vectors[i] != NULL; i++) {
         ivshmem_flat_ring(&dev.shm, id, vector_number(vectors[i]));
     }
 }
 
-static void listen_for(const char *seconds)
+static void listen_for(char **arguments)
 {
-    int timeout = seconds == NULL ? -1 :
-                  (int)number("SECONDS", seconds, INT_MAX / 1000) * 1000;
+    int timeout = arguments[0] == NULL ? -1 :
+                  (int)number("SECONDS", arguments[0], INT_MAX / 1000) * 1000;
     int vector;
 
     if (ivshmem_pci_enable_interrupts(&dev) < 0) {
@@ -158,12 +157,14 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void ping(const char *peer, const char *times, const char *vector)
+static void ping(char **arguments)
 {
-    uint16_t id = (uint16_t)number("PEER", peer, UINT16_MAX);
+    uint16_t id = (uint16_t)number("PEER", arguments[0], UINT16_MAX);
+    const char *times = arguments[1];
     unsigned count = times == NULL ? PING_COUNT :
                      (unsigned)number("COUNT", times, UINT_MAX);
-    uint16_t rung = vector == NULL ? 0 : vector_number(vector);
+    uint16_t rung = times == NULL || arguments[2] == NULL ? 0 :
+                    vector_number(arguments[2]);
     double start;
 
     if (ivshmem_pci_enable_interrupts(&dev) < 0) {
@@ -190,6 +191,15 @@ static void ping(const char *peer, const char *times, const char *vector)
            count, count == 0 ? 0 : (now() - start) * 1e6 / count);
 }
 
+static const struct command commands[] = {
+    { "info", "info", 0, 0, info },
+    { "read", "read OFFSET BYTES", 2, 2, read_memory },
+    { "write", "write OFFSET TEXT", 2, 2, write_memory },
+    { "ring", "ring PEER [VECTOR...]", 1, INT_MAX, ring },
+    { "listen", "listen [SECONDS]", 0, 1, listen_for },
+    { "ping", "ping PEER [COUNT [VECTOR]]", 1, 3, ping },
+};
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -198,8 +208,9 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    const char *address = NULL, *command;
-    int option, arguments;
+    const char *address = NULL;
+    const struct command *command;
+    int option;
 
     while ((option = getopt_long(argc, argv, "+d:rh", options, NULL)) != -1) {
         switch (option) {
@@ -213,38 +224,17 @@ int main(int argc, char **argv)
             fputs(usage, stdout);
             return 0;
         default:
-            misused();
+            misused("ivshmem");
         }
     }
-    if (optind == argc) {
-        fputs("ivshmem: a command is missing\n", stderr);
-        misused();
-    }
+    command = parse_command("ivshmem", commands,
+                            sizeof(commands) / sizeof(commands[0]),
+                            argv + optind);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    command = argv[optind++];
-    argv += optind;
-    arguments = argc - optind;
     if (ivshmem_pci_open(&dev, address) < 0) {
         fail();
     }
-    if (strcmp(command, "info") == 0 && arguments == 0) {
-        info();
-    } else if (strcmp(command, "read") == 0 && arguments == 2) {
-        read_memory(argv[0], argv[1]);
-    } else if (strcmp(command, "write") == 0 && arguments == 2) {
-        write_memory(argv[0], argv[1]);
-    } else if (strcmp(command, "ring") == 0 && arguments >= 1) {
-        ring(argv[0], arguments - 1, argv + 1);
-    } else if (strcmp(command, "listen") == 0 && arguments <= 1) {
-        listen_for(argv[0]);
-    } else if (strcmp(command, "ping") == 0 &&
-               arguments >= 1 && arguments <= 3) {
-        ping(argv[0], argv[1], arguments == 3 ? argv[2] : NULL);
-    } else {
-        fprintf(stderr, "ivshmem: there is no command '%s' with %d "
-                "arguments\n", command, arguments);
-        misused();
-    }
+    command->run(argv + optind + 1);
     ivshmem_pci_close(&dev);
     return 0;
 }

@@ -58,20 +58,17 @@ static const char usage[] =
     "A board that restarts is found again. The exit status is 1 if something\n"
     "fails, 2 if the command is wrong.\n";
 
+static const char *address; /* of the device, NULL for the first */
 static struct ivshmem_pci dev;
-static struct rpmsg_link link_to_board;
+static struct rpmsg_link link_to_board = { .board_memory = BOARD_MEMORY };
 static int timeout_ms = 60000;
+static unsigned ping_size;       /* of each message, or 0 for all in turn */
+static unsigned ping_window = 1; /* maximum number of unanswered messages */
 
 __attribute__((noreturn)) static void fail(const char *reason)
 {
     fprintf(stderr, "ivshmem-rpmsg: %s\n", reason);
     exit(1);
-}
-
-__attribute__((noreturn)) static void misused(void)
-{
-    fputs("Try 'ivshmem-rpmsg --help'.\n", stderr);
-    exit(2);
 }
 
 static uint64_t number(const char *what, const char *argument, uint64_t most)
@@ -85,6 +82,13 @@ static unsigned number_above_0(const char *what, const char *argument,
     return (unsigned)parse_number_from("ivshmem-rpmsg", what, argument, 1, most);
 }
 
+/* Returns COUNT, or the default if there is no such argument. */
+static unsigned count_or(const char *argument, unsigned by_default)
+{
+    return argument == NULL ? by_default
+                            : number_above_0("COUNT", argument, UINT_MAX - 1);
+}
+
 static int64_t now_ns(void)
 {
     struct timespec now;
@@ -96,6 +100,10 @@ static int64_t now_ns(void)
 static void open_link(const char *service, rpmsg_link_received *received,
                       void *context)
 {
+    if (ivshmem_pci_open(&dev, address) < 0 ||
+        ivshmem_pci_enable_interrupts(&dev) < 0) {
+        fail(dev.error);
+    }
     link_to_board.dev = &dev;
     link_to_board.service = service;
     link_to_board.received = received;
@@ -126,17 +134,15 @@ static bool has_restarted(void)
  */
 
 struct ping {
-    size_t size;        /* of each message, or 0 for all sizes in turn */
-    unsigned window;    /* maximum number of unanswered messages */
     unsigned sent, answered;
-    int64_t *times;     /* when each message was sent, then its round trip */
+    int64_t *times; /* when each message was sent, then its round trip */
 };
 
-static size_t make_message(const struct ping *ping, unsigned message,
+static size_t make_message(unsigned message,
                            unsigned char data[RPMSG_LINK_MESSAGE_MAX])
 {
-    size_t length = ping->size > 0 ? ping->size
-                                   : 1 + message % RPMSG_LINK_MESSAGE_MAX;
+    size_t length = ping_size > 0 ? ping_size
+                                  : 1 + message % RPMSG_LINK_MESSAGE_MAX;
 
     for (size_t i = 0; i < length; i++) {
         data[i] = (unsigned char)(message + i);
@@ -152,7 +158,7 @@ static void ping_answered(void *context, const void *data, size_t length)
     if (ping->answered == ping->sent) {
         fail("received a message that is not an answer");
     }
-    if (length != make_message(ping, ping->answered, expected) ||
+    if (length != make_message(ping->answered, expected) ||
         memcmp(data, expected, length) != 0) {
         fail("a message came back changed");
     }
@@ -163,7 +169,7 @@ static void ping_answered(void *context, const void *data, size_t length)
 static void ping_send(struct ping *ping)
 {
     unsigned char data[RPMSG_LINK_MESSAGE_MAX];
-    size_t length = make_message(ping, ping->sent, data);
+    size_t length = make_message(ping->sent, data);
 
     ping->times[ping->sent] = now_ns();
     ping->sent++;
@@ -179,7 +185,7 @@ static void exchange(struct ping *ping, unsigned count)
             ping->sent = ping->answered; /* the others are lost */
         }
         while (ping->sent < count &&
-               ping->sent - ping->answered < ping->window) {
+               ping->sent - ping->answered < ping_window) {
             ping_send(ping);
         }
         if (rpmsg_link_serve(&link_to_board, LOOK_MS) < 0) {
@@ -200,10 +206,10 @@ static int compare(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-static void ping(const char *service, unsigned count, size_t size,
-                 unsigned window)
+static void ping(char **arguments)
 {
-    struct ping ping = { .size = size, .window = window };
+    unsigned count = count_or(arguments[1], PING_COUNT);
+    struct ping ping = { 0 };
     int64_t start;
     double seconds;
 
@@ -211,7 +217,7 @@ static void ping(const char *service, unsigned count, size_t size,
     if (ping.times == NULL) {
         fail("out of memory for the times: choose a smaller COUNT");
     }
-    open_link(service, ping_answered, &ping);
+    open_link(arguments[0], ping_answered, &ping);
     start = now_ns();
     exchange(&ping, count);
     seconds = (double)(now_ns() - start) / 1e9;
@@ -240,11 +246,12 @@ static void echo_message(void *context, const void *data, size_t length)
     (*count)++;
 }
 
-static void echo(const char *service, unsigned most)
+static void echo(char **arguments)
 {
+    unsigned most = count_or(arguments[1], UINT_MAX);
     unsigned count = 0;
 
-    open_link(service, echo_message, &count);
+    open_link(arguments[0], echo_message, &count);
     while (count < most) {
         if (!has_restarted() &&
             rpmsg_link_serve(&link_to_board, LOOK_MS) < 0) {
@@ -284,14 +291,14 @@ static bool send_typed(void)
     return length > 0;
 }
 
-static void console(const char *service)
+static void console(char **arguments)
 {
     struct pollfd fds[] = {
         { .fd = STDIN_FILENO, .events = POLLIN },
         { .events = POLLIN },
     };
 
-    open_link(service, write_out, NULL);
+    open_link(arguments[0], write_out, NULL);
     fds[1].fd = ivshmem_pci_fd(&dev, 0);
     do {
         poll(fds, 2, LOOK_MS);
@@ -311,16 +318,16 @@ static void show(void *context, const void *data, size_t length)
     terminal_write(context, data, length, timeout_ms);
 }
 
-__attribute__((noreturn)) static void pty(const char *service, const char *link)
+__attribute__((noreturn)) static void pty(char **arguments)
 {
     struct terminal terminal;
     struct pollfd fds[] = { { .events = POLLIN }, { .events = POLLIN } };
 
-    if (terminal_open(&terminal, link) < 0) {
+    if (terminal_open(&terminal, arguments[1]) < 0) {
         fail(terminal.error);
     }
     printf("%s is the terminal\n", terminal.name);
-    open_link(service, show, &terminal);
+    open_link(arguments[0], show, &terminal);
     fds[1].fd = ivshmem_pci_fd(&dev, 0);
     for (;;) {
         unsigned char typed[RPMSG_LINK_MESSAGE_MAX];
@@ -341,7 +348,14 @@ __attribute__((noreturn)) static void pty(const char *service, const char *link)
     }
 }
 
-int main(int argc, char **argv)
+static const struct command commands[] = {
+    { "ping", "ping SERVICE [COUNT]", 1, 2, ping },
+    { "echo", "echo SERVICE [COUNT]", 1, 2, echo },
+    { "console", "console SERVICE", 1, 1, console },
+    { "pty", "pty SERVICE [LINK]", 1, 2, pty },
+};
+
+static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
         { "device", required_argument, NULL, 'd' },
@@ -352,11 +366,8 @@ int main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    const char *address = NULL, *command, *service;
-    unsigned count = 0, size = 0, window = 1;
     int option;
 
-    link_to_board.board_memory = BOARD_MEMORY;
     while ((option = getopt_long(argc, argv, "+d:m:s:w:t:h", options,
                                  NULL)) != -1) {
         switch (option) {
@@ -367,51 +378,33 @@ int main(int argc, char **argv)
             link_to_board.board_memory = number("ADDRESS", optarg, UINT32_MAX);
             break;
         case 's':
-            size = number_above_0("BYTES", optarg, RPMSG_LINK_MESSAGE_MAX);
+            ping_size = number_above_0("BYTES", optarg, RPMSG_LINK_MESSAGE_MAX);
             break;
         case 'w':
-            window = number_above_0("COUNT", optarg, WINDOW_MAX);
+            ping_window = number_above_0("COUNT", optarg, WINDOW_MAX);
             break;
         case 't':
             timeout_ms = (int)number("SECONDS", optarg, INT_MAX / 1000) * 1000;
             break;
         case 'h':
             fputs(usage, stdout);
-            return 0;
+            exit(0);
         default:
-            misused();
+            misused("ivshmem-rpmsg");
         }
     }
-    if (argc - optind < 2 || argc - optind > 3) {
-        fputs("ivshmem-rpmsg: COMMAND and SERVICE are needed\n", stderr);
-        misused();
-    }
-    command = argv[optind];
-    service = argv[optind + 1];
-    if (argc - optind == 3 && strcmp(command, "console") == 0) {
-        fputs("ivshmem-rpmsg: 'console' does not take a COUNT\n", stderr);
-        misused();
-    }
-    if (argc - optind == 3 && strcmp(command, "pty") != 0) {
-        count = (unsigned)number("COUNT", argv[optind + 2], UINT_MAX - 1);
-    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+
+    parse_options(argc, argv);
+    command = parse_command("ivshmem-rpmsg", commands,
+                            sizeof(commands) / sizeof(commands[0]),
+                            argv + optind);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (ivshmem_pci_open(&dev, address) < 0 ||
-        ivshmem_pci_enable_interrupts(&dev) < 0) {
-        fail(dev.error);
-    }
-    if (strcmp(command, "ping") == 0) {
-        ping(service, count > 0 ? count : PING_COUNT, size, window);
-    } else if (strcmp(command, "echo") == 0) {
-        echo(service, count > 0 ? count : UINT_MAX);
-    } else if (strcmp(command, "console") == 0) {
-        console(service);
-    } else if (strcmp(command, "pty") == 0) {
-        pty(service, argv[optind + 2]);
-    } else {
-        fprintf(stderr, "ivshmem-rpmsg: there is no command '%s'\n", command);
-        misused();
-    }
+    command->run(argv + optind + 1);
     rpmsg_link_close(&link_to_board);
     ivshmem_pci_close(&dev);
     return 0;

@@ -38,8 +38,10 @@ def test_help(command: Path, root: Root) -> None:
 @pytest.mark.parametrize("arguments, reason", [
     ((), b"a command is missing"),
     (("-x",), b"invalid option -- 'x'"),
-    (("sing",), b"there is no command 'sing' with 0 arguments"),
-    (("read", "0"), b"there is no command 'read' with 1 arguments"),
+    (("sing",), b"there is no command 'sing'"),
+    (("read", "0"), b"wrong number of arguments: use 'read OFFSET BYTES'"),
+    (("info", "0"), b"wrong number of arguments: use 'info'"),
+    (("ping", "0", "1", "2", "3"), b"use 'ping PEER [COUNT [VECTOR]]'"),
     (("ring", "65536"), b"PEER '65536' must be a number from 0 to 65535"),
     (("ring", "1", "2", "x"), b"VECTOR 'x' must be a number from 0 to 65535"),
     (("read", "-1", "1"), b"OFFSET '-1' must be a number from 0 to"),

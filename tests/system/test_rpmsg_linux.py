@@ -275,13 +275,17 @@ def test_two_hosts(bed: Testbed) -> None:
 def test_wrong_commands(bed: Testbed) -> None:
     server = bed.server()
     linux = start_failing_linux(
-        bed, server, "-s 497 ping echo", "-w 0 ping echo", "ping", "sing echo",
-        "console echo 3")
+        bed, server, "-s 497 ping echo", "-w 0 ping echo", "", "ping",
+        "sing echo", "console echo 3", "echo echo 0", "-d none ping echo 1x")
 
     wait_powers_off(bed, linux)
 
     check_said(
         linux, "BYTES '497' must be a number from 1 to 496",
         "COUNT '0' must be a number from 1 to 32",
-        "COMMAND and SERVICE are needed", "there is no command 'sing'",
-        "'console' does not take a COUNT", status=2)
+        "a command is missing",
+        "wrong number of arguments: use 'ping SERVICE \\[COUNT\\]'",
+        "there is no command 'sing'",
+        "wrong number of arguments: use 'console SERVICE'",
+        "COUNT '0' must be a number from 1 to 4294967294",
+        "COUNT '1x' must be a number from 1 to 4294967294", status=2)
