@@ -106,13 +106,18 @@ static inline uint32_t ivshmem_fifo_filled(const struct ivshmem_fifo *fifo)
 {
     uint32_t other = ivshmem_flat_load32(&fifo->other->position);
 
+    /* Only this side writes its own: the memory is not the one it has written to. */
+    if (ivshmem_flat_load32(&fifo->own->position) != fifo->position) {
+        return UINT32_MAX;
+    }
     return fifo->role == IVSHMEM_FIFO_WRITER ? fifo->position - other
                                              : other - fifo->position;
 }
 
 /*
- * Returns whether the positions contradict each other.  Then no bytes can be written or
- * read until both sides have opened the FIFO again, in memory that is zero.
+ * Returns whether the positions contradict each other, or what this side wrote is no
+ * longer there.  Then no bytes can be written or read until both sides have opened the
+ * FIFO again, in memory that is zero.
  */
 static inline bool ivshmem_fifo_is_broken(const struct ivshmem_fifo *fifo)
 {

@@ -120,10 +120,30 @@ static void test_broken(void)
     CHECK(!ivshmem_fifo_must_wait(&reader, 1));
     ivshmem_fifo_at(&reader, &bytes);
     CHECK(bytes == 0);
+    CHECK(ivshmem_fifo_is_broken(&writer));
+    CHECK(!ivshmem_fifo_put(&writer, "x", 1));
+    CHECK(!ivshmem_fifo_must_wait(&writer, 1));
+    begin(0);
     memory[1].position = ivshmem_flat_le32(77);
     CHECK(ivshmem_fifo_is_broken(&writer));
     CHECK(!ivshmem_fifo_put(&writer, "x", 1));
     CHECK(!ivshmem_fifo_must_wait(&writer, 1));
+}
+
+/* The reader does not take the zeros of new memory for what was unread. */
+static void test_new_memory(void)
+{
+    char text[4];
+
+    begin(0);
+    CHECK(ivshmem_fifo_put(&writer, "abc", 3) && ivshmem_fifo_get(&reader, text, 1));
+    memset(memory, 0, sizeof(memory));
+    ivshmem_fifo_put(&writer, "d", 1);
+    CHECK(!ivshmem_fifo_get(&reader, text, 3));
+    ivshmem_fifo_open(&writer, memory, SIZE, IVSHMEM_FIFO_WRITER);
+    CHECK(ivshmem_fifo_put(&writer, "e", 1) && ivshmem_fifo_is_broken(&reader));
+    ivshmem_fifo_open(&reader, memory, SIZE, IVSHMEM_FIFO_READER);
+    CHECK(ivshmem_fifo_get(&reader, text, 1) && text[0] == 'e');
 }
 
 int main(void)
@@ -137,5 +157,6 @@ int main(void)
     test_who_waits_is_rung();
     test_goes_on();
     test_broken();
+    test_new_memory();
     return failures;
 }
