@@ -319,6 +319,9 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
 
     while ((result = rpmsg_trysend(&link->endpoint, data, (int)length)) ==
            RPMSG_ERR_NO_BUFF) {
+        if (rpmsg_link_is_lost(link)) {
+            return 0; /* the message is lost, as are those in the buffers */
+        }
         if (now_ms() >= end) {
             return fail(link, "the board has freed no buffer within %d ms",
                         timeout);

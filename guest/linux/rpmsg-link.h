@@ -56,7 +56,8 @@ int rpmsg_link_open(struct rpmsg_link *link, int timeout);
 
 /*
  * Sends 1 to RPMSG_LINK_MESSAGE_MAX bytes.  Waits for a free buffer, for at
- * most timeout milliseconds.  Returns 0 or -1.  received() may call it.
+ * most timeout milliseconds.  Returns 0 or -1.  A message that the board has not
+ * read when it restarts is lost.  received() may call it.
  */
 int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
                     int timeout);

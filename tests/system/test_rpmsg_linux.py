@@ -18,6 +18,7 @@ from ivshmem.board import BOARDS, Board
 from ivshmem.linux import LinuxGuest
 from ivshmem.process import Process
 from ivshmem.server import IvshmemServer
+from rpmsg_host import BUFFERS, TO_REMOTE
 from typist import closes, ends, opens, start_typist, types_and_reads
 
 pytestmark = [
@@ -139,6 +140,33 @@ def test_console(bed: Testbed) -> None:
         bed.wait("the board's answer",
                  lambda: linux.count(f"^hello, board {link}$") == 2)
         board.qmp.command("system_reset")
+
+
+def unreturned_buffers(server: IvshmemServer) -> int:
+    """How many messages to the board it has not read."""
+    available, used = (int.from_bytes(server.memory.read(
+        TO_REMOTE + offset, 2), "little") for offset in (0x202, 0x24A))
+    return (available - used) % 0x10000
+
+
+def test_host_that_waits_for_a_buffer_when_the_board_restarts(
+        bed: Testbed) -> None:
+    server = bed.server()
+    board = start_board(bed, server, "rpmsg-echo")
+    linux = start_linux(bed, server, "console echo")
+    bed.wait("the link", lambda: linux.said("^linked with 'echo'$"))
+    board.qmp.command("stop")
+    for line in range(BUFFERS + 1):
+        linux.type(f"line {line}")
+    bed.wait("all buffers to be in use",
+             lambda: unreturned_buffers(server) == BUFFERS)
+
+    board.qmp.command("system_reset")
+    board.qmp.command("cont")
+
+    bed.wait("the link", lambda: linux.count("^linked with 'echo'$") == 2)
+    linux.type("hello, board")
+    bed.wait("the answer", lambda: linux.count("^hello, board$") == 2)
 
 
 def test_pty(bed: Testbed, tmp_path: Path) -> None:
