@@ -33,24 +33,6 @@ static bool is_fd_left(void)
     return true;
 }
 
-/*
- * When the process is at its fd limit, the kernel silently drops an fd sent to
- * it.  A vector message without its fd looks like a departure.
- */
-static bool is_out_of_fds(Error **errp)
-{
-    ERRP_GUARD();
-
-    if (is_fd_left()) {
-        return false;
-    }
-    error_setg_errno(errp, EMFILE,
-                     "cannot take a file descriptor from the server");
-    error_append_hint(errp, "QEMU needs one for each vector of each peer: "
-                      "raise its limit ('ulimit -Hn').\n");
-    return true;
-}
-
 static bool process_msg_version(IvshmemFlatClient *c, int64_t version,
                                 bool has_fd, Error **errp)
 {
@@ -80,7 +62,6 @@ static bool process_msg_id(IvshmemFlatClient *c, int64_t id, bool has_fd,
     c->sessions++;
     c->has_memory = false;
     c->own_vectors = 0;
-    c->last_id = -1;
     c->expect = IVSHMEM_FLAT_EXPECT_ANY;
     trace_ivshmem_flat_own_id(server_name(c), c->id);
     c->ops->session_begins(c);
@@ -91,10 +72,7 @@ static bool process_msg_id(IvshmemFlatClient *c, int64_t id, bool has_fd,
 static bool process_msg_shmem(IvshmemFlatClient *c, int fd, Error **errp)
 {
     if (fd < 0) {
-        if (!is_out_of_fds(errp)) {
-            error_setg(errp, "server sent shared memory "
-                       "without a file descriptor");
-        }
+        error_setg(errp, "server sent shared memory without a file descriptor");
         return false;
     }
     if (c->has_memory) {
@@ -128,9 +106,8 @@ static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
     }
 
     trace_ivshmem_flat_vector(server_name(c), c->id, id, vector, fd);
-    /* The channel made it blocking, for all processes that share it */
+    /* Another QEMU may have made it blocking, for all who share it */
     g_unix_set_fd_nonblocking(fd, true, NULL);
-    c->last_id = id;
     if (own) {
         c->own_vectors++;
         c->ops->own_vector(c, vector, fd);
@@ -143,17 +120,11 @@ static bool process_msg_connect(IvshmemFlatClient *c, uint16_t id, int fd,
 static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
                                    Error **errp)
 {
-    bool connected = ivshmem_flat_peers_count_vectors(&c->peers, id) > 0;
-
-    if ((id == c->last_id || !connected) && is_out_of_fds(errp)) {
-        return false;
-    }
-    c->last_id = -1;
     if (id == c->id) {
         error_setg(errp, "server said that this device, ID %u, left", id);
         return false;
     }
-    if (!connected) {
+    if (ivshmem_flat_peers_count_vectors(&c->peers, id) == 0) {
         error_setg(errp, "server said that peer %u left, "
                    "but it was not connected", id);
         return false;
@@ -163,13 +134,21 @@ static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
     return true;
 }
 
-/* Takes ownership of @fd, which may be -1 */
+/* Takes ownership of @fd, which may be -1 or IVSHMEM_FLAT_LOST_FD */
 static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
                         Error **errp)
 {
+    ERRP_GUARD();
     bool known = msg >= -1 && msg <= UINT16_MAX;
     bool has_fd = fd >= 0;
 
+    if (fd == IVSHMEM_FLAT_LOST_FD) {
+        error_setg_errno(errp, EMFILE,
+                         "cannot take a file descriptor from the server");
+        error_append_hint(errp, "QEMU needs one for each vector of each peer: "
+                          "raise its limit ('ulimit -Hn').\n");
+        return false;
+    }
     if (has_fd && (c->expect != IVSHMEM_FLAT_EXPECT_ANY || !known)) {
         close(fd);
     }

@@ -63,7 +63,6 @@ struct IvshmemFlatClient {
     IvshmemFlatExpect expect;
     bool has_memory;                /* in this session */
     unsigned want_vectors;
-    int last_id;                    /* ID of the last vector, or -1 */
     QEMUTimer handshake_timer;
 };
 

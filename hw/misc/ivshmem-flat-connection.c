@@ -126,37 +126,64 @@ bool ivshmem_flat_connection_is_open(IvshmemFlatConnection *c)
     return c->socket;
 }
 
+/*
+ * Reads the rest of a message, or a part of it.  The kernel drops the fds for
+ * which there is no room, and tells.
+ */
+static ssize_t receive(IvshmemFlatConnection *c)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec rest = {
+        .iov_base = c->msg + c->msg_len,
+        .iov_len = sizeof(c->msg) - c->msg_len,
+    };
+    struct msghdr message = {
+        .msg_iov = &rest,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = CMSG_LEN(sizeof(int)),
+    };
+    ssize_t size = recvmsg(c->socket->fd, &message,
+                           MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    int fd;
+
+    if (size <= 0) {
+        return size;
+    }
+    c->msg_len += size;
+    if (message.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+        control.header.cmsg_type == SCM_RIGHTS) {
+        memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+        if (c->msg_fd < 0) {
+            c->msg_fd = fd;
+        } else {
+            close(fd);
+        }
+    } else if (message.msg_flags & MSG_CTRUNC && c->msg_fd < 0) {
+        c->msg_fd = IVSHMEM_FLAT_LOST_FD;
+    }
+    return size;
+}
+
 IvshmemFlatRead ivshmem_flat_connection_read(IvshmemFlatConnection *c,
                                              int64_t *msg, int *fd)
 {
     while (c->msg_len < sizeof(c->msg)) {
-        struct iovec rest = {
-            .iov_base = c->msg + c->msg_len,
-            .iov_len = sizeof(c->msg) - c->msg_len,
-        };
-        g_autofree int *fds = NULL;
-        size_t fd_count = 0;
         ssize_t size;
 
         if (!c->socket) {
             return IVSHMEM_FLAT_HANG_UP;
         }
-        size = qio_channel_readv_full(QIO_CHANNEL(c->socket), &rest, 1, &fds,
-                                      &fd_count, 0, NULL);
-        if (size == QIO_CHANNEL_ERR_BLOCK) {
+        size = receive(c);
+        if (size < 0 && errno == EAGAIN) {
             return IVSHMEM_FLAT_NO_MESSAGE;
         }
         if (size <= 0) {
             close_socket(c);
             return IVSHMEM_FLAT_HANG_UP;
-        }
-        c->msg_len += size;
-        for (size_t i = 0; i < fd_count; i++) {
-            if (c->msg_fd < 0) {
-                c->msg_fd = fds[i];
-            } else {
-                close(fds[i]);
-            }
         }
     }
     *msg = ldq_le_p(c->msg);

@@ -56,7 +56,13 @@ const char *ivshmem_flat_connection_name(IvshmemFlatConnection *connection);
 bool ivshmem_flat_connection_open(IvshmemFlatConnection *connection,
                                   int timeout_ms, Error **errp);
 
-/* Reads one whole message.  The caller owns *@fd, which may be -1. */
+/* In place of an fd that this process has no room for */
+#define IVSHMEM_FLAT_LOST_FD (-2)
+
+/*
+ * Reads one whole message.  The caller owns *@fd, which may be -1 or
+ * IVSHMEM_FLAT_LOST_FD.
+ */
 IvshmemFlatRead ivshmem_flat_connection_read(IvshmemFlatConnection *connection,
                                              int64_t *msg, int *fd);
 

@@ -314,7 +314,7 @@ static void test_too_many_vectors(const void *id)
     fake_server_join(server);
 }
 
-/* A vector without its fd looks like a departure */
+/* A vector without its fd is no departure, and a departure makes room */
 static void test_out_of_fds(void)
 {
     g_autoptr(Offer) offer = offer_new(3, 5);
@@ -335,15 +335,20 @@ static void test_out_of_fds(void)
     fake_server_send(server, -1, fds[SHM_FD]);
     fake_server_send(server, 11, late->vectors[0]);
     WAIT_IN_MAIN_LOOP(told->error_count == 3);
+    g_assert_cmpuint(count_peers(told), ==, 2);
+    assert_rings(told, late, 0);
+    fake_server_send(server, 9, -1);
+    WAIT_IN_MAIN_LOOP(count_peers(told) == 1);
+    g_assert_cmpint(find_vector(told, 9, 0), ==, -1);
+    fake_server_send(server, 11, late->vectors[0]);
+    WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
 
     g_assert_cmpstr(told->errors->str, ==,
         "cannot take a file descriptor from the server: Too many open files\n"
         "cannot take a file descriptor from the server: Too many open files\n"
         "cannot take a file descriptor from the server: Too many open files\n");
-    g_assert_cmpuint(count_peers(told), ==, 2);
-    assert_rings(told, late, 0);
-    fake_server_send(server, 9, -1);
+    fake_server_send(server, 11, -1);
     WAIT_IN_MAIN_LOOP(count_peers(told) == 1);
     assert_taken(told, offer);
 }

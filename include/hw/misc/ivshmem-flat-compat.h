@@ -48,7 +48,6 @@ typedef CharBackend CharFrontend;
 #include "hw/irq.h"
 #include "hw/qdev-properties.h"
 #include "hw/sysbus.h"
-#include "io/channel.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 
@@ -94,10 +93,8 @@ static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
                                        offset, errp) \
     ivshmem_flat_init_ram(mr, owner, name, size, flags, fd, offset, errp)
 
-/* Reads had no flags; handlers could be marked as external */
+/* Handlers could be marked as external */
 
-#define qio_channel_readv_full(ioc, iov, niov, fds, nfds, flags, errp) \
-    qio_channel_readv_full(ioc, iov, niov, fds, nfds, errp)
 #define aio_set_fd_handler(ctx, fd, read, write, poll, poll_ready, opaque) \
     aio_set_fd_handler(ctx, fd, false, read, write, poll, poll_ready, opaque)
 
