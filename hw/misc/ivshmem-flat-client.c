@@ -186,6 +186,7 @@ static const char *find_missing(IvshmemFlatClient *c)
 
 static void handshake_begins(IvshmemFlatClient *c)
 {
+    timer_del(&c->handshake_timer);
     c->expect = IVSHMEM_FLAT_EXPECT_VERSION;
     c->messages = 0;
 }
@@ -194,7 +195,6 @@ static void end_session(IvshmemFlatClient *c)
 {
     Error *err = NULL;
 
-    timer_del(&c->handshake_timer);
     ivshmem_flat_peers_undo_departures(&c->peers);
     if (c->expect == IVSHMEM_FLAT_EXPECT_ANY && c->has_memory) {
         error_setg(&err, "server has gone: known peers can still be rung, "
@@ -352,7 +352,6 @@ void ivshmem_flat_client_stop(IvshmemFlatClient *c)
     if (c->peers.table) {
         ivshmem_flat_connection_close(&c->server);
         handshake_begins(c);
-        timer_del(&c->handshake_timer);
         ivshmem_flat_peers_free(&c->peers);
     }
 }

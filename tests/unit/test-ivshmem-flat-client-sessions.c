@@ -183,6 +183,27 @@ static void test_torn_message(void)
     g_assert_cmpuint(told->error_count, ==, 1);
 }
 
+static void talk_other_version(FakeServer *server, void *opaque)
+{
+    fake_server_send(server, 7, -1);
+}
+
+/* A handshake that has failed is no longer waited for */
+static void test_second_session_fails(void)
+{
+    g_autoptr(Offer) offer = offer_new(3, 5);
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(Told) told = told_start(server, offer);
+
+    fake_server_hang_up(server);
+    WAIT_IN_MAIN_LOOP(!is_connected(told));
+    fake_server_expect(server, talk_other_version, NULL);
+    WAIT_IN_MAIN_LOOP(told->error_count == 2);
+    fake_server_join(server);
+    g_assert_true(has_error(told, "server's protocol version is 7"));
+    g_assert_false(timer_pending(&told->client.handshake_timer));
+}
+
 int main(int argc, char **argv)
 {
     init_tests(&argc, &argv);
@@ -200,6 +221,8 @@ int main(int argc, char **argv)
                     test_second_session);
     g_test_add_func("/ivshmem-flat/client/session/second-unread",
                     test_second_session_unread);
+    g_test_add_func("/ivshmem-flat/client/session/second-fails",
+                    test_second_session_fails);
     g_test_add_func("/ivshmem-flat/client/session/torn-message",
                     test_torn_message);
     return run_tests();
