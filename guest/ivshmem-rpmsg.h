@@ -389,8 +389,9 @@ static inline bool ivshmem_rpmsg_open(struct ivshmem_rpmsg *link,
 
 /*
  * Does what there is to do: meets the host, announces the service, calls the
- * handler for each message.  Returns whether the link is up.  If the host or the server
- * restarts, the link goes down, and later calls bring it up again.
+ * handler for each message, at most as many as the host has buffers: the host rings for
+ * those that it sends meanwhile.  Returns whether the link is up.  If the host or the
+ * server restarts, the link goes down, and later calls bring it up again.
  */
 static inline bool ivshmem_rpmsg_poll(struct ivshmem_rpmsg *link)
 {
@@ -408,7 +409,8 @@ static inline bool ivshmem_rpmsg_poll(struct ivshmem_rpmsg *link)
         /* This VM's QEMU may not have known the host yet: ring again. */
         ivshmem_rpmsg_ring_host(link);
     }
-    while (ivshmem_rpmsg_next(vring, link->received, &descriptor)) {
+    for (unsigned i = 0; i < IVSHMEM_RPMSG_BUFFERS &&
+         ivshmem_rpmsg_next(vring, link->received, &descriptor); i++) {
         size_t room = 0;
         volatile struct ivshmem_rpmsg_message *message =
             ivshmem_rpmsg_buffer(link, vring, descriptor, &room);

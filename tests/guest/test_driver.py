@@ -22,7 +22,7 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
 
 @pytest.mark.parametrize("program", [
     "driver.c", "fifo.c", "fifo.c -DOTHER_ORDER", "names.c",
-    "names.c -DOTHER_ORDER", "order.c"])
+    "names.c -DOTHER_ORDER", "order.c", "rpmsg.c"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_unit(compiler: str, program: str, tmp_path: Path) -> None:
     built = tmp_path / "test"
