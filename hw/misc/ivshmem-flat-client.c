@@ -80,8 +80,8 @@ static bool process_msg_shmem(IvshmemFlatClient *c, int fd, Error **errp)
         close(fd);
         return false;
     }
-    c->has_memory = c->ops->shared_memory(c, fd, errp);
-    return c->has_memory;
+    c->has_memory = true;
+    return c->ops->shared_memory(c, fd, errp);
 }
 
 /* Each message with an fd adds the next vector of its ID */

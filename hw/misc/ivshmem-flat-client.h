@@ -61,7 +61,7 @@ struct IvshmemFlatClient {
     /* Private */
     const IvshmemFlatClientOps *ops;
     IvshmemFlatExpect expect;
-    bool has_memory;                /* in this session */
+    bool has_memory;                /* in this session, even if refused */
     unsigned want_vectors;
     QEMUTimer handshake_timer;
 };

@@ -159,6 +159,31 @@ static void back_with_few_vectors(void)
               "for 2 lines\n");
 }
 
+/* Memory that was refused is not missing */
+static void back_with_other_memory(void)
+{
+    const Message messages[] = {
+        { 0 }, { 3 }, { -1, BIG_SHM_FD }, { 3, EVENT_FD }, { 3, EVENT_FD },
+    };
+    g_autoptr(Offer) offer = offer_new(3, 5);
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(Told) told = told_start(server, offer);
+    Visit visit = { messages, ARRAY_SIZE(messages) };
+
+    fake_server_hang_up(server);
+    WAIT_IN_MAIN_LOOP(!is_connected(told));
+    g_string_truncate(told->errors, 0);
+    fake_server_expect(server, talk_visit, &visit);
+    WAIT_IN_MAIN_LOOP(told->errors->len);
+    fake_server_join(server);
+    WAIT_IN_MAIN_LOOP(!timer_pending(&told->client.handshake_timer));
+    fake_server_hang_up(server);
+    WAIT_IN_MAIN_LOOP(!is_connected(told));
+    g_assert_cmpstr(told->errors->str, ==,
+                    "refused\nserver has gone: known peers can still be rung, "
+                    "but none can come or leave\n");
+}
+
 /* Nobody accepts, and the backlog is full */
 static void no_connection(void)
 {
@@ -199,7 +224,8 @@ static void test_limits(void)
 {
     static void (*const cases[])(void) = {
         no_version, no_id, no_memory, few_vectors, no_end,
-        back_without_vectors, back_with_few_vectors, no_connection,
+        back_without_vectors, back_with_few_vectors, back_with_other_memory,
+        no_connection,
     };
     pid_t pids[ARRAY_SIZE(cases)];
 
