@@ -134,6 +134,17 @@ static bool process_msg_disconnect(IvshmemFlatClient *c, uint16_t id,
     return true;
 }
 
+/* Those that follow keep their numbers */
+static void skip_vector(IvshmemFlatClient *c, uint16_t id)
+{
+    if (id == c->id) {
+        c->own_vectors += c->own_vectors < IVSHMEM_FLAT_MAX_VECTORS;
+    } else if (ivshmem_flat_peers_count_vectors(&c->peers, id) <
+               IVSHMEM_FLAT_MAX_VECTORS) {
+        ivshmem_flat_peers_add_vector(&c->peers, id, -1);
+    }
+}
+
 /* Takes ownership of @fd, which may be -1 or IVSHMEM_FLAT_LOST_FD */
 static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
                         Error **errp)
@@ -147,6 +158,9 @@ static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
                          "cannot take a file descriptor from the server");
         error_append_hint(errp, "QEMU needs one for each vector of each peer: "
                           "raise its limit ('ulimit -Hn').\n");
+        if (c->expect == IVSHMEM_FLAT_EXPECT_ANY && known && msg >= 0) {
+            skip_vector(c, msg);
+        }
         return false;
     }
     if (has_fd && (c->expect != IVSHMEM_FLAT_EXPECT_ANY || !known)) {

@@ -19,7 +19,11 @@ static void peer_free(void *opaque)
     Peer *peer = opaque;
 
     for (unsigned i = 0; i < peer->eventfds->len; i++) {
-        close(g_array_index(peer->eventfds, int, i));
+        int eventfd = g_array_index(peer->eventfds, int, i);
+
+        if (eventfd >= 0) {
+            close(eventfd);
+        }
     }
     g_array_unref(peer->eventfds);
     g_free(peer);

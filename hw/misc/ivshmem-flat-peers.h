@@ -33,7 +33,10 @@ void ivshmem_flat_peers_free(IvshmemFlatPeers *peers);
 /* The number of a peer's vectors, 0 if it is not connected */
 unsigned ivshmem_flat_peers_count_vectors(IvshmemFlatPeers *peers, uint16_t id);
 
-/* Adds the next vector of a peer; its first one adds the peer */
+/*
+ * Adds the next vector of a peer; its first one adds the peer.  @eventfd is -1
+ * for a vector that cannot be rung.
+ */
 void ivshmem_flat_peers_add_vector(IvshmemFlatPeers *peers, uint16_t id,
                                    int eventfd);
 

@@ -45,7 +45,8 @@ def test_no_room_in_the_handshake(bed: Testbed, server: FakeServer,
 
 
 def test_no_room_for_strangers(bed: Testbed, server: FakeServer) -> None:
-    with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
+    with unharmed(bed, server, warning=OUT_OF_FDS,
+                  peers=1 + len(STRANGERS)) as vm:
         procfs.leave_room_for_files(vm.pid, 0)
         for _ in range(100):
             for stranger in STRANGERS:
@@ -56,7 +57,7 @@ def test_rings_a_stranger_without_room(bed: Testbed,
                                        server: FakeServer) -> None:
     """When the guest rings an unknown peer, the device looks for news from the
     server. That must work without free fds too."""
-    with unharmed(bed, server, warning=OUT_OF_FDS) as vm:
+    with unharmed(bed, server, warning=OUT_OF_FDS, peers=2) as vm:
         procfs.leave_room_for_files(vm.pid, 0)
         server.say(STRANGERS[0], server.own_doorbell)
         vm.run_command([(stranger, 0) for stranger in STRANGERS])
@@ -71,7 +72,7 @@ def test_hangs_up_without_room(bed: Testbed, server: FakeServer) -> None:
 
 def test_raised_limit_makes_room(bed: Testbed, server: FakeServer) -> None:
     with unharmed(bed, server, warning=OUT_OF_FDS, files={EVENTFD: 1},
-                  peers=2) as vm:
+                  peers=3) as vm:
         limit = resource.prlimit(vm.pid, resource.RLIMIT_NOFILE)
         procfs.leave_room_for_files(vm.pid, 0)
         server.say(STRANGERS[0], server.fds.eventfd())

@@ -314,6 +314,19 @@ static void test_too_many_vectors(const void *id)
     fake_server_join(server);
 }
 
+/* Returns the limit that was in force */
+static struct rlimit leave_no_fds(void)
+{
+    struct rlimit limit, less;
+
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    less = limit;
+    less.rlim_cur = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    close(less.rlim_cur);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &less), ==, 0);
+    return limit;
+}
+
 /* A vector without its fd is no departure, and a departure makes room */
 static void test_out_of_fds(void)
 {
@@ -321,27 +334,25 @@ static void test_out_of_fds(void)
     g_autoptr(FakePeer) late = fake_peer_new(9, 2);
     g_autoptr(FakeServer) server = fake_server_new(tmpdir);
     g_autoptr(Told) told = told_start(server, offer);
-    struct rlimit limit, less;
-    int free_fd;
+    struct rlimit limit;
 
     fake_server_send(server, 9, late->vectors[0]);
     WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
-    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
-    free_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-    close(free_fd);
-    less = (struct rlimit) { free_fd, limit.rlim_max };
-    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &less), ==, 0);
+    limit = leave_no_fds();
     fake_server_send(server, 9, late->vectors[1]);
     fake_server_send(server, -1, fds[SHM_FD]);
     fake_server_send(server, 11, late->vectors[0]);
     WAIT_IN_MAIN_LOOP(told->error_count == 3);
-    g_assert_cmpuint(count_peers(told), ==, 2);
+    g_assert_cmpuint(count_peers(told), ==, 3);
+    g_assert_cmpint(find_vector(told, 11, 0), ==, -1);
     assert_rings(told, late, 0);
+    fake_server_send(server, 11, -1);
     fake_server_send(server, 9, -1);
     WAIT_IN_MAIN_LOOP(count_peers(told) == 1);
     g_assert_cmpint(find_vector(told, 9, 0), ==, -1);
     fake_server_send(server, 11, late->vectors[0]);
     WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
+    g_assert_cmpint(find_vector(told, 11, 0), >=, 0);
     g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
 
     g_assert_cmpstr(told->errors->str, ==,
@@ -351,6 +362,30 @@ static void test_out_of_fds(void)
     fake_server_send(server, 11, -1);
     WAIT_IN_MAIN_LOOP(count_peers(told) == 1);
     assert_taken(told, offer);
+}
+
+/* Those that follow a lost vector keep their numbers */
+static void test_lost_vector(void)
+{
+    g_autoptr(Offer) offer = offer_new(3, 5);
+    g_autoptr(FakePeer) late = fake_peer_new(9, 3);
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(Told) told = told_start(server, offer);
+    struct rlimit limit;
+
+    fake_server_send(server, 9, late->vectors[0]);
+    WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
+    limit = leave_no_fds();
+    fake_server_send(server, 9, late->vectors[1]);
+    fake_server_send(server, 3, fds[EVENT_FD]);
+    WAIT_IN_MAIN_LOOP(told->error_count == 2);
+    g_assert_cmpuint(told->client.own_vectors, ==, 3);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    fake_server_send(server, 9, late->vectors[2]);
+    WAIT_IN_MAIN_LOOP(find_vector(told, 9, 2) >= 0);
+    assert_rings(told, late, 0);
+    g_assert_cmpint(find_vector(told, 9, 1), ==, -1);
+    assert_rings(told, late, 2);
 }
 
 int main(int argc, char **argv)
@@ -387,5 +422,6 @@ int main(int argc, char **argv)
     g_test_add_data_func("/ivshmem-flat/client/too-many-vectors/peer",
                          GUINT_TO_POINTER(5), test_too_many_vectors);
     g_test_add_func("/ivshmem-flat/client/out-of-fds", test_out_of_fds);
+    g_test_add_func("/ivshmem-flat/client/lost-vector", test_lost_vector);
     return run_tests();
 }
