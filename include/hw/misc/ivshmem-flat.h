@@ -17,6 +17,7 @@
  *    default the device creates one
  *  + QOM properties "own-id", "connected", "peers" and "sessions" (read-only):
  *    what the server has reported
+ *  + QOM properties "doorbells" and "interrupts" (read-only): how many so far
  *  + QOM property "version" (read-only): IVSHMEM_FLAT_VERSION
  *  + sysbus MMIO region 0: registers, 16 bytes
  *  + sysbus MMIO region 1: shared memory, "shmem-size" bytes
