@@ -3,9 +3,9 @@
  * ivshmemd: from the command line to the main loop, and shutdown.
  *
  * The order at startup matters. Collect what was handed over before opening any other
- * fd. Do everything that can fail before telling the daemon's parent or the service
- * manager that the server is ready. Enter the sandbox last. Signals arrive as data in
- * the main loop, which then exits or re-executes the program.
+ * fd. Do everything that can fail, including the sandbox, before telling the daemon's
+ * parent or the service manager that the server is ready. Signals arrive as data in the
+ * main loop, which then exits or re-executes the program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -234,7 +234,7 @@ static bool main_open(Main *self, Handover *handover, GError **error)
         }
     }
     listener_discard_rest(handover, self->notify);
-    return main_write_pid_file(self, error);
+    return true;
 }
 
 static void main_say_ready(Main *self)
@@ -278,13 +278,18 @@ static bool main_start(Main *self, GError **error)
     if (!sandbox_renounce_privileges(error) || !main_open(self, handover, error)) {
         return false;
     }
+    /* A reloaded server is already in the sandbox. */
+    if (!self->reloaded && !sandbox_enter(self->options->sandbox, error)) {
+        return false;
+    }
+    if (!main_write_pid_file(self, error)) {
+        return false;
+    }
     if (self->options->daemon) {
         log_to_syslog(&self->log);
     }
     main_say_ready(self);
-
-    /* A reloaded server is already in the sandbox. */
-    return self->reloaded || sandbox_enter(self->options->sandbox, error);
+    return true;
 }
 
 static void main_end(Main *self)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,18 @@ def test_forbidden_call(lab: Lab, mode: str, outcome: str) -> None:
         lab.bed.wait_for_failure(process, outcome)
     else:
         lab.clients(2)
+
+
+NO_SECCOMP = Path(__file__).with_name("no_seccomp.py")
+
+
+@pytest.mark.parametrize("options", [[], ["--daemon"]])
+def test_no_sandbox(lab: Lab, options: list[str]) -> None:
+    """Without a filter of system calls it does not start, and says so before
+    anybody takes it for ready."""
+    file = lab.path("pid")
+    stderr = lab.refused("-p", str(file), *options,
+                         within=[sys.executable, "-IS", str(NO_SECCOMP)])
+    assert re.search("filter.* system calls.* --sandbox=off", stderr), stderr
+    assert not lab.socket.exists()
+    assert not file.exists()
