@@ -206,6 +206,19 @@ static void use_activated_socket(const Options *options, const Handover *handove
     }
 }
 
+/* Clients of the previous process are worth more than what is missing. */
+static bool main_may_lack(const Main *self, const char *what, GError *problem,
+                          GError **error)
+{
+    if (!self->server->restored) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    g_warning("continues without %s: %s", what, problem->message);
+    g_error_free(problem);
+    return true;
+}
+
 static bool main_open(Main *self, Handover *handover, GError **error)
 {
     g_autoptr(Settings) settings = options_settings(self->options, error);
@@ -227,9 +240,13 @@ static bool main_open(Main *self, Handover *handover, GError **error)
         return false;
     }
     if (settings->control) {
+        GError *problem = NULL;
+
         self->control = control_new(settings->control, self->server, handover,
-                                    self->generation, main_control_reload, self, error);
-        if (!self->control) {
+                                    self->generation, main_control_reload, self,
+                                    &problem);
+        if (!self->control &&
+            !main_may_lack(self, "its control socket", problem, error)) {
             return false;
         }
     }
@@ -265,6 +282,7 @@ static void main_say_ready(Main *self)
 static bool main_start(Main *self, GError **error)
 {
     g_autoptr(Handover) handover = handover_receive(error);
+    GError *problem = NULL;
 
     if (!handover) {
         return false;
@@ -282,7 +300,8 @@ static bool main_start(Main *self, GError **error)
     if (!self->reloaded && !sandbox_enter(self->options->sandbox, error)) {
         return false;
     }
-    if (!main_write_pid_file(self, error)) {
+    if (!main_write_pid_file(self, &problem) &&
+        !main_may_lack(self, "its PID file", problem, error)) {
         return false;
     }
     if (self->options->daemon) {

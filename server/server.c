@@ -273,14 +273,14 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
 {
     Server *server = g_new0(Server, 1);
     GHashTable *ledgers;
-    bool restored, ok = true;
+    bool ok = true;
     guint i;
 
     server->watches = watches;
     server->notify = notify;
     server->next_tag = handover_next_tag(handover);
     ledgers = take_ledgers(server, handover);
-    restored = g_hash_table_size(ledgers) > 0;
+    server->restored = g_hash_table_size(ledgers) > 0;
     server->channels = g_ptr_array_new();
     server->sockets = g_ptr_array_new();
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -291,7 +291,7 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
         if (add_channel(server, channel, ledgers, handover, &problem)) {
             continue;
         }
-        if (restored) {
+        if (server->restored) {
             g_warning("channel %s is left out: %s", channel->name, problem->message);
         } else {
             g_propagate_error(error, g_steal_pointer(&problem));

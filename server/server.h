@@ -26,6 +26,7 @@ struct Server {
     GPtrArray *sockets;     /* of ServerSocket */
     uint32_t next_tag;      /* of the next new channel */
     int spare;              /* see listener_new() */
+    bool restored;          /* a previous process had channels */
 };
 
 /*

@@ -450,6 +450,44 @@ def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     assert os.fstat(client.memory).st_size == 65536
 
 
+@pytest.mark.parametrize("way", ["SIGHUP", "kill"])
+def test_clients_stay_without_a_control_socket(lab: Lab, way: str) -> None:
+    """The next process cannot listen at its control socket."""
+    a = lab.path("a")
+    text = "[ivshmemd]\ncontrol={}\n" f"[channel a]\nsockets={a}\n"
+    file = configured(lab, text.format(lab.control))
+    manager = Manager(lab, "--config", str(file))
+    manager.start()
+    client = lab.client(a)
+    lab.wait_for_view(client, {0: 1})
+    lab.wait("the client to be kept", lambda: "0/1/0" in manager.store)
+    file.write_text(text.format("/missing/control"))
+    if way == "SIGHUP":
+        manager.process.expect_error("reloaded: ")
+        manager.reload()
+    else:
+        manager.restart()
+    manager.process.expect_error("continues without its control socket: cannot "
+                                 "listen at /missing/control: No such file")
+    manager.process.expect_error(f"socket {lab.control} is no longer configured")
+    lab.wait_for_view(lab.client(a), {0: 1, 1: 1})
+    lab.wait_for_view(client, {0: 1, 1: 1})
+
+
+def test_clients_stay_without_a_pid_file(lab: Lab) -> None:
+    folder = lab.path("run")
+    folder.mkdir()
+    process = lab.ivshmemd("-p", str(folder / "pid"))
+    client = lab.client()
+    shutil.rmtree(folder)
+    os.kill(process.pid, signal.SIGHUP)
+    lab.wait("the reload", lambda: len(process.errors) == 2)
+    process.expect_error("reloaded: ")
+    process.expect_error("continues without its PID file: cannot write")
+    lab.wait_for_view(lab.client(), {0: 1, 1: 1})
+    lab.wait_for_view(client, {0: 1, 1: 1})
+
+
 @pytest.mark.parametrize("how", ["ivshmemctl", "SIGHUP"])
 def test_wrong_configuration_changes_nothing(lab: Lab, how: str) -> None:
     a = lab.path("a")
