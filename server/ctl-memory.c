@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* read, dump and write: the contents of the shared memory */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bytes.h"
 #include "ctl.h"
+#include "deadline.h"
 #include "error.h"
 #include "mapping.h"
 #include "range.h"
@@ -170,14 +172,36 @@ int ctl_dump(const Ctl *ctl, GError **error)
     return show_range(ctl, dump_range, error);
 }
 
+/* /dev/stdin cannot be opened if it is a socket, as under sshd. */
+static GBytes *load_stdin(GError **error)
+{
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    uint8_t piece[65536];
+    ssize_t got;
+
+    while ((got = read(STDIN_FILENO, piece, sizeof(piece)))) {
+        if (got > 0) {
+            g_byte_array_append(bytes, piece, got);
+        } else if (errno == EAGAIN) {
+            deadline_poll(STDIN_FILENO, POLLIN, DEADLINE_NEVER);
+        } else if (errno != EINTR) {
+            fail(error, "cannot read standard input: %s", g_strerror(errno));
+            return NULL;
+        }
+    }
+    return g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+}
+
 /* The contents of --file, or of standard input for "-" */
 static GBytes *load(const char *path, GError **error)
 {
     g_autofree char *contents = NULL;
     gsize length;
 
-    if (!g_file_get_contents(strcmp(path, "-") ? path : "/dev/stdin", &contents, &length,
-                             error)) {
+    if (!strcmp(path, "-")) {
+        return load_stdin(error);
+    }
+    if (!g_file_get_contents(path, &contents, &length, error)) {
         return NULL;
     }
     return g_bytes_new_take(g_steal_pointer(&contents), length);

@@ -408,6 +408,19 @@ def test_files(lab: Lab, server: Process) -> None:
         "cannot write /missing/file: No such file or directory")
 
 
+def test_write_from_a_socket(lab: Lab, server: Process) -> None:
+    """sshd gives a command a socket as standard input."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(b"from a socket")
+        ours.shutdown(socket.SHUT_WR)
+        ended = subprocess.run(
+            lab.peer_command("write", "0", "--file", "-"),
+            stdin=theirs.fileno(), capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ran(lab, "read", "0") == "from a socket"
+
+
 def test_all_of_the_memory(lab: Lab, server: Process) -> None:
     data = os.urandom(SIZE)
     ran(lab, "write", "0", "-f", "-", stdin=data)
