@@ -68,6 +68,7 @@ int ctl_info(const Ctl *ctl, GError **error)
     g_autoptr(Client) client = ctl_join_peers(ctl, error);
     struct stat st;
     bool sealed;
+    int seals;
 
     if (!client) {
         return EXIT_NO_SERVER;
@@ -76,7 +77,8 @@ int ctl_info(const Ctl *ctl, GError **error)
         fail(error, "the server sent no memory");
         return EXIT_REFUSED;
     }
-    sealed = fcntl(client_memory(client), F_GET_SEALS) & F_SEAL_SHRINK;
+    seals = fcntl(client_memory(client), F_GET_SEALS);
+    sealed = seals >= 0 && seals & F_SEAL_SHRINK;   /* files on disk have none */
     if (ctl->json) {
         print_info_json(ctl, client, st.st_size, sealed);
     } else {

@@ -118,6 +118,13 @@ def test_info(lab: Lab, server: Process) -> None:
     assert lines[3] == "peers    0 1"
 
 
+def test_info_about_a_file(lab: Lab) -> None:
+    """Only tmpfs knows seals. The folder is on another file system, as a rule."""
+    lab.ivshmemd("-m", str(lab.directory))
+    assert "not sealed: clients can resize it" in ran(lab, "info")
+    assert json.loads(ran(lab, "info", "--json"))["sealed"] is False
+
+
 def test_info_alone(lab: Lab) -> None:
     """It also works without vectors, when no message marks the end of the
     greeting."""
