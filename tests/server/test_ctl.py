@@ -307,13 +307,17 @@ def test_endless_request(lab: Lab) -> None:
 def test_idle_connections(lab: Lab) -> None:
     """Four are allowed. A fifth is refused until one has ended."""
     process = lab.ivshmemd("--control", str(lab.control))
-    process.expect_error("refused a connection to the control socket: 4 are")
+    process.expect_error("refused a connection to the control socket: 4 are",
+                         2)
     idle = []
     for _ in range(4):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(str(lab.control))
         idle.append(connection)
-    assert lab.ctl("list").returncode == NO_SERVER
+    for command in ("list", "reload"):
+        ended = lab.ctl(command)
+        assert (ended.returncode, ended.stderr) == (
+            NO_SERVER, f"ivshmemctl: {lab.control}: the server hung up\n")
     idle.pop().close()
     lab.client()
     assert lab.ctl("list").returncode == 0
