@@ -323,6 +323,9 @@ int ctl_top(const Ctl *ctl, GError **error)
     Top top = { .ctl = ctl, .qmps = qmps };
     int result;
 
+    if (!ctl->count) {
+        return EXIT_DONE;
+    }
     if (interval < LEAST_INTERVAL) {
         fail(error, "--interval '%g' must be %g seconds or more for top", interval,
              LEAST_INTERVAL);

@@ -79,6 +79,12 @@ NOTHING = '{"return": {}}'
 # --- what it tells
 
 
+def test_no_update(lab: Lab) -> None:
+    start(lab)
+    ended = lab.ctl("top", "--json", "-c", "0")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (DONE, "", "")
+
+
 def test_peers_of_each_channel(lab: Lab) -> None:
     """Without QMP, it cannot show what the peers do."""
     start(lab, "-n", "2")
