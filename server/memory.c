@@ -26,6 +26,8 @@
 #include "size.h"
 
 #define MEBIBYTE (UINT64_C(1) << 20)
+#define OBJECTS "/dev/shm/"
+#define REMOVED " (deleted)"     /* what the kernel appends to the path */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* Bytes available without killing other processes; unlimited if not known */
@@ -211,21 +213,44 @@ Memory *memory_new(MemoryKind kind, const char *path, uint64_t size, GError **er
     return ok ? g_steal_pointer(&memory) : NULL;
 }
 
+/* The path of an open file, also of a removed one; NULL for a memfd */
+static char *memory_path_of(int fd)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *path = g_file_read_link(link, NULL);
+
+    if (!path || g_str_has_prefix(path, "/memfd:")) {
+        return NULL;
+    }
+    if (g_str_has_suffix(path, REMOVED)) {
+        path[strlen(path) - strlen(REMOVED)] = 0;
+    }
+    return g_steal_pointer(&path);
+}
+
 Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
                        GError **error)
 {
     g_autoptr(Memory) memory = memory_alloc(kind, path, fd, lock);
-    struct stat st, owner;
+    g_autofree char *actual = NULL;
+    struct stat st, owner, wanted;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
         fail(error, "the previous process's memory is invalid");
         return NULL;
     }
-    if (kind != MEMORY_SEALED &&
-        (fstat(lock, &owner) < 0 || !same_file(&st, &owner) ||
-         flock(lock, LOCK_EX | LOCK_NB) < 0)) {
-        fail(error, "the previous process's memory %s is not locked", path);
+    actual = memory_path_of(fd);
+    if (actual && (fstat(lock, &owner) < 0 || !same_file(&st, &owner) ||
+                   flock(lock, LOCK_EX | LOCK_NB) < 0)) {
+        fail(error, "the previous process's memory %s is not locked", actual);
         return NULL;
+    }
+    if (!actual || !path ||
+        (strcmp(path, actual) && (stat(path, &wanted) < 0 || !same_file(&st, &wanted)))) {
+        memory->kind = !actual ? MEMORY_SEALED :
+                       g_str_has_prefix(actual, OBJECTS) ? MEMORY_OBJECT : MEMORY_FILE;
+        g_free(memory->path);
+        memory->path = g_steal_pointer(&actual);
     }
     memory->size = st.st_size;
     return g_steal_pointer(&memory);
@@ -241,7 +266,7 @@ void memory_free(Memory *memory)
 
 char *memory_object_path(const char *name)
 {
-    return g_build_filename("/dev/shm", name, NULL);
+    return g_build_filename(OBJECTS, name, NULL);
 }
 
 char *memory_file_path(const char *directory, const char *socket)

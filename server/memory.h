@@ -30,8 +30,9 @@ typedef struct Memory {
 Memory *memory_new(MemoryKind kind, const char *path, uint64_t size, GError **error);
 
 /*
- * The same memory in a new process. Takes ownership of @fd and @lock, even on failure:
- * they are not what memory_new() made.
+ * The same memory in a new process. Its kind and path are those of @fd, which may differ
+ * from @kind and @path, the settings of this process. Takes ownership of @fd and @lock,
+ * even on failure: they are not what memory_new() made.
  */
 Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
                        GError **error);

@@ -79,6 +79,12 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
         ledger_free(ledger);
         return NULL;
     }
+    if (memory->kind != memory_kind(settings) || g_strcmp0(memory->path, path)) {
+        g_autofree char *is = memory_describe(memory);
+
+        g_warning("channel %s keeps its %s: memory that is in use cannot be replaced. "
+                  "Stop the server and start it again", settings->name, is);
+    }
     if (memory->size < settings->size) {
         g_autofree char *is = size_format(memory->size);
         g_autofree char *want = size_format(settings->size);

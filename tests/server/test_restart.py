@@ -450,6 +450,38 @@ def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     assert os.fstat(client.memory).st_size == 65536
 
 
+def test_memory_stays_the_same_at_a_reload(lab: Lab) -> None:
+    """Whatever is configured by then. It is not reported as another."""
+    a, b = lab.path("a"), lab.path("b")
+    text = "[channel a]\n{}sockets={}\n"
+    named, in_folder = f"memory-name={lab.object}\n", (
+        f"memory-directory={lab.directory}\n")
+    for first, kind, others in (
+            (text.format(named, a), "object", [
+                text.format(f"memory-name={lab.object}-2\n", a),
+                text.format("", a), text.format(in_folder, a)]),
+            (text.format("", a), "memfd", [text.format(named, a)]),
+            (text.format(in_folder, f"{a};{b}"), "file", [
+                text.format(in_folder, f"{b};{a}")])):
+        file = configured(lab, first)
+        process = lab.ivshmemd("--config", str(file),
+                               "--control", str(lab.control))
+        process.expect_error("reloaded: ", len(others) + 1)
+        process.expect_error("channel a keeps its .*cannot be replaced. Stop",
+                             len(others))
+        process.expect_error("memory .* exists from an earlier run", 1, 0)
+        client = lab.client(a)
+        before = json.loads(lab.ctl("list", "--json").stdout)["channels"][0]
+        assert before["memory"] == kind
+        for other in [*others, first]:
+            file.write_text(other)
+            assert reload(lab) == "reloaded; 1 client stayed connected\n"
+            now = json.loads(lab.ctl("list", "--json").stdout)["channels"][0]
+            assert (now["memory"], now["path"]) == (kind, before["path"])
+        assert not client.closed()
+        lab.stop(process)
+
+
 @pytest.mark.parametrize("way", ["SIGHUP", "kill"])
 def test_clients_stay_without_a_control_socket(lab: Lab, way: str) -> None:
     """The next process cannot listen at its control socket."""
