@@ -13,7 +13,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "fd.h"
 #include "log.h"
 
 #define LINE_LENGTH 1024
@@ -37,12 +36,28 @@ static int priority_of(GLogLevelFlags level)
     }
 }
 
+static bool log_connect(Log *log)
+{
+    const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+    return connect(log->fd, (const struct sockaddr *)&un, sizeof(un)) == 0;
+}
+
+/* Not connected yet, or connected to a syslog that has ended? */
+static bool log_is_lost(const Log *log)
+{
+    return log->syslog &&
+           (errno == ENOTCONN || errno == ECONNREFUSED || errno == ECONNRESET);
+}
+
 static bool log_write(Log *log, const char *line)
 {
     struct pollfd poll_fd = { .fd = log->fd, .events = POLLOUT };
     size_t length = strlen(line);
 
-    if (send(log->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+    if (send(log->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+        (log_is_lost(log) && log_connect(log) &&
+         send(log->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)) {
         return true;
     }
     if (errno != ENOTSOCK) {
@@ -106,11 +121,6 @@ void log_init(Log *log)
 
 void log_to_syslog(Log *log)
 {
-    const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-    AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&un, sizeof(un)) == 0) {
-        log->fd = fd_steal(&fd);
-        log->syslog = true;
-    }
+    log->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    log->syslog = true;
 }

@@ -219,6 +219,50 @@ def test_defaults_of_a_daemon(lab: Lab, by_default: list[str]) -> None:
     assert not lab.path(DEFAULT_SOCKET).exists()
 
 
+class Syslog:
+    """A syslog at the /dev/log of what is started `within`."""
+
+    def __init__(self, lab: Lab) -> None:
+        folder = lab.path("dev")
+        folder.mkdir()
+        (folder / "null").touch()
+        self.within = with_mounts(f"--bind /dev/null {folder}/null",
+                                  f"--rbind {folder} /dev")
+        self._path = folder / "log"
+        self._lab = lab
+
+    def start(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._lab.at_end(self.stop)
+        self._socket.bind(str(self._path))
+        self._socket.settimeout(30)
+
+    def stop(self) -> None:
+        self._socket.close()  # may be called again
+        self._path.unlink(missing_ok=True)
+
+    def line(self) -> str:
+        return self._socket.recv(4096).decode()
+
+
+def test_daemon_finds_another_syslog(lab: Lab) -> None:
+    """Like syslog(3). What was logged in between is lost, and it says so."""
+    syslog, file = Syslog(lab), lab.path("pid")
+    subprocess.run([*syslog.within, *lab.command("--daemon", "-v", "-p",
+                                                 str(file))],
+                   stdout=subprocess.DEVNULL, timeout=10, check=True)
+    with daemon(file):
+        lab.client()
+        syslog.start()
+        lab.client()
+        assert syslog.line().endswith(": 1 lines of this log were lost")
+        assert "peer 1 joined" in syslog.line()
+        syslog.stop()
+        syslog.start()
+        lab.client()
+        assert "peer 2 joined" in syslog.line()
+
+
 def test_daemon_that_fails(lab: Lab) -> None:
     """The command reports the error and exits with its status."""
     stderr = lab.refused("--daemon", "-p", str(lab.path("pid")),
