@@ -229,11 +229,19 @@ static uint64_t inode_at(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
 }
 
+static void listener_forget(Notify *notify, uint64_t inode)
+{
+    g_autofree char *name = fd_name_format(FD_LISTENER, 0, inode, 0);
+
+    notify_forget(notify, name);
+}
+
 /*
  * A socket that was handed over is useless if its file is gone or now belongs to
  * another socket.
  */
-static int take_socket(const char *path, Handover *handover, uint64_t *inode)
+static int take_socket(const char *path, Handover *handover, Notify *notify,
+                       uint64_t *inode)
 {
     uint64_t now = inode_at(path);
 
@@ -247,6 +255,9 @@ static int take_socket(const char *path, Handover *handover, uint64_t *inode)
             fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
             return fd_steal(&fd);
         }
+        if (*inode) {
+            listener_forget(notify, *inode);
+        }
     }
 }
 
@@ -255,7 +266,7 @@ Listener *listener_new(const ListenerAddress *address, Handover *handover,
                        ListenerFunc *func, void *data, GError **error)
 {
     uint64_t inode = 0;
-    AUTO_FD fd = take_socket(address->path, handover, &inode);
+    AUTO_FD fd = take_socket(address->path, handover, notify, &inode);
     Listener *listener;
 
     if (fd < 0) {
@@ -315,10 +326,8 @@ void listener_discard_rest(Handover *handover, Notify *notify)
         g_autofree char *path = fd_socket_path(fd);
 
         if (path && inode) {
-            g_autofree char *name = fd_name_format(FD_LISTENER, 0, inode, 0);
-
             g_message("socket %s is no longer configured: closed", path);
-            notify_forget(notify, name);
+            listener_forget(notify, inode);
             if (inode_at(path) == inode) {
                 unlink(path);
             }

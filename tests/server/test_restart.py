@@ -256,6 +256,30 @@ def test_store_is_tidied(lab: Lab) -> None:
              lambda: set(manager.store) == before)
 
 
+def sockets(manager: Manager) -> set[int]:
+    """What tells the listening sockets in the store apart"""
+    return {os.fstat(fd).st_ino for name, fd in list(manager.store.items())
+            if name.startswith("listener/")}
+
+
+@pytest.mark.parametrize("way", ["SIGHUP", "kill"])
+def test_socket_without_a_file_leaves_the_store(lab: Lab, way: str) -> None:
+    """The next process listens at a new one."""
+    manager = Manager(lab)
+    manager.start()
+    lab.wait("the store", lambda: len(manager.store) == 3)
+    before = sockets(manager)
+    lab.socket.unlink()
+    if way == "SIGHUP":
+        manager.process.expect_error("reloaded: ")
+        manager.reload()
+    else:
+        manager.restart()
+    lab.wait("the store to be tidy", lambda: len(manager.store) == 3 and
+             sockets(manager) != before)
+    lab.clients(2)
+
+
 def test_client_that_was_not_kept(lab: Lab) -> None:
     """If the service manager lacks its fds, the client has left."""
     manager = Manager(lab)
