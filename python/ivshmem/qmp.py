@@ -3,6 +3,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ class QmpClient:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._file = sock.makefile("rw", encoding="utf-8", newline="\n")
+        self._received = b""  # not yet used
+        self._sent = 0  # number of commands; each has its number as its ID
         self._greeted = False
 
     def command(self, name: str, timeout: float = 30.0,
@@ -25,17 +27,13 @@ class QmpClient:
     def commands(self, name: str, arguments: Sequence[dict[str, Any]],
                  timeout: float = 30.0) -> list[Any]:
         """Runs it with each of these arguments, without waiting in between."""
-        self._socket.settimeout(timeout)
+        deadline = time.monotonic() + timeout
         try:
             if not self._greeted:
-                self._receive()
+                self._receive(deadline)
                 self._greeted = True
-                self.command("qmp_capabilities", timeout)
-            for each in arguments:
-                json.dump({"execute": name, "arguments": each}, self._file)
-                self._file.write("\n")
-            self._file.flush()
-            answers = [self._answer() for _ in arguments]
+                self._run("qmp_capabilities", [{}], deadline)
+            answers = self._run(name, arguments, deadline)
         except (TimeoutError, ConnectionError) as error:
             raise TestbedError(f"QMP command {name}: {error}") from error
         for answer in answers:
@@ -45,18 +43,36 @@ class QmpClient:
         return [answer["return"] for answer in answers]
 
     def close(self) -> None:
-        self._file.close()
         self._socket.close()
 
-    def _answer(self) -> dict[str, Any]:
-        """The next message that is not an event."""
-        while "event" in (message := self._receive()):
+    def _run(self, name: str, arguments: Sequence[dict[str, Any]],
+             deadline: float) -> list[dict[str, Any]]:
+        first = self._sent
+        self._sent += len(arguments)
+        self._limit(deadline)
+        self._socket.sendall(b"".join(
+            json.dumps({"execute": name, "arguments": each,
+                        "id": number}).encode() + b"\n"
+            for number, each in enumerate(arguments, first)))
+        return [self._answer(number, deadline)
+                for number in range(first, self._sent)]
+
+    def _answer(self, number: int, deadline: float) -> dict[str, Any]:
+        """Skips events, and the answers to commands that have timed out."""
+        while (message := self._receive(deadline)).get("id") != number:
             pass
         return message
 
-    def _receive(self) -> dict[str, Any]:
-        line = self._file.readline()
-        if not line:
-            raise ConnectionError("QEMU closed its monitor")
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        while b"\n" not in self._received:
+            self._limit(deadline)
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise ConnectionError("QEMU closed its monitor")
+            self._received += piece
+        line, _, self._received = self._received.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def _limit(self, deadline: float) -> None:
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))

@@ -271,6 +271,18 @@ def test_speed_is_measured_alone(tmp_path: Path) -> None:
     assert re.search("= 4 passed in ", run.stdout), run.stdout
 
 
+def test_qmp_goes_on_after_a_timeout() -> None:
+    """The late answer is not taken for that of the next command."""
+    with Testbed() as bed:
+        board = start_board(bed)
+        board.qmp.command("query-status")
+        os.kill(board.pid, signal.SIGSTOP)
+        with pytest.raises(TestbedError, match="query-name: timed out"):
+            board.qmp.command("query-name", 0.1)
+        os.kill(board.pid, signal.SIGCONT)
+        assert board.qmp.command("query-status")["running"]
+
+
 @pytest.mark.timeout(20)
 def test_server_that_never_accepts(tmp_path: Path) -> None:
     """A peer does not wait for ever when the server's queue is full."""
