@@ -65,10 +65,12 @@ class Testbed:
 
     def close(self) -> None:
         """Ends everything, and raises if a process did not end well."""
-        # Otherwise a guest may ring a machine that has just been stopped.
-        for process in self.processes:
-            process.hold()
-        self.stop()
+        try:
+            # Otherwise a guest may ring a machine that has just been stopped.
+            for process in self.processes:
+                process.hold()
+        finally:
+            self.stop()
         faults = []
         for process in self.processes:
             if trouble := process.trouble():

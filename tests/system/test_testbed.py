@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -281,6 +282,28 @@ def test_qmp_goes_on_after_a_timeout() -> None:
             board.qmp.command("query-name", 0.1)
         os.kill(board.pid, signal.SIGCONT)
         assert board.qmp.command("query-status")["running"]
+
+
+def test_ends_everything_if_it_is_interrupted_at_the_end(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.2)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            with Testbed() as bed:
+                board = start_board(bed)
+                os.kill(board.pid, signal.SIGSTOP)  # the bed waits for it
+                threading.Timer(0.5, os.kill, (
+                    os.getpid(), signal.SIGUSR1)).start()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert board.has_ended()
 
 
 @pytest.mark.timeout(20)
