@@ -3,6 +3,7 @@
 
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from threading import Thread
 from typing import IO
 
 STOP_SECONDS = 10.0
+
+# How long a process may leave its input unread.
+TYPE_SECONDS = 10.0
 
 # At most this many unexpected lines of a process are shown.
 LINES_SHOWN = 5
@@ -82,6 +86,7 @@ class Process:
                                  self._popen.stderr)
         assert stdin and stdout and stderr  # for mypy
         self._stdin = stdin
+        os.set_blocking(stdin.fileno(), False)
         self._readers = [
             Thread(target=self._read, args=arguments, daemon=True)
             for arguments in ((stdout, self.output, False),
@@ -166,11 +171,20 @@ class Process:
                              for line in list(self.output)))
 
     def type(self, line: str) -> None:
-        """Writes a line to its stdin."""
+        """Writes a line to its stdin. Raises if it does not read it."""
+        left = line.encode() + b"\n"
+        what = f"{line[:50]}..." if len(line) > 50 else line
+        poll = select.poll()
+        poll.register(self._stdin, select.POLLOUT)
         try:
-            os.write(self._stdin.fileno(), line.encode() + b"\n")
+            while left:
+                if not poll.poll(TYPE_SECONDS * 1000):
+                    raise TestbedError(
+                        f"{self.name} does not read '{what}': its input has "
+                        f"been full for {TYPE_SECONDS:g} s")
+                left = left[os.write(self._stdin.fileno(), left):]
         except BrokenPipeError as error:
-            raise TestbedError(f"{self.name} cannot read '{line}': it has "
+            raise TestbedError(f"{self.name} cannot read '{what}': it has "
                                "ended") from error
 
     def hold(self) -> None:

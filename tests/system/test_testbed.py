@@ -307,6 +307,24 @@ def test_ends_everything_if_it_is_interrupted_at_the_end(
 
 
 @pytest.mark.timeout(20)
+def test_input_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "TYPE_SECONDS", 0.2)
+    with Testbed() as bed:
+        program = script(bed, READY)
+        with pytest.raises(TestbedError, match="^script does not read 'x+\\.\\.\\.'"
+                           ": its input has been full for 0.2 s$"):
+            program.type("x" * 200_000)
+
+
+def test_long_input() -> None:
+    with Testbed() as bed:
+        program = script(bed, "echo ready; sleep 0.5; head -c 200000 | wc -c; "
+                         "exec sleep 60")
+        program.type("x" * 199_999)
+        bed.wait("the input to be read", lambda: program.said("^200000$"))
+
+
+@pytest.mark.timeout(20)
 def test_server_that_never_accepts(tmp_path: Path) -> None:
     """A peer does not wait for ever when the server's queue is full."""
     path = tmp_path / "server.sock"
