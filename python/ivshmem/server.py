@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
@@ -92,8 +93,9 @@ class IvshmemServer(Process):
 def memfd(ivshmemd: Process) -> Path:
     """A path by which a program that is not a client can open the memory."""
     for fd in Path(f"/proc/{ivshmemd.pid}/fd").iterdir():
-        if os.readlink(fd) == "/memfd:ivshmem (deleted)":
-            return fd
+        with suppress(FileNotFoundError):  # closed in the meantime
+            if os.readlink(fd) == "/memfd:ivshmem (deleted)":
+                return fd
     raise TestbedError(f"{ivshmemd.name} has no fd for the shared memory")
 
 

@@ -19,6 +19,7 @@ from ivshmem.board import Board
 from ivshmem.fake_server import PEER
 from ivshmem.peer import Peer
 from ivshmem.process import Process
+from ivshmem.server import memfd
 from ring_on_command import RingCommands
 
 # Commands of a script that waits to be stopped. With the second one, the shell
@@ -322,6 +323,27 @@ def test_long_input() -> None:
                          "exec sleep 60")
         program.type("x" * 199_999)
         bed.wait("the input to be read", lambda: program.said("^200000$"))
+
+
+FDS_COME_AND_GO = """
+import os
+lower = os.open("/dev/null", os.O_RDONLY)
+memory = os.memfd_create("ivshmem")
+assert memory > lower
+print("ready", flush=True)
+while True:
+    os.close(lower)
+    lower = os.open("/dev/null", os.O_RDONLY)
+"""
+
+
+def test_finds_memory_among_fds_that_come_and_go() -> None:
+    with Testbed() as bed:
+        program = bed.program("script", [sys.executable, "-c",
+                                         FDS_COME_AND_GO])
+        bed.wait("the script to be ready", lambda: program.said("^ready$"))
+        for _ in range(2000):
+            assert memfd(program).name == "4"
 
 
 @pytest.mark.timeout(20)
