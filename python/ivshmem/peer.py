@@ -75,7 +75,9 @@ class Peer:
     def wait_for_doorbells(self, timeout: float = 30.0,
                            vector: int = 0) -> int:
         """Waits until the vector is rung; returns how often it was."""
-        if not select.select([self.fileno(vector)], [], [], timeout)[0]:
+        poll = select.poll()
+        poll.register(self.fileno(vector), select.POLLIN)
+        if not poll.poll(timeout * 1000):
             raise TestbedError(f"peer {self.id}: vector {vector} was not rung "
                                f"within {timeout:g} s")
         return self.take_doorbells(vector)
@@ -147,12 +149,16 @@ class Peer:
         while len(data) < 8:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
-                piece, new, _, _ = socket.recv_fds(self._socket,
-                                                   8 - len(data), 1)
+                piece, new, flags, _ = socket.recv_fds(self._socket,
+                                                       8 - len(data), 1)
             except TimeoutError:
                 raise TestbedError(
                     f"timed out waiting for {what}") from None
             fds += new
+            if flags & socket.MSG_CTRUNC:
+                raise TestbedError(
+                    f"cannot take the fd for {what}: too many files are open: "
+                    "raise the limit, ulimit -n")
             if not piece:
                 raise TestbedError(f"waiting for {what}: the server closed the "
                                    "connection")

@@ -3,6 +3,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from ivshmem.board import Board
 from ivshmem.fake_server import PEER
 from ivshmem.peer import Peer
 from ivshmem.process import Process
+from ivshmem.procfs import leave_room_for_files
 from ivshmem.server import memfd
 from ring_on_command import RingCommands
 
@@ -344,6 +348,37 @@ def test_finds_memory_among_fds_that_come_and_go() -> None:
         bed.wait("the script to be ready", lambda: program.said("^ready$"))
         for _ in range(2000):
             assert memfd(program).name == "4"
+
+
+@pytest.fixture
+def limit_of_files() -> Iterator[tuple[int, int]]:
+    """The test may change it."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def test_peer_without_room_for_its_vectors(
+        limit_of_files: tuple[int, int]) -> None:
+    with Testbed() as bed:
+        server = bed.server(vectors=64)
+        leave_room_for_files(os.getpid(), 20)
+        with pytest.raises(TestbedError, match="too many files are open: raise"):
+            Peer(server.socket, 64, 5.0)
+
+
+def test_peer_with_a_high_fd(limit_of_files: tuple[int, int]) -> None:
+    _, hard = limit_of_files
+    if hard < 2000:
+        pytest.skip(f"the hard limit of open files is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Testbed() as bed, ExitStack() as files:
+        server = bed.server()
+        while files.enter_context(open(os.devnull)).fileno() < 1024:
+            pass
+        peer = bed.peer(server)
+        peer.ring(peer.id)
+        assert peer.wait_for_doorbells() == 1
 
 
 @pytest.mark.timeout(20)
