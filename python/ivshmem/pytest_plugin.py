@@ -65,7 +65,7 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _where(machine: str, registers: int | None, memory: int | None,
-           irq: str | None) -> tuple[int, int, str | None]:
+           irq: str | None, vectors: int) -> tuple[int, int, str | None]:
     """Fills in from boards.py what is not given."""
     if registers is None or memory is None or irq == "":
         try:
@@ -75,7 +75,7 @@ def _where(machine: str, registers: int | None, memory: int | None,
                                "memory=, irq= and qemu=") from error
         registers = usual.registers if registers is None else registers
         memory = usual.memory if memory is None else memory
-        irq = usual.paths() if irq == "" else irq
+        irq = usual.paths(vectors) if irq == "" else irq
     return registers, memory, irq
 
 
@@ -123,10 +123,12 @@ class QemuBoard:
 class QemuBoards:
     """Starts boards, connected to the test's server."""
 
-    def __init__(self, bed: Testbed, server: IvshmemServer, size: int) -> None:
+    def __init__(self, bed: Testbed, server: IvshmemServer, size: int,
+                 vectors: int) -> None:
         self._bed = bed
         self._server = server
         self._size = size
+        self._vectors = vectors
 
     def __call__(self, machine: str, elf: str | Path, *,
                  registers: int | None = None, memory: int | None = None,
@@ -138,14 +140,15 @@ class QemuBoards:
         `machine` is QEMU's name for the board. `registers` and `memory` are the
         addresses of the device. `irq` is the value of x-irq-qompath, such as
         A;B;C for three vectors, or None for no interrupts. The defaults are
-        those of boards.py; a machine that is not there needs all three, and
+        those of boards.py, with a line for each vector of the mark ivshmem, as
+        far as they go; a machine that is not there needs all three, and
         `qemu`. A line of the console that matches `failure`, a regular
         expression, fails the test at once. `arguments` are more options for
         QEMU. `qemu` is the program to use instead of the usual one."""
         image = Path(elf)
         if not image.is_file():
             raise TestbedError(f"there is no image {image}: build it first")
-        where = _where(machine, registers, memory, irq)
+        where = _where(machine, registers, memory, irq, self._vectors)
         device = device_options(self._server.socket, *where, self._size)
         board = self._bed.image(machine, image, [*device, *arguments],
                                 qemu=Path(qemu) if qemu else None)
@@ -182,4 +185,6 @@ def ivshmem_peer(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
 def qemu_board(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
                ivshmem_server: IvshmemServer) -> QemuBoards:
     """Starts boards: see QemuBoards.__call__()."""
-    return QemuBoards(ivshmem_bed, ivshmem_server, _settings(request)["size"])
+    settings = _settings(request)
+    return QemuBoards(ivshmem_bed, ivshmem_server, settings["size"],
+                      settings["vectors"])

@@ -82,11 +82,18 @@ def test_mark_sets_what_the_test_is_given(tmp_path: Path) -> None:
         "    assert len(ivshmem_peer.memory) == 65536\n"
         "    ivshmem_peer.ring(0, 2)\n"
         "    assert ivshmem_peer.take_doorbells(2) == 1\n"
+        "@pytest.mark.ivshmem(vectors=2)\n"
+        "def test_lines(qemu_board):\n"
+        f"    {BEGIN}\n"
+        "    assert board.qmp.command(\n"
+        "        'qom-get', path='/machine/peripheral-anon/device[0]',\n"
+        "        property='x-irq-qompath') == (\n"
+        "        'nvic/unnamed-gpio-in[29];nvic/unnamed-gpio-in[28]')\n"
         "@pytest.mark.ivshmem(time=3)\n"
         "def test_typo(ivshmem_peer): pass\n")
 
     done = run_pytest(tmp_path)
 
-    assert "1 passed, 1 error" in done.stdout, done.stdout
+    assert "2 passed, 1 error" in done.stdout, done.stdout
     assert ("test_typo: the mark ivshmem has no setting time, only timeout, "
             "size, vectors") in done.stdout
