@@ -118,6 +118,33 @@ def test_tree_follows_its_source(scratch: Path) -> None:
     assert touched == {"hw/misc/new.c", "hw/misc/unimp.c"}
 
 
+# Instead of debian-apt: two versions, none of which the mirror still has
+ARCHIVE = """#!/bin/sh
+case $* in
+*showsrc*) printf 'Version: %s\\n' 1:1.2+ds-1 1:3.4+ds-1 ;;
+*download*) exit 100 ;;
+esac
+"""
+
+
+def test_source_that_is_in_the_cache(scratch: Path) -> None:
+    """The newest of several versions is not fetched again."""
+    shutil.copytree(artifacts.CHECKOUT / "scripts", scratch / "scripts")
+    (scratch / "scripts/debian-apt").write_text(ARCHIVE)
+    sources = scratch / "cache/ivshmem-flat/qemu"
+    (sources / "3.4+ds-1").mkdir(parents=True)
+    (sources / "3.4+ds-1/VERSION").write_text("3.4\n")
+
+    done = subprocess.run(
+        [scratch / "scripts/fetch-qemu", "sid"], text=True,
+        capture_output=True, timeout=60,
+        env={**os.environ, "XDG_CACHE_HOME": str(scratch / "cache")})
+
+    assert (done.returncode, done.stdout) == (0, f"{sources / '3.4+ds-1'}\n"), (
+        done.stderr)
+    assert (sources / "sid").samefile(sources / "3.4+ds-1")
+
+
 def test_newer_tree_than_any_tried(scratch: Path) -> None:
     """The merge warns and goes on."""
     source, tree = scratch / "source", scratch / "tree"
