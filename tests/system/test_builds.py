@@ -96,7 +96,8 @@ def test_pristine_source_stays_as_it_is(scratch: Path) -> None:
 
 def test_tree_follows_its_source(scratch: Path) -> None:
     """Files changed, added or removed in the source change in the copy too.
-    All other files keep their times."""
+    Changed ones are newer than anything compiled from the copy, whatever their
+    time in the source. All other files keep their times."""
     pristine = artifacts.qemu_build() / "pristine"
     source, tree = scratch / "source", scratch / "tree"
     overlay = artifacts.CHECKOUT / "scripts/overlay-qemu"
@@ -108,6 +109,7 @@ def test_tree_follows_its_source(scratch: Path) -> None:
     (source / "hw/misc/new.c").write_text("/* new */\n")
     (source / "hw/misc/unimp.c").write_text("/* changed */\n")
     (source / "hw/misc/led.c").unlink()
+    os.utime(source / "hw/misc/unimp.c", (1e9, 1e9))
     subprocess.run([overlay, source, tree], check=True)
 
     assert (tree / "hw/misc/new.c").read_text() == "/* new */\n"
@@ -116,6 +118,8 @@ def test_tree_follows_its_source(scratch: Path) -> None:
     touched = {str(path.relative_to(tree)) for path in tree.rglob("*")
                if path.is_file() and before.get(path) != path.stat().st_mtime_ns}
     assert touched == {"hw/misc/new.c", "hw/misc/unimp.c"}
+    assert ((tree / "hw/misc/unimp.c").stat().st_mtime_ns >
+            max(before.values()))
 
 
 # Instead of debian-apt: two versions, none of which the mirror still has
