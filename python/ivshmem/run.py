@@ -462,8 +462,8 @@ def run(options: argparse.Namespace) -> bool:
             guests.start()
             guests.wait()
     finally:
-        if options.timeline:
-            is_drawn = draw(options.timeline, guests.traces())
+        if traces := guests.traces():
+            is_drawn = draw(options.timeline, traces)
     return is_drawn
 
 

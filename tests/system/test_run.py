@@ -330,6 +330,16 @@ def test_no_timeline(run: Command, tmp_path: Path) -> None:
     assert re.search("no timeline: .*0-lm3s6965evb.trace", errors)
 
 
+def test_no_board_to_draw(run: Command, tmp_path: Path) -> None:
+    """The server fails before there is a board."""
+    status, _, errors = run.run("--timeline", str(tmp_path), "--size",
+                                f"{1 << 20}G", ECHO[0])
+
+    assert status == 1
+    assert "failed: waiting for ivshmemd to listen: ivshmemd ended" in errors
+    assert "Traceback" not in errors and "timeline" not in errors
+
+
 def test_printed_command_lines_work(bed: Testbed, run: Command) -> None:
     server = bed.server(vectors=2)
     status, output, errors = run.run(
