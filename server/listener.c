@@ -279,6 +279,10 @@ Listener *listener_new(const ListenerAddress *address, Handover *handover,
         inode = inode_at(address->path);
         name = fd_name_format(FD_LISTENER, 0, inode, 0);
         notify_keep(notify, name, fd);
+    } else if (inode && !set_owner(address, error)) {
+        unlink(address->path);
+        listener_forget(notify, inode);
+        return NULL;
     }
     listener = g_new0(Listener, 1);
     if (!watch_add(watches, &listener->watch, fd, EPOLLIN, listener_event, listener)) {

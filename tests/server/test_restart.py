@@ -474,6 +474,26 @@ def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     assert os.fstat(client.memory).st_size == 65536
 
 
+def test_reload_sets_the_mode_of_a_socket(lab: Lab) -> None:
+    a = lab.path("a")
+    file = configured(lab, f"[channel a]\nsockets={a},mode=0666\n")
+    process = lab.ivshmemd("--config", str(file),
+                           "--control", str(lab.control))
+    process.expect_error("reloaded: ", 2)
+    client = lab.client(a)
+    file.write_text(f"[channel a]\nsockets={a},mode=0600\n")
+    reload(lab)
+    assert a.stat().st_mode & 0o777 == 0o600
+    lab.wait_for_view(lab.client(a), {0: 1, 1: 1})
+
+    file.write_text(f"[channel a]\nsockets={a},group=no-such-group\n")
+    reload(lab)
+    process.expect_error(f"channel a continues without a socket: socket {a}: "
+                         "there is no group 'no-such-group'")
+    assert not a.exists()
+    assert not client.closed()
+
+
 def test_memory_stays_the_same_at_a_reload(lab: Lab) -> None:
     """Whatever is configured by then. It is not reported as another."""
     a, b = lab.path("a"), lab.path("b")
