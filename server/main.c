@@ -373,6 +373,9 @@ int main(int argc G_GNUC_UNUSED, char **argv)
         }
     } else {
         g_critical("%s", error->message);
+        if (self.server) {
+            server_undo(self.server);
+        }
     }
     main_end(&self);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -181,6 +181,7 @@ static bool memory_make_named(Memory *memory, uint64_t asked, GError **error)
     if (memory->fd < 0 || fstat(memory->fd, &client) < 0 || !same_file(&st, &client)) {
         return fail(error, "cannot open memory %s: it was replaced", memory->path);
     }
+    memory->is_new = is_new;
     memory_log_rounding(asked, memory->size);
     if (!is_new) {
         g_message("memory %s exists from an earlier run: its contents are kept",
@@ -254,6 +255,13 @@ Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
     }
     memory->size = st.st_size;
     return g_steal_pointer(&memory);
+}
+
+void memory_undo(const Memory *memory)
+{
+    if (memory->is_new) {
+        unlink(memory->path);
+    }
 }
 
 void memory_free(Memory *memory)

@@ -18,6 +18,7 @@ typedef struct Memory {
     uint64_t size;      /* bytes, a power of two */
     int fd;             /* the fd for clients */
     int lock;           /* locked while this server lives; -1 for a memfd */
+    bool is_new;        /* this process made the object or file */
 } Memory;
 
 /*
@@ -36,6 +37,9 @@ Memory *memory_new(MemoryKind kind, const char *path, uint64_t size, GError **er
  */
 Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
                        GError **error);
+
+/* Remove an object or file that memory_new() has just made. */
+void memory_undo(const Memory *memory);
 
 /* Closes the fds. An object or file stays, with its contents. */
 void memory_free(Memory *memory);

@@ -140,6 +140,17 @@ static bool open_socket(Server *server, Channel *channel,
     return socket->listener != NULL;
 }
 
+/* Leave no memory that nobody has used, nor its fds to the next process. */
+static void undo_channel(const Server *server, const Channel *channel)
+{
+    uint32_t tag = ledger_tag(channel->ledger);
+
+    memory_undo(channel->memory);
+    forget_fd(server, FD_LEDGER, tag, 0);
+    forget_fd(server, FD_MEMORY, tag, 0);
+    forget_fd(server, FD_LOCK, tag, 0);
+}
+
 /* Undo a channel that could not be opened completely. */
 static void close_channel(Server *server, Channel *channel)
 {
@@ -154,6 +165,7 @@ static void close_channel(Server *server, Channel *channel)
         }
     }
     g_ptr_array_remove(server->channels, channel);
+    undo_channel(server, channel);
     channel_free(channel);
 }
 
@@ -274,6 +286,15 @@ static void discard_rest(Server *server, GHashTable *ledgers, Handover *handover
     handover_discard_rest(handover, server->notify);
 }
 
+void server_undo(const Server *server)
+{
+    guint i;
+
+    for (i = 0; i < server->channels->len && !server->restored; i++) {
+        undo_channel(server, g_ptr_array_index(server->channels, i));
+    }
+}
+
 Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
                    Notify *notify, GError **error)
 {
@@ -313,6 +334,7 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
         ok = fail(error, "no channel could be opened");
     }
     if (!ok) {
+        server_undo(server);
         server_free(server, true);
         return NULL;
     }

@@ -37,6 +37,13 @@ struct Server {
 Server *server_new(const Settings *settings, Handover *handover, Watches *watches,
                    Notify *notify, GError **error);
 
+/*
+ * Call before server_free() if the start fails, so that the next one is a first start,
+ * too: remove new memory, and make the service manager forget the channels. Does nothing
+ * if there were channels of a previous process.
+ */
+void server_undo(const Server *server);
+
 /* Closes everything without a message; @remove also removes our socket files. */
 void server_free(Server *server, bool remove);
 

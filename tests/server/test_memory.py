@@ -178,3 +178,22 @@ def test_symbolic_link_is_not_followed(lab: Lab) -> None:
     path.symlink_to(target)
     assert f"cannot open memory {path}" in lab.refused("-M", lab.object)
     assert target.read_bytes() == b"not yours"
+
+
+@pytest.mark.parametrize("options", [
+    ["-S", "/missing/socket"], ["-p", "/missing/pid"],
+    ["--control", "/missing/control"], ["--config", "{config}"]])
+def test_failed_start_leaves_no_object(lab: Lab, options: list[str]) -> None:
+    """But what was there before stays."""
+    file = lab.path("conf")
+    file.write_text(f"[channel a]\nsockets={lab.path('a')}\n"
+                    f"memory-name={lab.object}\n"
+                    "[channel b]\nsockets=/missing/b\n")
+    options = [option.format(config=file) for option in options]
+    named = [] if "--config" in options else ["-M", lab.object]
+    memory = Path("/dev/shm", lab.object)
+    assert "/missing" in lab.refused(*named, *options)
+    assert not memory.exists()
+    memory.write_bytes(bytes(4 * MIB))
+    assert "/missing" in lab.refused(*named, *options)
+    assert memory.exists()

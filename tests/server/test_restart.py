@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ivshmem import eventfd
+from ivshmem import TestbedError, eventfd
 from ivshmem.process import Process
 
 from .client import Client
@@ -254,6 +254,24 @@ def test_store_is_tidied(lab: Lab) -> None:
     lab.wait_for_view(stays, {0: 2})
     lab.wait("old fds to leave the store",
              lambda: set(manager.store) == before)
+
+
+def test_start_after_one_that_failed(lab: Lab) -> None:
+    """It takes over nothing, so it is as strict."""
+    folder = lab.path("run")
+    manager = Manager(lab, "-M", lab.object, "--control",
+                      str(folder / "control"))
+    for _ in range(2):
+        with pytest.raises(TestbedError, match="cannot listen at .*/control"):
+            manager.start()
+        manager.process.expect_error("cannot listen at .*/control")
+        manager.process.excuse()
+        manager.take()
+        assert not [name for name in manager.store if name.startswith("0/")]
+    folder.mkdir()
+    manager.start()
+    lab.clients(2)
+    assert Path("/dev/shm", lab.object).exists()
 
 
 def sockets(manager: Manager) -> set[int]:
