@@ -189,7 +189,7 @@ static void channel_peer_event(Watch *watch, uint32_t events)
     Channel *channel = peer->channel;
     const char *reason;
 
-    if (events & ~EPOLLOUT && peer_is_gone(peer, &reason)) {
+    if (events & ~EPOLLOUT && peer_is_gone(peer, events, &reason)) {
         channel_leave(channel, peer, reason);
         return;
     }
@@ -215,7 +215,7 @@ Peer *channel_find(Channel *channel, unsigned id)
         if (peer->entry->id != id) {
             continue;
         }
-        if (!peer_is_gone(peer, &reason)) {
+        if (!peer_is_gone(peer, 0, &reason)) {
             return peer;
         }
         channel_leave(channel, peer, reason);

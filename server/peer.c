@@ -258,15 +258,17 @@ void peer_give_up(Peer *peer)
     shutdown(peer->socket, SHUT_RDWR);
 }
 
-bool peer_is_gone(const Peer *peer, const char **reason)
+bool peer_is_gone(const Peer *peer, uint32_t events, const char **reason)
 {
+    bool urgent = events & EPOLLPRI;    /* out of band: an ordinary read skips it */
     char byte;
     ssize_t got = recv(peer->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (!urgent && got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return false;
     }
-    *reason = got > 0 ? "sent data, which clients must not do: disconnected" : "left";
+    *reason = got > 0 || urgent ? "sent data, which clients must not do: disconnected" :
+              "left";
     return true;
 }
 

@@ -61,10 +61,11 @@ bool peer_knows(const Peer *peer, uint64_t joined);
 void peer_give_up(Peer *peer);
 
 /*
- * Why a client's socket is readable. True if the client has hung up or sent something,
- * which also ends it; @reason is then a phrase for the log.
+ * Why a client's socket is readable; @events are those of its watch, or 0. True if the
+ * client has hung up or sent something, which also ends it; @reason is then a phrase for
+ * the log.
  */
-bool peer_is_gone(const Peer *peer, const char **reason);
+bool peer_is_gone(const Peer *peer, uint32_t events, const char **reason);
 
 /* Number of messages still to be sent */
 uint64_t peer_queued(const Peer *peer);

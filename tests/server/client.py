@@ -99,6 +99,9 @@ class Client:
                    array.array("i", fds))] if fds else []
         self._socket.sendmsg([data], rights)
 
+    def say_out_of_band(self, byte: bytes) -> None:
+        self._socket.send(byte, socket.MSG_OOB)
+
     def close(self) -> None:
         self._socket.close()
         for fds in self._doorbells.values():

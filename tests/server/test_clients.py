@@ -191,6 +191,18 @@ def test_rubbish_at_once(lab: Lab) -> None:
     lab.wait_for_view(good, {0: 1})
 
 
+def test_rubbish_out_of_band(lab: Lab) -> None:
+    """It does not keep the server busy."""
+    lab.ivshmemd()
+    good, bad = lab.clients(2)
+    try:
+        bad.say_out_of_band(b"x")
+    except OSError as error:
+        pytest.skip(f"the kernel refuses it: {error}")
+    lab.wait("the connection to be closed", bad.closed)
+    lab.wait_for_view(good, {0: 1})
+
+
 def test_fds_that_a_client_sends_are_closed(lab: Lab) -> None:
     process = lab.ivshmemd()
     good, bad = lab.clients(2)
