@@ -21,10 +21,13 @@ def run(name: str, main: Callable[[], bool]) -> int:
     status.
 
     SIGINT, SIGTERM and SIGHUP stop it cleanly, and further signals are
-    ignored; the status is then 128 plus the signal's number, as in a shell. If
-    stdout is closed, it stops without a message.
+    ignored; the status is then 128 plus the signal's number, as in a shell.
+    Under nohup, SIGHUP does nothing. If stdout is closed, it stops without a
+    message.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def interrupt(number: int, _: object) -> None:
         for other in numbers:

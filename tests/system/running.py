@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ class Command:
 
     def __init__(self, program: str, folder: Path) -> None:
         """Its output goes to files in the folder."""
+        # What SIGHUP does to it at first, even if pytest runs under nohup
+        self.hangup = signal.SIG_DFL
         self._argv = [sys.executable, str(artifacts.CHECKOUT / program)]
         # Holds sockets: the paths of pytest's folders are too long for them.
         self._scratch = tempfile.TemporaryDirectory(prefix="run-")
@@ -31,11 +34,17 @@ class Command:
         self.process: subprocess.Popen[str]
 
     def start(self, *arguments: str, **environment: str) -> None:
-        with self._output.open("w") as output, self._errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                [*self._argv, *arguments],
-                env={**os.environ, "TMPDIR": self._scratch.name, **environment},
-                stdout=output, stderr=errors, text=True)
+        before = signal.signal(signal.SIGHUP, self.hangup)
+        try:
+            with (self._output.open("w") as output,
+                  self._errors.open("w") as errors):
+                self.process = subprocess.Popen(
+                    [*self._argv, *arguments], env={
+                        **os.environ, "TMPDIR": self._scratch.name,
+                        **environment},
+                    stdout=output, stderr=errors, text=True)
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         self.start(*arguments, **environment)

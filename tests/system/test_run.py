@@ -330,6 +330,18 @@ def test_no_timeline(run: Command, tmp_path: Path) -> None:
     assert re.search("no timeline: .*0-lm3s6965evb.trace", errors)
 
 
+def test_nohup(run: Command) -> None:
+    """It goes on when its terminal is closed."""
+    run.hangup = signal.SIG_IGN
+    run.start(ECHO[0])
+    run.wait_for("listening")
+    run.process.send_signal(signal.SIGHUP)
+    run.process.send_signal(signal.SIGTERM)
+    status, _, errors = run.finish()
+
+    assert status == 128 + signal.SIGTERM, errors
+
+
 def test_no_board_to_draw(run: Command, tmp_path: Path) -> None:
     """The server fails before there is a board."""
     status, _, errors = run.run("--timeline", str(tmp_path), "--size",
