@@ -34,7 +34,8 @@ TRACE_LINE = re.compile(r"(?:\d+@(?P<seconds>\d+)\.(?P<fraction>\d{6}):|"
                         r"(?P<iso>\d{4}-\S+)Z )?ivshmem_flat_(?P<event>\w+) "
                         r"(?P<text>.*)")
 OF_DEVICE = re.compile(r"(?P<chardev>\S+): (?P<text>.*)")
-LOG_LINE = re.compile(r"(\d{9,})\.(\d{6}) .*\bpeer (\d+)\b.* (joined|left)\b")
+LOG_LINE = re.compile(r"(\d{9,})\.(\d{6}) .*\bpeer (\d+)\b.* "
+                      r"(joined|left|disconnected)\b")
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _lives(name: str, events: list[tuple[int, str, int]], begin: int,
     log = ServerLog(name, begin, end)
     there: dict[int, tuple[int, bool]] = {}
     for time, event, peer in events:
-        if event == "left":
+        if event in ("left", "disconnected"):
             since, joined = there.pop(peer, (begin, False))
             log.lives.append(Life(peer, since, time, joined, True))
         elif peer not in there:

@@ -431,11 +431,13 @@ def test_log_of_the_server(tmp_path: Path) -> None:
         "(PID 1, UID 0, qemu)\n"
         "1700000000.000200 host ivshmemd[7]: default: peer 1 joined at /s\n"
         "1700000000.000300 host ivshmemd[7]: default: peer 0 (PID 1) left\n"
+        "1700000000.000350 host ivshmemd[7]: default: peer 1 (PID 2, x) sent "
+        "data, which clients must not do: disconnected\n"
         "1700000000.000400 host ivshmemd[7]: exiting on signal 15\n")
     line = timeline.read([("server", file)])
     lives = line.servers[0].lives
     assert [(life.id, life.end - life.begin, life.left) for life in lives] == [
-        (0, 200, True), (1, 100, False)]
+        (0, 200, True), (1, 150, True)]
     assert timeline.summary(line).startswith("the server alone: ")
     assert [event["name"] for event in events(line, tmp_path, "X")] == [
         "peer 0", "peer 1"]
