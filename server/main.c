@@ -290,8 +290,12 @@ static bool main_start(Main *self, GError **error)
     raise_fd_limit();
     self->reloaded = handover_is_reload(handover);
     self->generation = handover_generation(handover);
-    if (self->options->daemon && !self->reloaded && !main_daemonize(self, error)) {
-        return false;
+    if (self->options->daemon) {
+        if (self->reloaded) {
+            log_to_syslog(&self->log);
+        } else if (!main_daemonize(self, error)) {
+            return false;
+        }
     }
     if (!sandbox_renounce_privileges(error) || !main_open(self, handover, error)) {
         return false;
@@ -304,7 +308,7 @@ static bool main_start(Main *self, GError **error)
         !main_may_lack(self, "its PID file", problem, error)) {
         return false;
     }
-    if (self->options->daemon) {
+    if (self->options->daemon && !self->reloaded) {
         log_to_syslog(&self->log);
     }
     main_say_ready(self);

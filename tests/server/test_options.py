@@ -263,6 +263,22 @@ def test_daemon_finds_another_syslog(lab: Lab) -> None:
         assert "peer 2 joined" in syslog.line()
 
 
+def test_daemon_logs_what_a_reload_cannot_do(lab: Lab) -> None:
+    syslog, pid_file, conf = Syslog(lab), lab.path("pid"), lab.path("conf")
+    text = f"[ivshmemd]\ncontrol={{}}\n[channel a]\nsockets={lab.socket}\n"
+    conf.write_text(text.format(lab.control))
+    syslog.start()
+    subprocess.run([*syslog.within, *lab.command(
+        "--daemon", "--config", str(conf), "-p", str(pid_file))],
+        stdout=subprocess.DEVNULL, timeout=10, check=True)
+    with daemon(pid_file) as pid:
+        conf.write_text(text.format("/missing/control"))
+        os.kill(pid, signal.SIGHUP)
+        assert "continues without its control socket: " in syslog.line()
+        assert "is no longer configured" in syslog.line()
+        assert "reloaded: " in syslog.line()
+
+
 def test_daemon_that_fails(lab: Lab) -> None:
     """The command reports the error and exits with its status."""
     stderr = lab.refused("--daemon", "-p", str(lab.path("pid")),
