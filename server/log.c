@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -113,9 +114,24 @@ static GLogWriterOutput log_writer(GLogLevelFlags level, const GLogField *fields
     return G_LOG_WRITER_HANDLED;
 }
 
+/* Is this the journal's stream? Programs started in a service inherit the variable. */
+static bool log_is_journal(int fd)
+{
+    const char *stream = g_getenv("JOURNAL_STREAM");
+    g_autofree char *ours = NULL;
+    struct stat st;
+
+    if (!stream || fstat(fd, &st) < 0) {
+        return false;
+    }
+    ours = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+                           (guint64)st.st_dev, (guint64)st.st_ino);
+    return !strcmp(stream, ours);
+}
+
 void log_init(Log *log)
 {
-    log->journal = g_getenv("JOURNAL_STREAM") != NULL;
+    log->journal = log_is_journal(log->fd);
     g_log_set_writer_func(log_writer, log, NULL);
 }
 

@@ -316,10 +316,14 @@ def test_notify_socket_is_wrong(lab: Lab) -> None:
     lab.clients(2)
 
 
-def test_journal_levels(lab: Lab) -> None:
-    process = lab.ivshmemd("-v", within=["env", "JOURNAL_STREAM=8:1"])
-    process.expect_error("^<6>default: peer 0 joined")
-    process.expect_error("^<6>exiting on signal")
+@pytest.mark.parametrize("stream, prefix", [
+    ("$(stat -Lc %d:%i /proc/self/fd/2)", "<6>"),
+    ("8:1", "ivshmemd: ")])  # inherited with another stderr
+def test_journal_levels(lab: Lab, stream: str, prefix: str) -> None:
+    process = lab.ivshmemd("-v", within=[
+        "sh", "-c", f'JOURNAL_STREAM={stream} exec "$@"', "sh"])
+    process.expect_error(f"^{prefix}default: peer 0 joined")
+    process.expect_error(f"^{prefix}exiting on signal")
     lab.client()
 
 
