@@ -251,6 +251,7 @@ static const ServerSocket *find_socket(const Server *server, uint32_t tag,
  */
 static void admit_unknown(Server *server, Handover *handover)
 {
+    bool behind = false;
     FdName name;
     int fd;
 
@@ -260,8 +261,11 @@ static void admit_unknown(Server *server, Handover *handover)
         char byte;
 
         forget_fd(server, FD_CLIENT, name.tag, name.joined);
-        notify_drain(server->notify, NOTIFY_PATIENCE_MS);
-        if (at && !notify_is_behind(server->notify) &&
+        if (!behind) {
+            notify_drain(server->notify, NOTIFY_PATIENCE_MS);
+            behind = notify_is_behind(server->notify);
+        }
+        if (at && !behind &&
             recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
             channel_join(at->channel, fd, &at->door);
         } else {

@@ -119,9 +119,13 @@ class Manager:
             if number:
                 process.expect_error(RELOADED, number)
 
-    def close(self) -> None:
+    def hang(self) -> None:
+        """Reads nothing any more."""
         self._ends.set()
         self._thread.join()
+
+    def close(self) -> None:
+        self.hang()
         self._socket.close()
         for fd in [*self.store.values(), *self.sockets.values()]:
             os.close(fd)

@@ -492,6 +492,30 @@ def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
     assert os.fstat(client.memory).st_size == 65536
 
 
+def test_reload_does_not_wait_for_each_client(lab: Lab) -> None:
+    """The manager hangs while a channel with many clients is closed."""
+    a, b = lab.path("a"), lab.path("b")
+    file = configured(lab, f"[channel a]\nsockets={a}\n"
+                      f"[channel b]\nsockets={b}\n")
+    manager = Manager(lab, "--config", str(file))
+    process = manager.start()
+    lab.client(a)
+    many = [lab.client(b) for _ in range(30)]
+    lab.wait("the store", lambda: manager.fds_of_clients() == 62)
+    manager.hang()
+    file.write_text(f"[channel a]\nsockets={a}\n")
+    os.kill(process.pid, signal.SIGHUP)
+    lab.wait("the reload", lambda: any("reloaded: " in line
+                                       for line in process.errors))
+    process.expect_error("the service manager is slow", 2, 0)
+    process.expect_error("channel b is no longer configured: it is closed")
+    process.expect_error("socket .*b is no longer configured: closed")
+    process.expect_error("reloaded: ")
+    for client in many:
+        lab.wait("the client to be disconnected", client.closed)
+    assert lab.client(a).id == 1
+
+
 def test_reload_sets_the_mode_of_a_socket(lab: Lab) -> None:
     a = lab.path("a")
     file = configured(lab, f"[channel a]\nsockets={a},mode=0666\n")
