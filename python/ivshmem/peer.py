@@ -5,6 +5,7 @@ The protocol is in QEMU's docs/specs/ivshmem-spec.rst, sections
 "The ivshmem Client-Server Protocol" and "The ivshmem Client-Client Protocol".
 """
 
+import math
 import os
 import select
 import socket
@@ -77,7 +78,8 @@ class Peer:
         """Waits until the vector is rung; returns how often it was."""
         poll = select.poll()
         poll.register(self.fileno(vector), select.POLLIN)
-        if not poll.poll(timeout * 1000):
+        limit = None if timeout == math.inf else timeout * 1000
+        if not poll.poll(limit):
             raise TestbedError(f"peer {self.id}: vector {vector} was not rung "
                                f"within {timeout:g} s")
         return self.take_doorbells(vector)
@@ -101,7 +103,8 @@ class Peer:
     def _connect(self, server_socket: Path, timeout: float) -> None:
         # With settimeout(), connect() would fail at once if the server has many
         # connections to accept.
-        microseconds = max(round(timeout * 1e6), 1)
+        microseconds = (0 if timeout == math.inf  # no limit
+                        else max(round(timeout * 1e6), 1))
         self._socket.setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDTIMEO,
             struct.pack("@ll", *divmod(microseconds, 1_000_000)))
@@ -147,7 +150,9 @@ class Peer:
         data = b""
         fds: list[int] = []
         while len(data) < 8:
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            self._socket.settimeout(
+                None if deadline == math.inf
+                else max(deadline - time.monotonic(), 0.001))
             try:
                 piece, new, flags, _ = socket.recv_fds(self._socket,
                                                        8 - len(data), 1)

@@ -358,6 +358,14 @@ def limit_of_files() -> Iterator[tuple[int, int]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
+def test_peer_of_a_bed_without_a_timeout() -> None:
+    """As ivshmem-run uses it. The test's own timeout remains."""
+    with Testbed(float("inf")) as bed:
+        peer = bed.peer(bed.server())
+        peer.ring(peer.id)
+        assert peer.wait_for_doorbells(float("inf")) == 1
+
+
 def test_peer_without_room_for_its_vectors(
         limit_of_files: tuple[int, int]) -> None:
     with Testbed() as bed:
