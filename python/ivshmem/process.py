@@ -10,6 +10,7 @@ import subprocess
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
@@ -202,6 +203,9 @@ class Process:
                 self._is_forced = True
                 self._popen.kill()
                 self._popen.wait()
+            with suppress(ProcessLookupError):
+                # What it leaves behind, as a script around QEMU does
+                os.killpg(self.pid, signal.SIGKILL)
         self._stdin.close()
         self._read_all()
 

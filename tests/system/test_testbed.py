@@ -25,6 +25,7 @@ from ivshmem.process import Process
 from ivshmem.procfs import leave_room_for_files
 from ivshmem.server import memfd
 from ring_on_command import RingCommands
+from running import eventually, runs
 
 # Commands of a script that waits to be stopped. With the second one, the shell
 # stays to run a trap.
@@ -84,6 +85,14 @@ def test_fails_when_stopped() -> None:
     with pytest.raises(TestbedError, match="^script ended with status 3$"):
         with Testbed() as bed:
             script(bed, f"trap 'exit 3' TERM; {READY_WITH_TRAP}")
+
+
+def test_ends_what_a_script_has_started() -> None:
+    """Such as a user's own script around QEMU."""
+    with Testbed() as bed:
+        program = script(bed, "sleep 60 & echo $!; echo ready; wait")
+        child = int(program.found("^[0-9]+$")[0])
+    eventually(lambda: not runs(child))
 
 
 def test_cannot_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
