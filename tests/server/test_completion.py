@@ -73,7 +73,7 @@ def test_options(command: str) -> None:
         given = option if option in ("--json", "--watch", "--hex", "--text",
                                      "--word", "--big-endian") else (
             f"{option}=1")
-        refused = f"{command} has no {option}\n" in said_by(
+        refused = f"{command} does not support {option}\n" in said_by(
             command, *words, *(["1"] if command == "wait" else []), given,
             *(["--server=/missing"] if command not in ("list", "reload")
               and option != "--server" else []),
