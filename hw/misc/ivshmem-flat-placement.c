@@ -8,6 +8,7 @@
 #include "qemu/error-report.h"
 #include "qemu/range.h"
 #include "qapi/error.h"
+#include "hw/core/cpu.h"
 #include "hw/irq.h"
 #include "hw/misc/ivshmem-flat-compat.h"
 #include "hw/misc/ivshmem-flat-placement.h"
@@ -215,15 +216,15 @@ static gboolean same_region(const void *a, const void *b)
     return ((const Overlap *)a)->mr == ((const Overlap *)b)->mr;
 }
 
-/* The regions that the CPU sees in a range, each with its first address */
-static GPtrArray *find_overlaps(hwaddr addr, uint64_t size)
+/* The regions that are visible in a range, each with its first address */
+static GPtrArray *find_overlaps(MemoryRegion *root, hwaddr addr, uint64_t size)
 {
     GPtrArray *overlaps = g_ptr_array_new_with_free_func(g_free);
     hwaddr last = addr + size - 1;
 
     do {
         MemoryRegionSection section =
-            memory_region_find(get_system_memory(), addr, last - addr + 1);
+            memory_region_find(root, addr, last - addr + 1);
         Overlap *overlap;
 
         if (!section.mr) {
@@ -251,7 +252,7 @@ static void place_window(SysBusDevice *dev, int n, hwaddr addr,
     MemoryRegion *window = sysbus_mmio_get_region(dev, n);
     g_autofree char *name = qdev_get_human_name(DEVICE(dev));
     g_autoptr(GPtrArray) overlaps =
-        find_overlaps(addr, memory_region_size(window));
+        find_overlaps(get_system_memory(), addr, memory_region_size(window));
 
     sysbus_mmio_map_overlap(dev, n, addr, WINDOW_PRIORITY);
 
@@ -268,6 +269,25 @@ static void place_window(SysBusDevice *dev, int n, hwaddr addr,
         }
         memory_region_unref(now.mr);
     }
+}
+
+/* On some machines the CPUs do not use system memory */
+static bool cpu_sees_window(SysBusDevice *dev, int n)
+{
+    Overlap window = { sysbus_mmio_get_region(dev, n) };
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        g_autoptr(GPtrArray) overlaps =
+            find_overlaps(cpu->as->root, dev->mmio[n].addr,
+                          memory_region_size(window.mr));
+
+        if (g_ptr_array_find_with_equal_func(overlaps, &window, same_region,
+                                             NULL)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void remove_window(SysBusDevice *dev, int n)
@@ -365,6 +385,12 @@ void ivshmem_flat_placement_apply(IvshmemFlatPlacement *p, SysBusDevice *dev)
     }
     place_window(dev, 0, p->mmr_addr, "x-bus-address-mmr");
     place_window(dev, 1, p->shmem_addr, "x-bus-address-shmem");
+    if (!cpu_sees_window(dev, 0) && !cpu_sees_window(dev, 1)) {
+        g_autofree char *name = qdev_get_human_name(DEVICE(dev));
+
+        warn_report("%s: no CPU of this machine sees the registers or the "
+                    "shared memory", name);
+    }
     for (unsigned i = 0; i < p->irq_count; i++) {
         sysbus_connect_irq(dev, i, p->irqs[i]);
     }
