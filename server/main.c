@@ -206,7 +206,7 @@ static void use_activated_socket(const Options *options, const Handover *handove
     }
 }
 
-/* Clients of the previous process are worth more than what is missing. */
+/* After a reload or a crash, keeps the clients without what has failed. */
 static bool main_may_lack(const Main *self, const char *what, GError *problem,
                           GError **error)
 {
@@ -217,6 +217,16 @@ static bool main_may_lack(const Main *self, const char *what, GError *problem,
     g_warning("continues without %s: %s", what, problem->message);
     g_error_free(problem);
     return true;
+}
+
+static bool main_open_control(Main *self, const char *path, Handover *handover,
+                              GError **error)
+{
+    GError *problem = NULL;
+
+    self->control = control_new(path, self->server, handover, self->generation,
+                                main_control_reload, self, &problem);
+    return self->control || main_may_lack(self, "its control socket", problem, error);
 }
 
 static bool main_open(Main *self, Handover *handover, GError **error)
@@ -239,16 +249,9 @@ static bool main_open(Main *self, Handover *handover, GError **error)
     if (!self->server) {
         return false;
     }
-    if (settings->control) {
-        GError *problem = NULL;
-
-        self->control = control_new(settings->control, self->server, handover,
-                                    self->generation, main_control_reload, self,
-                                    &problem);
-        if (!self->control &&
-            !main_may_lack(self, "its control socket", problem, error)) {
-            return false;
-        }
+    if (settings->control &&
+        !main_open_control(self, settings->control, handover, error)) {
+        return false;
     }
     listener_discard_rest(handover, self->notify);
     return true;
