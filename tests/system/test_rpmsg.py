@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from boards import with_early_rings
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, flat_device
 from ivshmem.linux import LinuxGuest
@@ -32,8 +33,10 @@ VECTORS = 2
 
 def start_board(bed: Testbed, server: IvshmemServer,
                 board: str) -> ZephyrBoard:
-    return bed.zephyr(board, "rpmsg_echo_remote", server,
-                      flat_device(server.socket, more_lines=[27]))
+    # A mailbox rings the guest that had its name, which may be gone.
+    return with_early_rings(bed.zephyr(
+        board, "rpmsg_echo_remote", server,
+        flat_device(server.socket, more_lines=[27])))
 
 
 def start_linux(bed: Testbed, server: IvshmemServer,

@@ -75,6 +75,8 @@ def test_mailbox(bed: Testbed, board: str) -> None:
 
     wait_said(bed, running, "^PROJECT EXECUTION SUCCESSFUL$")
     assert running.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
+    assert running.count("replaced-a: peer 1 also uses the name 'replaced', and has "
+                         "the link now: end one of the two guests") == 1
 
 
 @pytest.mark.parametrize("board", BOARDS)

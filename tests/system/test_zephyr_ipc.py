@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from boards import expect_returns, returning_device
+from boards import expect_returns, returning_device, with_early_rings
 from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS, flat_device
 from ivshmem.process import Process, TestbedError
@@ -27,6 +27,7 @@ ALL_CAME_BACK = "^echo: 1000 of 1000 messages came back$"
 # A session's place in the shared memory: offset and size in bytes
 SESSION = {"icmsg": (0x30000, 0x1000), "rpmsg": (0x10000, 0x10000)}
 
+crossed = pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])
 pairs = pytest.mark.parametrize("host, remote", list(product(BOARDS, BOARDS)))
 kinds = pytest.mark.parametrize("kind", ["icmsg", "rpmsg"])
 
@@ -44,9 +45,12 @@ def image(board: str, program: str) -> str:
 
 def start(bed: Testbed, board: str, program: str,
           server: IvshmemServer) -> ZephyrBoard:
-    """Starts a board with lines for two vectors. A program may use one."""
-    return bed.zephyr(board, image(board, program), server,
-                      flat_device(server.socket, more_lines=(25,)))
+    """Starts a board with lines for two vectors. A program may use one.
+
+    A mailbox rings the guest that had its name, which may be gone."""
+    return with_early_rings(bed.zephyr(
+        board, image(board, program), server,
+        flat_device(server.socket, more_lines=(25,))))
 
 
 def wait_count(bed: Testbed, process: Process, pattern: str,
@@ -238,7 +242,46 @@ def test_server_returns_with_new_memory(bed: Testbed, kind: str, host: str,
         check_met(server)
 
 
-@pytest.mark.parametrize("host, remote", [BOARDS, BOARDS[::-1]])
+@kinds
+@crossed
+@pytest.mark.parametrize("who", [HOST, REMOTE])
+def test_name_of_an_end_that_runs(bed: Testbed, kind: str, host: str,
+                                  remote: str, who: str) -> None:
+    """If a second board enters the same name, it gets the link, and the older
+    board stops with a message."""
+    server, host_end, remote_end = echo(bed, kind, host, remote)
+    board, older = ((host, host_end) if who == HOST else
+                    (remote, remote_end))
+
+    newer = start(bed, board, f"{kind}_echo_{who}", server)
+    bed.wait_for_failure(older, "echo: FAILED: another guest also uses the "
+                         f"name '{who}': end one of the two$")
+
+    wait_said(bed, newer, f"takes the name '{who}' from peer [01], whose link "
+              "ends if it still runs")
+    assert older.count(f"peer 2 also uses the name '{who}', and has the link "
+                       "now: end one of the two guests, or give it another "
+                       "own-name") == 1
+    wait_count(bed, newer if who == HOST else host_end, ALL_CAME_BACK,
+               1 if who == HOST else 2)
+    older.check_idle()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_end_rings_the_guest_whose_name_it_takes(bed: Testbed,
+                                                 board: str) -> None:
+    """That guest may sleep until a doorbell."""
+    server = bed.server(vectors=2)
+    peers = [bed.peer(server, vectors=2) for _ in range(3)]
+    Name(server.memory, HOST).enter(peers[1].id)
+
+    start(bed, board, "icmsg_echo_host", server)
+
+    assert peers[1].wait_for_doorbells(bed.remaining()) == 1
+    assert [peer.take_doorbells() for peer in peers] == [0, 0, 0]
+
+
+@crossed
 def test_openamp_sample(bed: Testbed, host: str, remote: str) -> None:
     """OpenAMP's dual_qemu_ivshmem, which has its own RPMsg back end, run by the
     target "run". The host must start first."""

@@ -68,6 +68,8 @@ struct ivshmem_mbox_data {
 	/* Only used with a name */
 	struct ivshmem_name *names;
 	struct ivshmem_name *own;
+	uint16_t own_id; /* with which the name was entered */
+	bool told;       /* that another guest has entered it, too */
 	bool meets; /* ivshmem_mbox_meet() has been called, and enters the name */
 	uint32_t met;
 };
@@ -94,8 +96,9 @@ static int enter_name(const struct device *dev)
 	const struct ivshmem_mbox_config *config = dev->config;
 	struct ivshmem_mbox_data *data = dev->data;
 
-	data->own = ivshmem_names_enter(data->names, config->own_name,
-					ivshmem_get_id(config->ivshmem));
+	data->own_id = ivshmem_get_id(config->ivshmem);
+	data->own = ivshmem_names_enter(data->names, config->own_name, data->own_id);
+	data->told = false;
 	if (data->own == NULL) {
 		LOG_ERR("%s: no room for the name '%s': %u others are in use. Restart the server",
 			dev->name, config->own_name, IVSHMEM_NAMES_ENTRIES);
@@ -103,6 +106,55 @@ static int enter_name(const struct device *dev)
 	}
 
 	return 0;
+}
+
+/* At the start. If a guest with this name still runs, the doorbell tells it to look. */
+static int take_name(const struct device *dev)
+{
+	const struct ivshmem_mbox_config *config = dev->config;
+	struct ivshmem_mbox_data *data = dev->data;
+	const struct ivshmem_name *entry = ivshmem_names_find(data->names, config->own_name);
+	uint16_t id = ivshmem_get_id(config->ivshmem);
+	uint16_t last_id = entry != NULL ? ivshmem_names_id(entry) : id;
+	int error = enter_name(dev);
+
+	if (error != 0 || last_id == id) {
+		return error;
+	}
+
+	LOG_INF("%s: takes the name '%s' from peer %u, whose link ends if it still runs",
+		dev->name, config->own_name, last_id);
+	for (uint16_t vector = 0; vector < config->vectors; vector++) {
+		(void)ivshmem_int_peer(config->ivshmem, last_id, vector);
+	}
+
+	return 0;
+}
+
+/* Whether another guest has entered the name, and has the link. The log says it once. */
+static bool is_taken(const struct device *dev)
+{
+	const struct ivshmem_mbox_config *config = dev->config;
+	struct ivshmem_mbox_data *data = dev->data;
+	const struct ivshmem_name *entry = NULL;
+	uint16_t id;
+
+	if (config->peer == PEER_NAME) {
+		entry = ivshmem_names_find(data->names, config->own_name);
+	}
+	id = entry != NULL ? ivshmem_names_id(entry) : data->own_id;
+	if (id == data->own_id) {
+		return false;
+	}
+
+	if (!data->told) {
+		data->told = true;
+		LOG_ERR("%s: peer %u also uses the name '%s', and has the link now: end one of the "
+			"two guests, or give it another own-name",
+			dev->name, id, config->own_name);
+	}
+
+	return true;
 }
 
 /* The server may have restarted, with new memory or another ID for this guest. */
@@ -158,6 +210,9 @@ static int ivshmem_mbox_send(const struct device *dev, mbox_channel_id_t channel
 	if (vector > UINT16_MAX) {
 		LOG_ERR("%s: channel %u: vectors must be 0 to %u", dev->name, channel, UINT16_MAX);
 		return -EINVAL;
+	}
+	if (is_taken(dev)) {
+		return -EADDRINUSE;
 	}
 
 	peer = find_peer(dev, channel);
@@ -294,10 +349,10 @@ static void listen(void *device, void *unused1, void *unused2)
 		(void)k_poll(data->events, config->vectors, K_FOREVER);
 
 		/* A doorbell can also mean that the server has restarted */
-		if (config->peer == PEER_NAME && !data->meets && !is_entered(dev)) {
+		is_over = is_taken(dev) || ivshmem_mbox_server_restarted(dev);
+		if (config->peer == PEER_NAME && !data->meets && !is_over && !is_entered(dev)) {
 			(void)enter_name(dev);
 		}
-		is_over = ivshmem_mbox_server_restarted(dev);
 		for (uint16_t vector = 0; vector < config->vectors; vector++) {
 			if (data->events[vector].state != K_POLL_STATE_SIGNALED) {
 				continue;
@@ -335,7 +390,7 @@ static int ivshmem_mbox_init(const struct device *dev)
 		if (data->names == NULL) {
 			return -EINVAL;
 		}
-		if (enter_name(dev) != 0) {
+		if (take_name(dev) != 0) {
 			return -ENOSPC;
 		}
 	}
@@ -353,12 +408,17 @@ static int ivshmem_mbox_init(const struct device *dev)
 	return 0;
 }
 
+bool ivshmem_mbox_name_taken(const struct device *dev)
+{
+	return is_taken(dev);
+}
+
 bool ivshmem_mbox_server_restarted(const struct device *dev)
 {
 	const struct ivshmem_mbox_config *config = dev->config;
 	struct ivshmem_mbox_data *data = dev->data;
 
-	return config->peer == PEER_NAME && data->met != 0 && !is_entered(dev);
+	return config->peer == PEER_NAME && data->met != 0 && !is_taken(dev) && !is_entered(dev);
 }
 
 bool ivshmem_mbox_peer_restarted(const struct device *dev)
@@ -370,7 +430,7 @@ bool ivshmem_mbox_peer_restarted(const struct device *dev)
 	if (config->peer != PEER_NAME || data->met == 0) {
 		return false;
 	}
-	if (ivshmem_mbox_server_restarted(dev)) {
+	if (is_taken(dev) || ivshmem_mbox_server_restarted(dev)) {
 		return true;
 	}
 	peer = ivshmem_names_find(data->names, config->peer_name);
@@ -404,6 +464,9 @@ int ivshmem_mbox_meet(const struct device *dev, void *clear, size_t size, k_time
 	while (true) {
 		const struct ivshmem_name *peer;
 
+		if (is_taken(dev)) {
+			return -EADDRINUSE;
+		}
 		if (!is_entered(dev)) {
 			error = enter_name(dev);
 			if (error != 0) {

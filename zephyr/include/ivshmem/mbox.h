@@ -32,15 +32,17 @@
  * @retval 0 on success
  * @retval -EAGAIN timeout. Try again, or give up.
  * @retval -ENOTSUP the node has no peer-name
+ * @retval -EADDRINUSE ivshmem_mbox_name_taken()
  * @retval -ENOSPC the server has restarted, and the table of names has no room
  */
 int ivshmem_mbox_meet(const struct device *mbox, void *clear, size_t size, k_timeout_t timeout);
 
 /**
- * @brief Whether the peer or the server has restarted since ivshmem_mbox_meet()
+ * @brief Whether the session that began with ivshmem_mbox_meet() is over
  *
- * If so, close this end's session and meet again. This is cheap: call it whenever you
- * wait for the peer or send to it.
+ * The peer or the server has restarted: close this end's session and meet again. Or
+ * another guest has this end's name: see ivshmem_mbox_name_taken(). This is cheap: call
+ * it whenever you wait for the peer or send to it.
  *
  * @param mbox Device of a qemu,ivshmem-mbox node
  */
@@ -56,5 +58,17 @@ bool ivshmem_mbox_peer_restarted(const struct device *mbox);
  * @param mbox Device of a qemu,ivshmem-mbox node
  */
 bool ivshmem_mbox_server_restarted(const struct device *mbox);
+
+/**
+ * @brief Whether another guest has entered this end's own-name
+ *
+ * A name and its link belong to the guest that entered it last. This end then sends
+ * nothing, and no callback runs. Do not close RPMsg, whose rings are the other guest's
+ * now, and do not reboot, which would take the name back. The log has the other guest's
+ * ID. It is always false of a node that has no peer-name.
+ *
+ * @param mbox Device of a qemu,ivshmem-mbox node
+ */
+bool ivshmem_mbox_name_taken(const struct device *mbox);
 
 #endif /* IVSHMEM_MBOX_H_ */

@@ -11,7 +11,8 @@
  *
  * The backends do not support restarts. So both ends meet before they open the link (see
  * ivshmem/mbox.h), and close it as soon as the other end has restarted. To do this in your
- * own program, copy link_up() and link_down().
+ * own program, copy link_up() and link_down(). If another guest has this end's name, it
+ * also has the link, and this end stops.
  */
 
 #include <string.h>
@@ -125,6 +126,10 @@ static void link_down(void)
 {
 	int error;
 
+	if (ivshmem_mbox_name_taken(mbox)) {
+		/* The link's memory is another guest's now */
+		return;
+	}
 	if (IS_RPMSG && ivshmem_mbox_server_restarted(mbox)) {
 		/* OpenAMP cannot close a link whose rings are gone */
 		printk("echo: the server has restarted\n");
@@ -141,14 +146,14 @@ static void link_down(void)
 	}
 }
 
-/* Returns when the link is up: false if the other end has restarted meanwhile. */
+/* Returns when the link is up: false if it has ended meanwhile. */
 static bool link_up(void)
 {
 	int error = ivshmem_mbox_meet(mbox, (void *)DT_REG_ADDR(PART), PART_BYTES, K_FOREVER);
 
 	k_sem_reset(&bound);
 	k_sem_reset(&replied);
-	if (error == 0 && !is_host_ready()) {
+	if (error == -EADDRINUSE || (error == 0 && !is_host_ready())) {
 		return false;
 	}
 	if (error == 0) {
@@ -217,7 +222,7 @@ int main(void)
 		return 0;
 	}
 
-	while (true) {
+	while (!ivshmem_mbox_name_taken(mbox)) {
 		printk("echo: %s is waiting for the other end\n", DT_PROP(MBOX, own_name));
 		if (!link_up()) {
 			continue;
@@ -230,7 +235,11 @@ int main(void)
 		while (!ivshmem_mbox_peer_restarted(mbox)) {
 			k_sleep(LOOK);
 		}
-		printk("echo: the other end has restarted\n");
+		printk("echo: the link has ended\n");
 		link_down();
 	}
+	printk("echo: FAILED: another guest also uses the name '%s': end one of the two\n",
+	       DT_PROP(MBOX, own_name));
+
+	return 0;
 }

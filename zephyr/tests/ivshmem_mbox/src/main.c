@@ -6,6 +6,7 @@
 
 /* The devices a and b are clients of one server: peers with IDs 0 and 1. */
 
+#include <ivshmem-names.h>
 #include <ivshmem/mbox.h>
 
 #include <zephyr/drivers/mbox.h>
@@ -24,6 +25,7 @@
 static const struct device *const named_a = DEVICE(named_a);
 static const struct device *const named_b = DEVICE(named_b);
 static const struct device *const alone_a = DEVICE(alone_a);
+static const struct device *const replaced_a = DEVICE(replaced_a);
 static const struct device *const id_a = DEVICE(id_a);
 static const struct device *const other_a = DEVICE(other_a);
 static const struct device *const other_b = DEVICE(other_b);
@@ -78,9 +80,10 @@ static bool hears_nothing(struct ear *ear)
 static void *all_there(void)
 {
 	static const struct device *const all[] = {DEVICE(named_a), DEVICE(named_b),
-						   DEVICE(alone_a), DEVICE(id_a),
-						   DEVICE(other_a), DEVICE(other_b),
-						   DEVICE(any_a),   DEVICE(any_b)};
+						   DEVICE(alone_a), DEVICE(replaced_a),
+						   DEVICE(id_a),    DEVICE(other_a),
+						   DEVICE(other_b), DEVICE(any_a),
+						   DEVICE(any_b)};
 
 	ARRAY_FOR_EACH(all, i) {
 		zassert_true(device_is_ready(all[i]), "%s is not ready", all[i]->name);
@@ -182,6 +185,29 @@ ZTEST(ivshmem_mbox, test_nobody_has_the_name)
 {
 	zassert_equal(mbox_send(alone_a, 0, NULL), -ENOTCONN);
 	zassert_equal(ivshmem_mbox_meet(alone_a, NULL, 0, SILENCE), -EAGAIN);
+}
+
+/* The name and the link are that guest's, and this end does not take them back. */
+ZTEST(ivshmem_mbox, test_another_guest_enters_the_name)
+{
+	const struct device *ivshmem_b = DEVICE(ivshmem_b);
+	const struct ivshmem_name *entry;
+	struct ear *ear = listen(replaced_a, 0);
+	uintptr_t memory;
+
+	zassert_false(ivshmem_mbox_name_taken(replaced_a));
+	(void)ivshmem_get_mem(ivshmem_b, &memory);
+	entry = ivshmem_names_enter((struct ivshmem_name *)(memory + 0x1000), "replaced",
+				    ivshmem_get_id(ivshmem_b));
+
+	zassert_ok(mbox_send(any_b, 0, NULL));
+	zassert_true(hears_nothing(ear), "the callback ran for the other guest's link");
+	zassert_equal(ivshmem_names_id(entry), 1, "the name was taken back");
+	zassert_true(ivshmem_mbox_name_taken(replaced_a));
+	zassert_false(ivshmem_mbox_name_taken(any_a));
+	zassert_equal(mbox_send(replaced_a, 0, NULL), -EADDRINUSE);
+	zassert_equal(ivshmem_mbox_meet(replaced_a, NULL, 0, K_NO_WAIT), -EADDRINUSE);
+	zassert_equal(ivshmem_names_id(entry), 1, "the name was taken back by a meeting");
 }
 
 ZTEST(ivshmem_mbox, test_bad_arguments)
