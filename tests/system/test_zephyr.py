@@ -21,6 +21,7 @@ from ivshmem.board import BOARDS, flat_device
 from ring_on_command import RingCommands
 from ivshmem.linux import LINUX
 from ivshmem.memory import MIB
+from ivshmem.process import Process, TestbedError
 from ivshmem.server import memfd
 from ivshmem.zephyr import ON_ZEPHYR
 from zephyr_run import build_directory, run, run_command, wait_said
@@ -34,7 +35,7 @@ IVSHMEMCTL = re.findall(r"^ +FLAT/build/server/ivshmemctl (.*)$", README,
 
 # Programs that scripts/build-zephyr builds
 PROGRAMS = ("demo", "doorbell", "ipm_ivshmem", "ivshmem_flat", "ivshmem_mbox",
-            "plain")
+            "ivshmem_mbox_pcie", "plain")
 
 # The part of the shared memory that the snippets give to programs
 WINDOW_BYTES = 4 * MIB
@@ -312,6 +313,31 @@ def test_zephyr_with_pcie(bed: Testbed, name: str) -> None:
             end.type(f"ivshmem_ipm_send {peer}")
             bed.wait(f"{other.name} to hear a doorbell", lambda: (
                 other.count("Received IPM notification") > before))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("pcie_first", [True, False])
+def test_mailbox_on_pcie(bed: Testbed, name: str, pcie_first: bool) -> None:
+    """zephyr/tests/ivshmem_mbox_pcie on a board and on qemu_cortex_a53."""
+    program = "ivshmem_mbox_pcie"
+    try:
+        pcie_build = build_directory("virt", program)
+    except TestbedError as error:
+        pytest.skip(str(error))
+    server = bed.server(vectors=2)
+
+    def start_pcie() -> Process:
+        return run(bed, pcie_build, server, artifacts.qemu_system_aarch64())
+
+    def start_board() -> Process:
+        return bed.zephyr(name, program, server)
+
+    order = [start_pcie, start_board]
+    ends = [start() for start in (order if pcie_first else order[::-1])]
+
+    for end in ends:
+        wait_said(bed, end, "^PROJECT EXECUTION SUCCESSFUL$")
+        assert end.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
 
 
 def play_demo(bed: Testbed, *names: str, in_order: bool = True) -> None:
