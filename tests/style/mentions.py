@@ -34,7 +34,7 @@ ELSEWHERE = {
         'build/linux-library',
         'build/patches', 'build/patches/*', 'build/server', 'build/server/*',
         'build/server-sanitized', 'build/timeline',
-        'build/zephyr',
+        'build/zephyr', 'build/zephyr/aarch64/*',
         'build/zephyr/*/*/zephyr/zephyr.elf', 'build/qemu-[0-9*]*',
         'build/qemu-[0-9*]*/build', 'build/qemu-[0-9*]*/source',
         'build/qemu-[0-9*]*/ivshmem-server', 'build/qemu-[0-9*]*/qemu-system-*',

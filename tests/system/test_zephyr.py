@@ -169,10 +169,16 @@ def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
                        ("ZEPHYR", Path(os.environ["ZEPHYR_BASE"]).resolve())):
         script = re.sub(rf"(?<=[\s=;\"]){name}(?=[/\s;\"])", str(path), script)
 
-    subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, env={
-        # Debian's Python has what Zephyr needs. Caches stay out of the home.
-        "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path),
-        "PYTHONPYCACHEPREFIX": str(tmp_path)})
+    built = subprocess.run(
+        ["sh", "-euc", script], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
+            # Debian's Python has what Zephyr needs. Caches stay out of the home.
+            "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path),
+            "PYTHONPYCACHEPREFIX": str(tmp_path)})
+    print(built.stdout)
+    assert built.returncode == 0
+    assert not re.search("^(CMake Warning|warning: )", built.stdout,
+                         re.MULTILINE)
     server = bed.server()
     sample = run(bed, tmp_path / "build", server)
 
@@ -181,6 +187,17 @@ def test_readme_from_an_empty_folder(bed: Testbed, tmp_path: Path) -> None:
         subprocess.run([artifacts.ivshmemctl(), "--server", server.socket,
                         *shlex.split(arguments)], check=True)
     wait_said(bed, sample, "^received IRQ and full message: hello world$")
+
+
+def test_readmes_have_a_build_directory_for_each_program() -> None:
+    """Zephyr ignores other snippets in a directory that has been configured,
+    and west refuses other programs."""
+    text = README + (artifacts.CHECKOUT / "zephyr" / "samples" / "ipc_echo" /
+                     "README.rst").read_text()
+    directories = re.findall(r"^ +west build -d (\S+) -b ", text, re.MULTILINE)
+
+    assert "build-host" in directories
+    assert sorted(set(directories)) == sorted(directories)
 
 
 def test_readme_has_a_manifest_for_west() -> None:
