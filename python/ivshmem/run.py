@@ -22,7 +22,7 @@ from .boards import WIRINGS, wiring
 from .linux import LINUX
 from .machine import Machine
 from .memory import MIB
-from .process import News, TestbedError
+from .process import News, Process, TestbedError
 from .screen import Screen
 from .server import is_listening
 from .testbed import Testbed
@@ -356,7 +356,7 @@ class Run:
         if not options.server:
             server = self._bed.server(
                 size=options.size, vectors=options.vectors, ids=self._plan.ids)
-            self._screen.say(server.name, f"listens on {server.socket}")
+            self._say(server, f"listens on {server.socket}")
         for number, guest in enumerate(self._plan.guests):
             if server is None:
                 where = options.server
@@ -387,6 +387,11 @@ class Run:
 
     def _running(self) -> list[str]:
         return [guest.name for guest in self._guests if not guest.has_ended()]
+
+    def _say(self, process: Process, text: str) -> None:
+        """First shows what guests have written so far."""
+        self._bed.show_news()
+        self._screen.say(process.name, text)
 
     def _start(self, guest: Guest, device: list[str]) -> None:
         with socket.socket() as listener:
@@ -422,7 +427,7 @@ class Run:
             if isinstance(machine, board.Board):
                 own_id = machine.qmp.command("qom-get", path=DEVICE,
                                              property="own-id")
-                self._screen.say(machine.name, f"has peer ID {own_id}")
+                self._say(machine, f"has peer ID {own_id}")
         except TestbedError:
             self._bed.wait(f"{machine.name} to start", machine.has_ended,
                            START_SECONDS)
@@ -433,7 +438,7 @@ class Run:
                              f"target remote 127.0.0.1:{port}"])
         waits = (" (CPUs wait for GDB)" if self._plan.options.gdb_wait
                  else "")
-        self._screen.say(machine.name, f"GDB: {attach}{waits}")
+        self._say(machine, f"GDB: {attach}{waits}")
 
 
 def run(options: argparse.Namespace) -> bool:

@@ -187,8 +187,8 @@ class Testbed:
                                          for process in self.processes)), None)
             value = condition()
             left = end - time.monotonic()
-            self._show_news(0.0 if value or trouble or left <= 0
-                            else min(left, LOOK_SECONDS))
+            self.show_news(0.0 if value or trouble or left <= 0
+                           else min(left, LOOK_SECONDS))
             if value:
                 return value
             if trouble:
@@ -198,6 +198,15 @@ class Testbed:
                          if end == self._deadline else f"{seconds:g} s")
                 raise TestbedError(f"timed out waiting for {what} "
                                    f"(limit: {limit})")
+
+    def show_news(self, patience: float = 0.0) -> None:
+        """Shows all new lines. Waits up to `patience` seconds for the first."""
+        with suppress(Empty):
+            news = self._news.get(timeout=patience)
+            while True:
+                self._history.append(news)
+                self._show(news)
+                news = self._news.get_nowait()
 
     def wait_for_failure(self, process: Process, pattern: str,
                          seconds: float | None = None) -> None:
@@ -212,22 +221,13 @@ class Testbed:
 
     def transcript(self) -> str:
         """Lists the processes and what they wrote, by time."""
-        self._show_news()
+        self.show_news()
         return "\n".join([
             *(process.summary() for process in self.processes),
             *(show_line(news.time - self._began, news.process.name, news.line,
                         news.is_error)
               for news in sorted(self._history, key=lambda news: news.time)
               if news.line is not None)])
-
-    def _show_news(self, patience: float = 0.0) -> None:
-        """Shows all new lines. Waits up to `patience` seconds for the first."""
-        with suppress(Empty):
-            news = self._news.get(timeout=patience)
-            while True:
-                self._history.append(news)
-                self._show(news)
-                news = self._news.get_nowait()
 
     def _name(self, kind: str) -> str:
         """The name of the next machine of this kind."""

@@ -219,6 +219,17 @@ def test_peer_ids_and_interruption(run: Command) -> None:
     assert run.left_over() == []
 
 
+def test_lines_are_in_order_of_time(run: Command) -> None:
+    """Boards write while others start. Lines of the same moment may be in any
+    order, because each console has its own thread."""
+    run.start(*ECHO, *ECHO)
+    run.wait_for("echo: listening id=3")
+    times = [float(line.split()[0]) for line in run.output().splitlines()]
+
+    assert len(times) == 9  # one of the server, two of each board
+    assert all(later > time - 0.02 for time, later in zip(times, times[1:]))
+
+
 @pytest.mark.parametrize("victim", ["ivshmemd", "mps2-an385"])
 def test_death_of_a_process_is_reported(run: Command, victim: str) -> None:
     run.start(ECHO[1])
