@@ -35,7 +35,7 @@ static void irq29(void)
     ivshmem_flat_isr(&shm, 0);
 }
 
-static void reset(void)
+void reset(void)
 {
     UART[4] = 16; /* baud rate divider */
     UART[2] = 1;  /* enable transmitter */

@@ -27,6 +27,7 @@ FIXTURES = take(PYTHON, "def test_answers")
 PEER = take(PYTHON, "from pathlib import Path")
 
 BARE = "-ffreestanding -nostdlib"
+STRICT = "-Wall -Wextra -Werror -Wl,--fatal-warnings"
 # Start-up code that the README's program needs to run
 PROJECT = """
 #include "board.h"
@@ -72,7 +73,7 @@ def test_readme_answers(reader: Reader) -> None:
 def test_complete_program(reader: Reader) -> None:
     (reader.folder / "your.c").write_text(COMPLETE.text + "\n")
     compiler, *rest = commands(COMPILE.text)
-    reader.run(f"{compiler} -Wall -Wextra -Werror")
+    reader.run(f"{compiler} {STRICT}")
 
     reader.start("\n".join(rest))
 
@@ -85,11 +86,11 @@ def test_names(reader: Reader) -> None:
     rings itself."""
     names = NAMES.text.replace('"sensor"', '"logger"')
     program = COMPLETE.text.replace(
-        "static void reset(void)", f"{names}\n\nstatic void reset(void)"
+        "void reset(void)", f"{names}\n\nvoid reset(void)"
     ).replace("ivshmem_flat_ring(&shm, 0, 0);", "enter_name(); ring_logger();")
     (reader.folder / "your.c").write_text(program + "\n")
     compiler, *rest = commands(COMPILE.text)
-    reader.run(f"{compiler} -Wall -Wextra -Werror")
+    reader.run(f"{compiler} {STRICT}")
 
     reader.start("\n".join(rest))
 
@@ -97,7 +98,7 @@ def test_names(reader: Reader) -> None:
 
 
 def test_copied_example(reader: Reader) -> None:
-    reader.run(COPY.text)
+    reader.run(f"{COPY.text} {STRICT}")
     (reader.folder / "your.elf").symlink_to("your-firmware/hello.elf")
 
     reader.start("\n".join(commands(COMPILE.text)[1:]))
@@ -133,7 +134,7 @@ def test_fixtures(reader: Reader) -> None:
     """The fixtures work with the example project's firmware."""
     (reader.folder / "your.c").write_text(
         (TOP / "python/example/firmware.c").read_text())
-    reader.run(commands(COMPILE.text)[0])
+    reader.run(f"{commands(COMPILE.text)[0]} {STRICT}")
     (reader.folder / "test_it.py").write_text(FIXTURES.text + "\n")
 
     said = reader.run("/usr/bin/python3 -m pytest -q -p ivshmem.pytest_plugin "
