@@ -168,31 +168,30 @@ def summary(timeline: Timeline) -> str:
 
 
 def write(timeline: Timeline, output: Path, svg: Path | None,
-          between: tuple[float, float] | None = None) -> None:
-    """Raises if a file cannot be written. `between` limits the picture to these
-    milliseconds."""
+          between: tuple[float, float] | None = None) -> str:
+    """Returns a summary for the user. `between` limits the picture to these
+    milliseconds. Raises if a file cannot be written."""
+    lines = [summary(timeline),
+             f"Open {output} in ui.perfetto.dev or chrome://tracing."]
     try:
         timeline_json.write(timeline, output)
         if svg:
             timeline_svg.write(timeline, svg, between)
+            lines.append(f"{svg} is a picture of it.")
     except OSError as error:
         raise TestbedError(f"cannot write {error.filename}: "
                            f"{error.strerror}") from error
+    return "\n".join(lines)
 
 
 def draw(directory: Path, files: Sequence[tuple[str, Path]]) -> str:
     """Writes timeline.json and, with matplotlib, timeline.svg to this
     directory. Returns a summary for the user."""
-    timeline = read(files)
     picture = (directory / "timeline.svg" if timeline_svg.is_possible()
                else None)
-    write(timeline, directory / "timeline.json", picture)
-    return "\n".join([
-        summary(timeline),
-        f"Open {directory}/timeline.json in ui.perfetto.dev or "
-        "chrome://tracing.",
-        f"{picture} is a picture of it." if picture else
-        f"There is no picture: {timeline_svg.NO_PICTURE}."])
+    text = write(read(files), directory / "timeline.json", picture)
+    return text if picture else (
+        f"{text}\nThere is no picture: {timeline_svg.NO_PICTURE}.")
 
 
 def _source(argument: str) -> tuple[str, Path]:
@@ -230,10 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                      "second".format(*options.between))
 
     def run() -> bool:
-        timeline = read(options.sources)
-        write(timeline, options.output, options.svg,
-              options.between)
-        print(summary(timeline))
+        print(write(read(options.sources), options.output, options.svg,
+                    options.between))
         return True
 
     return command.run("ivshmem-timeline", run)

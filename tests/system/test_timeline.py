@@ -243,6 +243,8 @@ def test_command(bed: Testbed, tmp_path: Path) -> None:
     ended = command(tmp_path, *traces, *svg)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("VM 0, VM 1: ")
+    assert "Open timeline.json in ui.perfetto.dev" in ended.stdout
+    assert ("timeline.svg is a picture" in ended.stdout) == bool(svg)
     trace_event_format.load(tmp_path / "timeline.json")
     if svg:
         text = (tmp_path / "timeline.svg").read_text()
