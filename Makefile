@@ -104,7 +104,7 @@ check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check
 
 check-style: ## check style, types, spelling, licences and mentioned file names
 	@scripts/install-packages style tests
-	@/usr/bin/python3 -m pytest --quiet tests/style
+	@scripts/qemu-source >/dev/null && /usr/bin/python3 -m pytest --quiet tests/style
 
 check-guest: ## test the firmware's headers on the host
 	@scripts/install-packages guest tests

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks without running anything. QEMU's rules for C, and its paths, are from
-the source tree of the build that QEMU_BUILD names, or of any build."""
+the source tree that scripts/qemu-source prints."""
 
-import os
 import re
 import subprocess
 import sys
@@ -41,13 +40,11 @@ def succeed(remedy: str, *command: str | Path) -> None:
 
 @pytest.fixture
 def qemu() -> Path:
-    named = os.environ.get("QEMU_BUILD")
-    builds = [Path(named)] if named else sorted(TOP.glob("build/qemu-*"))
-    for build in builds:
-        if (build / "pristine/scripts/checkpatch.pl").exists():
-            return build / "pristine"
-    pytest.fail(f"no QEMU source in {named or 'build/qemu-*'}: run 'make qemu'",
-                pytrace=False)
+    found = subprocess.run([TOP / "scripts/qemu-source"], text=True,
+                           timeout=SECONDS, capture_output=True)
+    if found.returncode != 0:
+        pytest.fail(found.stderr, pytrace=False)
+    return Path(found.stdout.strip())
 
 
 @pytest.fixture
