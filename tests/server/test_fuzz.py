@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ivshmem import eventfd
 from .lab import Lab
 from .manager import Manager
 
@@ -161,7 +162,7 @@ NAMES = ["0/ledger", "0/memory", "0/lock", "0/1", "0/1/0", "0/1/1", "1/ledger",
 def test_restored_fds(lab: Lab) -> None:
     """It gets names and fds that no ivshmemd stores."""
     fds = [os.memfd_create("ledger"), os.memfd_create("memory"),
-           os.open("/", os.O_RDONLY), os.eventfd(0),  # type: ignore
+           os.open("/", os.O_RDONLY), eventfd.create(),
            *os.pipe(), *(end.detach() for end in socket.socketpair())]
     os.ftruncate(fds[1], 65536)
     listener = socket.socket(socket.AF_UNIX)

@@ -97,10 +97,10 @@ def test_all_parts_at_once(debian: Debian) -> None:
 
 
 def test_unknown_part(debian: Debian) -> None:
-    done = debian.install("patches", "pathces")
+    done = debian.install("patches", "nowhere")
 
     assert done.returncode == 1
-    assert "no part 'pathces' in " in done.stderr
+    assert "no part 'nowhere' in " in done.stderr
     assert debian.calls() == []
 
 
