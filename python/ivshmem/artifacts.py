@@ -2,8 +2,9 @@
 """Finds programs and images.
 
 Each build of QEMU has its own folder, build/qemu-*. If there are several, the
-environment variable QEMU_BUILD selects one. Others, such as QEMU_SYSTEM_ARM,
-IVSHMEM_SERVER and IVSHMEMD, name a single program.
+environment variable QEMU_BUILD selects one. Debian's QEMU with the device, which
+`make demo` makes, is used if there is no other. More variables, such as
+QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
 
 If the package is installed, programs are looked up on PATH and in sbin, which
 is not on every user's PATH. `make install` installs QEMU with the device as
@@ -108,9 +109,11 @@ def _builds() -> list[Path]:
     """The builds to choose from. A sanitized build must be named."""
     if named := os.environ.get("QEMU_BUILD"):
         return [Path(named).absolute()]
-    programs = (CHECKOUT / "build").glob("qemu-*/qemu-system-*")
-    return sorted({program.parent for program in programs
-                   if not program.parent.name.endswith("-sanitized")})
+    programs = [program for program in
+                (CHECKOUT / "build").glob("qemu-*/qemu-system-*")
+                if not program.parent.name.endswith("-sanitized")]
+    built = [program for program in programs if not is_stock(program)]
+    return sorted({program.parent for program in built or programs})
 
 
 def _in_build(name: str) -> Callable[[], Path]:

@@ -48,16 +48,25 @@ def test_the_only_build_is_taken(make: Make) -> None:
 
 def test_one_of_several_has_to_be_named(
         make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    make("qemu-7.2")
-    build = make("qemu-7.2-stock")
+    make("qemu-10.0")
+    build = make("qemu-7.2")
 
     with pytest.raises(TestbedError, match="several builds of QEMU, build/"
-                       "qemu-7.2, build/qemu-7.2-stock: choose one, such as "
-                       "QEMU_BUILD=build/qemu-7.2$"):
+                       "qemu-10.0, build/qemu-7.2: choose one, such as "
+                       "QEMU_BUILD=build/qemu-10.0$"):
         artifacts.qemu_system("arm")
 
     monkeypatch.setenv("QEMU_BUILD", str(build))
     assert artifacts.qemu_system("arm") == build / "qemu-system-arm"
+
+
+def test_stock_qemu_is_taken_if_there_is_no_other(make: Make) -> None:
+    """`make demo` leaves one, and 'make qemu' then builds another."""
+    stock = make("qemu-10.0-stock", "qemu-system-arm", "ivshmem-flat-device.so")
+    assert artifacts.qemu_system("arm") == stock / "qemu-system-arm"
+
+    built = make("qemu-10.0")
+    assert artifacts.qemu_system("arm") == built / "qemu-system-arm"
 
 
 def test_named_build_lacks_a_program(
