@@ -14,6 +14,9 @@ RELEASES := bookworm trixie sid
 
 # Shell: get the directory of this QEMU from a script, and export it to later commands
 with = QEMU_BUILD=$$($(1)) && export QEMU_BUILD
+# Shell: install what draws a timeline; the option that asks for one
+drawing = $(if $(TIMELINE),scripts/install-packages timeline &&)
+timeline = $(if $(TIMELINE),--timeline build/timeline)
 
 help: ## list the targets
 	@echo "usage: make TARGET [VARIABLE=VALUE...]"
@@ -40,7 +43,7 @@ help: ## list the targets
 	@echo "  ROUNDS=N           number of samples that bench takes of each"
 	@echo "  FUZZ_SECONDS=N     run each fuzzer for N seconds"
 	@echo "  FUZZ_SEED=SEED     repeat the run of a fuzzer that printed this seed"
-	@echo "  TIMELINE=1         also draw a timeline of the demo, in build/timeline/"
+	@echo "  TIMELINE=1         also draw a timeline of demo or demo-linux, in build/timeline/"
 	@echo "  V=1                show all output of each step"
 	@echo
 	@echo "Each target installs the Debian packages that it needs and that are missing."
@@ -86,14 +89,13 @@ deb: ## make Debian packages for this release of Debian: build/deb/
 	@scripts/build-deb
 
 demo: ## two boards share memory and ring each other's doorbells
-	@$(if $(TIMELINE),scripts/install-packages timeline &&) \
-		$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
-		scripts/build-firmware demo && \
-		scripts/demo $(if $(TIMELINE),--timeline build/timeline)
+	@$(drawing) $(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-firmware demo && scripts/demo $(timeline)
 
 demo-linux: ## the same with a board and Linux, which has the PCI device
-	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
-		scripts/build-firmware demo && scripts/build-linux && scripts/demo mps2-an385 linux
+	@$(drawing) $(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-firmware demo && scripts/build-linux && \
+		scripts/demo $(timeline) mps2-an385 linux
 
 demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BASE
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \

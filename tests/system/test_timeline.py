@@ -275,6 +275,16 @@ def test_demo_draws_a_timeline(tmp_path: Path, with_matplotlib: bool) -> None:
             ) in ended.stdout
 
 
+@pytest.mark.parametrize("target", ["demo", "demo-linux"])
+@pytest.mark.parametrize("variable", ["", "1"])
+def test_target_that_draws(target: str, variable: str) -> None:
+    ended = subprocess.run(
+        ["make", "--dry-run", target, f"TIMELINE={variable}"], text=True,
+        check=True, capture_output=True, cwd=artifacts.CHECKOUT, timeout=60)
+    assert ("--timeline build/timeline" in ended.stdout) == bool(variable)
+    assert ("install-packages timeline" in ended.stdout) == bool(variable)
+
+
 def command(directory: Path,
             *arguments: str) -> subprocess.CompletedProcess[str]:
     program = artifacts.CHECKOUT / "python/ivshmem-timeline"
