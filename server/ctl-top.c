@@ -221,9 +221,13 @@ static bool terminal_is_known(void)
 static int show(Top *top, double interval, GError **error)
 {
     int64_t left = top->ctl->count;
-    SCREEN *screen = terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
+    SCREEN *screen;
     int result;
 
+    /* With these, curses would not ask the terminal for its size. */
+    g_unsetenv("LINES");
+    g_unsetenv("COLUMNS");
+    screen = terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
     if (!screen) {
         fail(error, "the terminal type '%s' is not supported: set TERM, or give --json",
              g_getenv("TERM") ? g_getenv("TERM") : "");

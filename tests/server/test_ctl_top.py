@@ -245,14 +245,16 @@ def test_qmp_refuses(lab: Lab) -> None:
 
 class Terminal:
     """A real terminal in tmux, which runs the command and then shows its
-    status."""
+    status. LINES and COLUMNS are wrong, as in children of a Python that uses
+    readline."""
 
     def __init__(self, lab: Lab, size: tuple[int, int], *arguments: str) -> None:
         self._socket: Path = lab.path("tmux")
         command = " ".join([str(artifacts.ivshmemctl()), "top", *arguments])
         self._tmux("-f", "/dev/null", "new-session", "-d",
                    "-x", str(size[0]), "-y", str(size[1]),
-                   f"{command}; echo ended with $?; exec cat")
+                   f"LINES=24 COLUMNS=100 {command}; echo ended with $?; "
+                   "exec cat")
         lab.bed.enter(closing(self))
 
     def close(self) -> None:
