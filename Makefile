@@ -99,7 +99,8 @@ demo-linux: ## the same with a board and Linux, which has the PCI device
 
 demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BASE
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
-		scripts/build-linux && scripts/build-zephyr && scripts/demo-rpmsg
+		scripts/build-linux && scripts/build-zephyr mps2-an385/rpmsg_echo_remote && \
+		scripts/demo-rpmsg
 
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
