@@ -32,7 +32,7 @@ def memory(tmp_path: Path) -> Iterator[SharedMemory]:
     path.write_bytes(bytes(4096))
     memory = SharedMemory(path)
     memory.set_words(8, WORDS[0])
-    writer = multiprocessing.get_context("fork").Process(
+    writer = multiprocessing.get_context("spawn").Process(
         target=write_for_ever, args=(path,), daemon=True)
     writer.start()
     yield memory
