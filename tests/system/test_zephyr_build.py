@@ -29,8 +29,10 @@ class Workspace:
         self.add_program("ours/scripts/install-packages", "")
         self.add_program("ours/scripts/build-rpmsg",
                          f"echo build-rpmsg >>{self.calls}")
-        for tool in ("ninja", "arm-none-eabi-gcc"):
-            self.add_program(f"tools/{tool}", "")
+        self.add_program("tools/arm-none-eabi-gcc", "")
+        # ninja -C IMAGE
+        self.add_program("tools/ninja",
+                         'mkdir -p "$2/zephyr"; : >"$2/zephyr/zephyr.elf"')
         self.add_program("tools/aarch64-linux-gnu-gcc", 'echo "$@"')
         # cmake -G Ninja -S SOURCE -B IMAGE ...
         self.add_program("tools/cmake", 'echo "$ZEPHYR_TOOLCHAIN_VARIANT" '
@@ -50,15 +52,16 @@ class Workspace:
         file.write_text(f"#!/bin/sh\n{body}\n")
         file.chmod(0o755)
 
-    def build(self, **settings: str) -> subprocess.CompletedProcess[str]:
+    def build(self, *programs: str,
+              **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("ZEPHYR", "OPENAMP"))}
         environment |= {
             "ZEPHYR_BASE": str(self.path / "zephyr"),
             "PATH": f"{self.path / 'tools'}:{environment['PATH']}", **settings}
         return subprocess.run(
-            [self.path / "ours/scripts/build-zephyr"], env=environment,
-            capture_output=True, text=True, timeout=60)
+            [self.path / "ours/scripts/build-zephyr", *programs],
+            env=environment, capture_output=True, text=True, timeout=60)
 
     def has_built_rpmsg_for_linux(self) -> bool:
         return "build-rpmsg" in self.calls.read_text().splitlines()
@@ -93,6 +96,35 @@ def test_without_openamp(workspace: Workspace, there: str | None,
     assert not workspace.built("rpmsg_echo_remote")
     assert not workspace.built("static_vrings_host")
     assert not workspace.has_built_rpmsg_for_linux()
+
+
+def test_named_programs(workspace: Workspace) -> None:
+    workspace.add_module("lib/open-amp")
+    workspace.add_module("hal/libmetal")
+
+    result = workspace.build("mps2-an385/demo", "virt/ipm_ivshmem")
+
+    assert result.returncode == 0, result.stderr
+    assert len(workspace.calls.read_text().splitlines()) == 2
+    assert len(workspace.built("demo")) == 1
+    assert len(workspace.built("ipm_ivshmem")) == 1
+
+    result = workspace.build("mps2-an385/rpmsg_echo_remote")
+
+    assert result.returncode == 0, result.stderr
+    assert len(workspace.built("rpmsg_echo_remote")) == 1
+    assert workspace.has_built_rpmsg_for_linux()
+
+
+@pytest.mark.parametrize("name", [
+    "mps2-an385/nothing", "demo", "mps2-an385/rpmsg_echo_remote"])
+def test_named_program_that_is_not_built(workspace: Workspace,
+                                         name: str) -> None:
+    """The last one needs open-amp."""
+    result = workspace.build(name)
+
+    assert result.returncode == 1
+    assert f"build-zephyr: {name} was not built: " in result.stderr
 
 
 def test_with_openamp(workspace: Workspace) -> None:
