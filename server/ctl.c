@@ -9,10 +9,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "ctl.h"
 #include "error.h"
+#include "fd.h"
 #include "settings.h"
 
 #define DEFAULT_CONTROL "/run/ivshmemd/control"
@@ -168,17 +168,6 @@ static const Command *find_command(const char *name, GError **error)
     return NULL;
 }
 
-/* Each vector of each peer needs an fd. */
-static void raise_fd_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 /* The first letter of an option, long or short */
 static char first_letter(const char *name)
 {
@@ -297,7 +286,7 @@ static int run(Ctl *ctl, char **words, GError **error)
     if (!ctl->server && !(command->options & OPT_CONTROL)) {
         ctl->server = g_strdup(DEFAULT_SOCKET);
     }
-    raise_fd_limit();
+    fd_raise_limit();   /* each vector of each peer needs an fd */
     return command->func(ctl, error);
 }
 

@@ -18,6 +18,9 @@ static inline int fd_steal(int *fd)
     return stolen;
 }
 
+/* Let this process have as many fds as its hard limit allows. */
+void fd_raise_limit(void);
+
 bool fd_is_socket(int fd);
 
 /* The path that the socket @fd is bound to, or NULL. The caller frees it. */

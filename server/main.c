@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,16 +56,6 @@ static void open_standard_fds(void)
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     } while (fd >= 0 && fd <= STDERR_FILENO);
     fd_close(&fd);
-}
-
-static void raise_fd_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 static char *find_program(const char *name)
@@ -290,7 +279,7 @@ static bool main_start(Main *self, GError **error)
     if (!handover) {
         return false;
     }
-    raise_fd_limit();
+    fd_raise_limit();
     self->reloaded = handover_is_reload(handover);
     self->generation = handover_generation(handover);
     if (self->options->daemon) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "fd.h"
 
 /* Everything logged, except by g_info() */
 static GString *logged;
@@ -139,11 +140,12 @@ static void assert_reads(int client, const char *expected)
     g_assert_cmpstr(words, ==, expected);
 }
 
-/* Run all tests that were added. */
+/* Run all tests that were added, with the limit of fds that the server has. */
 static int run_tests(void)
 {
     int result;
 
+    fd_raise_limit();
     g_log_set_always_fatal(G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
     g_log_set_default_handler(note_log, NULL);
     logged = g_string_new(NULL);
