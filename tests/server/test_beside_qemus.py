@@ -19,7 +19,10 @@ from ivshmem.memory import MIB
 from ivshmem.process import Process
 from ivshmem.server import is_listening
 
+from .in_flight import ONE_AT_A_TIME, in_flight
 from .lab import Lab
+
+pytestmark = ONE_AT_A_TIME
 
 # Short for QEMU's server, which fails anyway
 PATIENCE = {"ivshmemd": 20.0, "qemus": 1.0}
@@ -139,6 +142,7 @@ def test_few_fds_and_many_vectors(lab: Lab, server: Server) -> None:
         lab.wait_for_view(client, {other.id: 64 for other in inside})
 
 
+@in_flight(530 * 530)
 @qemus("SIGABRT: an fd is beyond FD_SETSIZE")
 def test_fds_beyond_1024(lab: Lab, server: Server) -> None:
     server.start()
@@ -147,7 +151,8 @@ def test_fds_beyond_1024(lab: Lab, server: Server) -> None:
 
 
 @qemus("it ignores EAGAIN, and sends a client's own vectors last")
-@pytest.mark.parametrize("vectors, number", [(64, 7), (16, 20), (1, 280)])
+@pytest.mark.parametrize("vectors, number", [
+    (64, 7), (16, 20), pytest.param(1, 280, marks=in_flight(280 * 280))])
 def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                                 number: int) -> None:
     server.start("-n", str(vectors))
@@ -158,6 +163,7 @@ def test_many_boards_one_by_one(lab: Lab, server: Server, vectors: int,
                           server.patience)
 
 
+@in_flight(301 * 301)
 @qemus("it ignores EAGAIN, and never sends the rest")
 def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
     server.start()
@@ -167,6 +173,7 @@ def test_late_reader_hears_all(lab: Lab, server: Server) -> None:
     lab.wait_for_view(late, {peer: 1 for peer in range(301)}, server.patience)
 
 
+@in_flight(302 * 302)
 @qemus("messages to a client that does not read are lost")
 def test_late_reader_hears_of_departures(lab: Lab, server: Server) -> None:
     """The late reader is like a VM that is stopped in a debugger."""

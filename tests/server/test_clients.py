@@ -14,6 +14,7 @@ from ivshmem.peer import Peer
 from ivshmem.procfs import cpu_share, leave_room_for_files, open_files
 
 from .client import MEMORY, VERSION, Client
+from .in_flight import ONE_AT_A_TIME
 from .lab import Lab
 
 # Enough vectors that a client must read before a fifth peer is announced
@@ -265,6 +266,7 @@ def test_ids_are_not_reused(lab: Lab) -> None:
     assert [lab.client().id for _ in range(2)] == [3, 4]
 
 
+@ONE_AT_A_TIME
 def test_room_again_at_the_fd_limit(lab: Lab) -> None:
     process = lab.ivshmemd(within=["prlimit", "--nofile=64:64"])
     process.expect_error(
