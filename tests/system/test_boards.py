@@ -173,6 +173,15 @@ def start(bed: Testbed, board: str, where: Wiring, socket: Path) -> Monitor:
     return Monitor(vm, where.target)
 
 
+@cache
+def has_qtest() -> bool:
+    return subprocess.run(
+        [artifacts.qemu_system("arm"), "-M", "none", "-accel", "qtest",
+         "-display", "none", "-monitor", "stdio"], input="quit\n",
+        capture_output=True, text=True, timeout=SECONDS).returncode == 0
+
+
+@pytest.mark.skipif(not has_qtest(), reason="Debian's own QEMU has no qtest")
 @pytest.mark.parametrize("board, where", rows())
 def test_board(bed: Testbed, board: str, where: Wiring) -> None:
     """The device is at its addresses, each vector raises its line, and nothing
