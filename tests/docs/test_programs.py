@@ -73,7 +73,7 @@ def test_readme_answers(reader: Reader) -> None:
 def test_complete_program(reader: Reader) -> None:
     (reader.folder / "your.c").write_text(COMPLETE.text + "\n")
     compiler, *rest = commands(COMPILE.text)
-    reader.run(f"{compiler} {STRICT}")
+    assert reader.run(f"{compiler} {STRICT}") == ""
 
     reader.start("\n".join(rest))
 
@@ -112,8 +112,10 @@ def test_board_code() -> None:
     database = build / "compile_commands.json"
     if not database.exists():
         pytest.skip("this QEMU was not built here: no headers for board code")
-    [entry] = [entry for entry in json.loads(database.read_text())
-               if entry["file"].endswith("/ivshmem-flat-testboard.c")]
+    entry = next((entry for entry in json.loads(database.read_text())
+                  if entry["file"].endswith("/ivshmem-flat-testboard.c")), None)
+    if not entry:
+        pytest.skip("this is Debian's own QEMU, which takes no board code")
     testboard = Path(entry["directory"], entry["file"])
     includes = re.findall("^#include .*$", testboard.read_text(), re.MULTILINE)
     source = "\n".join([*includes, "void board(DeviceState *armv7m);",
