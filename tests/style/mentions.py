@@ -156,7 +156,10 @@ class Tree:
 
 def missing(path: str, tree: Tree, gone: set[str],
             targets: set[str]) -> Iterator[str]:
-    text = (TOP / path).read_text()
+    content = (TOP / path).read_bytes()
+    if b'\0' in content:    # as git tells binary files
+        return
+    text = content.decode()
     for target in TARGET.findall(text):
         if target not in targets:
             yield f'make {target}'
