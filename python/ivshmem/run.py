@@ -26,6 +26,7 @@ from .process import News, Process, TestbedError
 from .screen import Screen
 from .server import is_listening
 from .testbed import Testbed
+from .version import VERSION
 
 PROGRAM = "ivshmem-run"
 
@@ -179,6 +180,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS",
         help="stop and fail if a guest still runs after this long")
+    parser.add_argument("--version", action="version",
+                        version=f"%(prog)s {VERSION}")
     options = parser.parse_args(arguments)
     try:
         _check(options)

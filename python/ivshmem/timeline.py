@@ -20,6 +20,7 @@ from pathlib import Path
 from . import command, timeline_json, timeline_svg, traces
 from .process import TestbedError
 from .traces import Doorbell, Interrupt, Participant, ServerLog, Source
+from .version import VERSION
 
 # If the write to DOORBELL was not traced, it may have happened this much before
 # the doorbell was logged.
@@ -221,6 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="also draw a picture; needs matplotlib")
     parser.add_argument("--between", type=float, nargs=2, metavar="MS",
                         help="draw only the time between these milliseconds")
+    parser.add_argument("--version", action="version",
+                        version=f"%(prog)s {VERSION}")
     options = parser.parse_args(arguments)
     if options.between and not options.svg:
         parser.error("--between needs --svg")

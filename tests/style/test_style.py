@@ -117,6 +117,7 @@ def test_mentions(qemu: Path) -> None:
 @pytest.mark.parametrize("file, pattern", [
     ("server/meson.build", r"^ +version: '(.*)',$"),
     ("python/pyproject.toml", '^version = "(.*)"$'),
+    ("python/ivshmem/version.py", '^VERSION = "(.*)"$'),
     ("include/hw/misc/ivshmem-flat.h", '^#define IVSHMEM_FLAT_VERSION "(.*)"$'),
     ("guest/ivshmem-flat.h", r"^#define IVSHMEM_FLAT_DRIVER_VERSION (\d+)$")])
 def test_version_is_that_of_the_changelog(file: str, pattern: str) -> None:

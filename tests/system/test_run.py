@@ -21,6 +21,7 @@ from ivshmem.boards import WIRINGS
 from ivshmem.memory import MIB
 from ivshmem.run import (LINUX_COMMAND, Guest, Misuse, main, parse_guest,
                          parse_size)
+from ivshmem.version import VERSION
 from running import SECONDS, Command, eventually, program, runs
 
 KIB = 1024
@@ -136,6 +137,10 @@ def test_what_is_missing(run: Command, arguments: list[str],
 
     assert (status, output) == (1, "")
     assert complaint in errors
+
+
+def test_version(run: Command) -> None:
+    assert run.run("--version") == (0, f"ivshmem-run {VERSION}\n", "")
 
 
 def test_boards_are_listed(run: Command) -> None:
