@@ -212,6 +212,17 @@ def test_python_package_finds_what_is_installed(
     assert command.stdout.startswith("usage: ivshmem-timeline")
 
 
+def test_tests_use_the_checkout(there: Path) -> None:
+    """Not the pytest plugin of the installed package."""
+    package = next(there.glob("lib/python3*/*-packages"))
+
+    done = run(sys.executable, "-m", "pytest", "--collect-only", "tests/style",
+               PYTHONPATH=str(package))
+
+    assert done.returncode == 0, done.stdout
+    assert not re.search("^plugins: .*ivshmem", done.stdout, re.MULTILINE)
+
+
 def test_uninstall_reports_nothing_installed(tmp_path: Path) -> None:
     done = run("make", "--silent", "uninstall", f"DESTDIR={tmp_path}")
     assert done.returncode != 0
