@@ -139,8 +139,8 @@ def test_fixtures(reader: Reader) -> None:
     reader.run(f"{commands(COMPILE.text)[0]} {STRICT}")
     (reader.folder / "test_it.py").write_text(FIXTURES.text + "\n")
 
-    said = reader.run("/usr/bin/python3 -m pytest -q -p ivshmem.pytest_plugin "
-                      "-p no:cacheprovider test_it.py")
+    said = reader.run("/usr/bin/python3 -m pytest -q -p no:ivshmem "
+                      "-p ivshmem.pytest_plugin -p no:cacheprovider test_it.py")
 
     assert "1 passed" in said
 

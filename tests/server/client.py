@@ -127,6 +127,7 @@ class Client:
         elif fds:
             self._doorbells.setdefault(number, []).append(*fds)
         else:
-            # A peer that was announced before
+            assert number in self._doorbells, (
+                f"message {index}: peer {number} leaves, but had not joined")
             for fd in self._doorbells.pop(number):
                 os.close(fd)

@@ -19,8 +19,8 @@ SECONDS = 120.0
 
 def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["/usr/bin/python3", "-m", "pytest", "-p", "ivshmem.pytest_plugin",
-         "-p", "no:cacheprovider", str(folder)],
+        ["/usr/bin/python3", "-m", "pytest", "-p", "no:ivshmem",
+         "-p", "ivshmem.pytest_plugin", "-p", "no:cacheprovider", str(folder)],
         env={**os.environ, "PYTHONPATH": str(PYTHON),
              "PYTHONDONTWRITEBYTECODE": "1"},
         text=True, capture_output=True, timeout=SECONDS)
