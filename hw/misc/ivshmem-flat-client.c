@@ -157,7 +157,7 @@ static bool process_msg(IvshmemFlatClient *c, int64_t msg, int fd,
         error_setg_errno(errp, EMFILE,
                          "cannot take a file descriptor from the server");
         error_append_hint(errp, "QEMU needs one for each vector of each peer: "
-                          "raise its limit ('ulimit -Hn').\n");
+                          "raise its limit ('ulimit -n').\n");
         if (c->expect == IVSHMEM_FLAT_EXPECT_ANY && known && msg >= 0) {
             skip_vector(c, msg);
         }

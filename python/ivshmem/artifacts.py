@@ -20,6 +20,7 @@ from .process import TestbedError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IS_INSTALLED = not (CHECKOUT / "scripts/build-qemu").exists()
+SBIN = "/usr/local/sbin:/usr/sbin"
 
 
 def qemu_build() -> Path:
@@ -122,7 +123,7 @@ def _in_build(name: str) -> Callable[[], Path]:
 
 def _installed(name: str) -> str | None:
     path = os.environ.get("PATH", os.defpath)
-    return shutil.which(name, path=f"{path}:/usr/local/sbin:/usr/sbin")
+    return shutil.which(name, path=f"{path}:{SBIN}")
 
 
 def _program(variable: str, usual: Callable[[], Path], remedy: str) -> Path:

@@ -109,6 +109,7 @@ def test_installed_package_looks_on_path(
     folder = make("elsewhere")
     monkeypatch.setattr(artifacts, "IS_INSTALLED", True)
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(artifacts, "SBIN", "")
     monkeypatch.delenv("IVSHMEMD", raising=False)
 
     assert artifacts.qemu_system("arm") == folder / "qemu-system-arm"
