@@ -45,8 +45,8 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
      ["timed out waiting for mps2-an385 to say 'id=0'"]),
     (f"{BEGIN}; board.expect('id=0'); board.qmp.command('quit'); "
      "board.expect('more')", ["mps2-an385 ended with status 0"]),
-    ("qemu_board('mps2-an385', 'no-such.elf')",
-     ["there is no image no-such.elf: build it first"]),
+    ("qemu_board('mps2-an385', 'absent.image')",
+     ["there is no image absent.image: build it first"]),
     (f"qemu_board('mps2-an386x', '{ECHO}')",
      ["unknown board 'mps2-an386x': did you mean mps2-an386 ",
       "For another board, give registers=, memory=, irq= and qemu="]),
