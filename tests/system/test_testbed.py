@@ -152,7 +152,7 @@ def test_expected_error_may_span_lines() -> None:
 def test_guest_error() -> None:
     """A guest error on QEMU's stderr counts as an unexpected error."""
     with pytest.raises(TestbedError, match="unexpected line .*DOORBELL.* of peer "
-                       f"{PEER}, which is not connected"):
+                       f"{PEER}: no such peer or vector"):
         with Testbed() as bed:
             server = bed.server()
             peer = bed.peer(server)
