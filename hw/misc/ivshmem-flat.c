@@ -209,7 +209,7 @@ static bool ivshmem_flat_check_vectors(IvshmemFlatState *s, Error **errp)
                    ivshmem_flat_connection_name(&s->client.server),
                    s->client.messages);
         error_append_hint(errp, "Start the server with '-n 1' or more, or "
-                          "leave x-irq-qompath out.  With many peers or "
+                          "leave x-irq-qompath out. With many peers or "
                           "vectors, QEMU's ivshmem-server drops messages: use "
                           "ivshmemd.\n");
         return false;
