@@ -123,12 +123,9 @@ static void talk_visit(FakeServer *server, void *opaque)
     send_messages(server, visit->messages, visit->count);
 }
 
-static void back_with(const Message *messages, unsigned count,
-                      const char *reason)
+static void come_back(FakeServer *server, Told *told, const Message *messages,
+                      unsigned count)
 {
-    g_autoptr(Offer) offer = offer_new(3, 5);
-    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
-    g_autoptr(Told) told = told_start(server, offer);
     Visit visit = { messages, count };
 
     fake_server_hang_up(server);
@@ -137,6 +134,16 @@ static void back_with(const Message *messages, unsigned count,
     fake_server_expect(server, talk_visit, &visit);
     WAIT_IN_MAIN_LOOP(told->errors->len);
     fake_server_join(server);
+}
+
+static void back_with(const Message *messages, unsigned count,
+                      const char *reason)
+{
+    g_autoptr(Offer) offer = offer_new(3, 5);
+    g_autoptr(FakeServer) server = fake_server_new(tmpdir);
+    g_autoptr(Told) told = told_start(server, offer);
+
+    come_back(server, told, messages, count);
     g_assert_cmpstr(told->errors->str, ==, reason);
     g_assert_cmpuint(told->client.sessions, ==, 2);
 }
@@ -168,20 +175,14 @@ static void back_with_other_memory(void)
     g_autoptr(Offer) offer = offer_new(3, 5);
     g_autoptr(FakeServer) server = fake_server_new(tmpdir);
     g_autoptr(Told) told = told_start(server, offer);
-    Visit visit = { messages, ARRAY_SIZE(messages) };
 
-    fake_server_hang_up(server);
-    WAIT_IN_MAIN_LOOP(!is_connected(told));
-    g_string_truncate(told->errors, 0);
-    fake_server_expect(server, talk_visit, &visit);
-    WAIT_IN_MAIN_LOOP(told->errors->len);
-    fake_server_join(server);
+    come_back(server, told, messages, ARRAY_SIZE(messages));
     WAIT_IN_MAIN_LOOP(!timer_pending(&told->client.handshake_timer));
     fake_server_hang_up(server);
     WAIT_IN_MAIN_LOOP(!is_connected(told));
     g_assert_cmpstr(told->errors->str, ==,
                     "refused\nserver has gone: known peers can still be rung, "
-                    "but none can come or leave\n");
+                    "but none can join or leave\n");
 }
 
 /* Nobody accepts, and the backlog is full */
