@@ -200,7 +200,7 @@ static void test_second_session_fails(void)
     fake_server_expect(server, talk_other_version, NULL);
     WAIT_IN_MAIN_LOOP(told->error_count == 2);
     fake_server_join(server);
-    g_assert_true(has_error(told, "server's protocol version is 7"));
+    g_assert_true(has_error(told, "server sent protocol version 7"));
     g_assert_false(timer_pending(&told->client.handshake_timer));
 }
 
