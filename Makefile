@@ -27,11 +27,11 @@ help: ## list the targets
 	@echo "                     there is no firmware for others"
 	@echo "  QEMU=RELEASE       build and use the QEMU of this Debian release: trixie (10.0, the"
 	@echo "                     default), bookworm (7.2) or sid (the newest); stock: load the"
-	@echo "                     device into Debian's own program, which has no qtests"
+	@echo "                     device into Debian's own QEMU, which has no qtests"
 	@echo "  QEMU_SRC=DIR       use your own QEMU tree, 7.2, or 10.0 or newer; for patches it must"
 	@echo "                     be a git checkout"
-	@echo "  LINUX_KERNEL=DIR   an arm64 kernel package, unpacked with dpkg -x, instead of Debian's"
-	@echo "  DEBIAN_MIRROR=URL  Debian mirror to use, instead of that of this machine's apt"
+	@echo "  LINUX_KERNEL=DIR   use this arm64 kernel package, unpacked with dpkg -x, not Debian's"
+	@echo "  DEBIAN_MIRROR=URL  Debian mirror to use, instead of the one in apt's configuration"
 	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR is supported"
 	@echo "  SUITE=RELEASE      Debian release for check-deb: bookworm or trixie"
 	@echo "  NO_INSTALL=1       list missing Debian packages and stop, instead of installing them"
@@ -40,13 +40,13 @@ help: ## list the targets
 	@echo "  SECONDS=N          duration of each part of check-soak, instead of 60"
 	@echo "  SEED=N             repeat the run of check-soak that printed this seed"
 	@echo "  BENCH=\"NAME...\"    measurements that bench runs; bench/run --list prints their names"
-	@echo "  ROUNDS=N           number of samples that bench takes of each"
+	@echo "  ROUNDS=N           number of samples that bench takes of each measurement"
 	@echo "  FUZZ_SECONDS=N     run each fuzzer for N seconds"
 	@echo "  FUZZ_SEED=SEED     repeat the run of a fuzzer that printed this seed"
 	@echo "  TIMELINE=1         also draw a timeline of demo or demo-linux, in build/timeline/"
 	@echo "  V=1                show all output of each step"
 	@echo
-	@echo "Each target installs the Debian packages that it needs and that are missing."
+	@echo "Each target installs the missing Debian packages that it needs."
 
 deps: ## install all Debian packages that the targets need
 	@scripts/install-packages --all
@@ -85,7 +85,7 @@ linux-library: ## build the Linux guest library and command 'ivshmem' for this C
 zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 	@scripts/build-zephyr
 
-deb: ## make Debian packages for this release of Debian: build/deb/
+deb: ## build Debian packages for this release of Debian: build/deb/
 	@scripts/build-deb
 
 demo: ## two boards share memory and ring each other's doorbells
