@@ -271,7 +271,7 @@ static void place_window(SysBusDevice *dev, int n, hwaddr addr,
     }
 }
 
-/* On some machines the CPUs do not use system memory */
+/* On some machines, such as fby35, CPUs do not use system memory */
 static bool cpu_sees_window(SysBusDevice *dev, int n)
 {
     Overlap window = { sysbus_mmio_get_region(dev, n) };

@@ -351,11 +351,10 @@ static void test_hidden_by_soc(void)
                 "'nrf51.sram' at 0x20000000");
 }
 
-/* The CPUs of fby35 do not use system memory */
 static void test_no_cpu_sees_it(void)
 {
     g_autoptr(Server) s = server_start(SHM_SIZE, 1);
-    g_autoptr(QTestState) vm = vm_start_listened(s, "fby35",
+    g_autoptr(QTestState) vm = vm_start_listened(s, "none",
         "x-bus-qompath=/sysbus," AT_SHMEM ",shmem-size=1M");
 
     assert_said("no CPU of this machine sees the registers or the shared "
@@ -433,7 +432,7 @@ static const Test on_one_board[] = {
     { "options/help", test_help },
 };
 
-static const Test on_fby35[] = {
+static const Test on_none[] = {
     { "options/no-cpu-sees-it", test_no_cpu_sees_it },
 };
 
@@ -451,7 +450,7 @@ int main(int argc, char **argv)
     add_board_tests(on_each_board, ARRAY_SIZE(on_each_board));
     add_tests("mps2-an385", on_one_board, ARRAY_SIZE(on_one_board));
     add_tests("lm3s6965evb", on_lm3s6965evb, ARRAY_SIZE(on_lm3s6965evb));
-    add_tests("fby35", on_fby35, ARRAY_SIZE(on_fby35));
+    add_tests("none", on_none, ARRAY_SIZE(on_none));
     add_tests("microbit", on_microbit, ARRAY_SIZE(on_microbit));
     return run_tests();
 }
