@@ -300,20 +300,24 @@ def test_two_hosts(bed: Testbed) -> None:
                "end one of the two")
 
 
-def test_wrong_commands(bed: Testbed) -> None:
-    server = bed.server()
-    linux = start_failing_linux(
-        bed, server, "-s 497 ping echo", "-w 0 ping echo", "", "ping",
-        "sing echo", "console echo 3", "echo echo 0", "-d none ping echo 1x")
+# The kernel passes at most 32 words to init.
+@pytest.mark.parametrize("commands, messages", [
+    (("", "ping", "sing echo", "console echo 3"),
+     ("a command is missing",
+      "wrong number of arguments: use 'ping SERVICE \\[COUNT\\]'",
+      "there is no command 'sing'",
+      "wrong number of arguments: use 'console SERVICE'")),
+    (("-s 497 ping echo", "-w 0 ping echo", "echo echo 0",
+      "-d none ping echo 1x"),
+     ("BYTES '497' must be a number from 1 to 496",
+      "COUNT '0' must be a number from 1 to 32",
+      "COUNT '0' must be a number from 1 to 4294967294",
+      "COUNT '1x' must be a number from 1 to 4294967294")),
+])
+def test_wrong_commands(bed: Testbed, commands: tuple[str, ...],
+                        messages: tuple[str, ...]) -> None:
+    linux = start_failing_linux(bed, bed.server(), *commands)
 
     wait_powers_off(bed, linux)
 
-    check_said(
-        linux, "BYTES '497' must be a number from 1 to 496",
-        "COUNT '0' must be a number from 1 to 32",
-        "a command is missing",
-        "wrong number of arguments: use 'ping SERVICE \\[COUNT\\]'",
-        "there is no command 'sing'",
-        "wrong number of arguments: use 'console SERVICE'",
-        "COUNT '0' must be a number from 1 to 4294967294",
-        "COUNT '1x' must be a number from 1 to 4294967294", status=2)
+    check_said(linux, *messages, status=2)
