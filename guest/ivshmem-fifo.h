@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ring buffer in the memory that two VMs share: one of them writes bytes, the other
- * reads them in the same order.  There is no lock, and a doorbell is needed only when the
- * other side sleeps.  It is called FIFO here because "ring" means a doorbell.  It is a
- * convention of the two VMs: the device does not know it.
+ * A ring buffer in the memory that two VMs share: one VM writes bytes, and the other reads
+ * them in the same order.  It needs no lock, and needs a doorbell only when the other side
+ * sleeps.  It is called FIFO here because "ring" means a doorbell.  It is a convention
+ * between the two VMs: the device does not know about it.
  *
  *     static struct ivshmem_fifo fifo;
  *
@@ -29,10 +29,11 @@
  *         sleep_until(doorbells != heard);                // your platform's own
  *     }
  *
- * Zeros, as a server hands out its memory, are an empty FIFO.  A VM that restarts opens
- * it again and continues where its last advance left off.  When the server has replaced
- * the memory, or something else has overwritten it, ivshmem_fifo_is_broken() returns
- * true.  Then both sides open it again (ivshmem-flat.h, NEW SESSIONS).
+ * Memory that contains only zeros, as a new server provides it, is an empty FIFO.  A VM
+ * that restarts opens the FIFO again and continues where its last advance left off.  If
+ * the server has replaced the memory, or something else has overwritten it,
+ * ivshmem_fifo_is_broken() returns true.  Both sides then have to open the FIFO again
+ * (ivshmem-flat.h, NEW SESSIONS).
  *
  * In the shared memory, all numbers little-endian:
  *
@@ -55,14 +56,14 @@
 
 #include "ivshmem-flat.h"
 
-/* In the shared memory: what one side tells the other, in a cache line of its own */
+/* In the shared memory: what one side tells the other, in its own cache line */
 struct ivshmem_fifo_side {
     uint32_t position;
     uint32_t waits;
     uint32_t unused[14];
 };
 
-/* Bytes of shared memory that a FIFO needs whose buffer has this size */
+/* Bytes of shared memory for a FIFO with a buffer of this size */
 #define IVSHMEM_FIFO_BYTES(size) (2 * sizeof(struct ivshmem_fifo_side) + (size))
 
 enum ivshmem_fifo_role {
@@ -81,9 +82,9 @@ struct ivshmem_fifo {
 
 /*
  * Opens one side of the FIFO at memory: IVSHMEM_FIFO_BYTES(size) bytes of the shared
- * memory, aligned to 4 bytes, which stay mapped as long as *fifo is in use.  size is that
- * of the buffer in bytes: a power of two, from 1 to 2^31, the same on both sides.  The
- * arguments are not checked.  Whether the other side has opened the FIFO does not matter.
+ * memory, aligned to 4 bytes, which stay mapped as long as *fifo is in use.  size is the
+ * size of the buffer in bytes: a power of two, from 1 to 2^31, the same on both sides.
+ * The arguments are not checked.  The two sides may open the FIFO in any order.
  */
 static inline void ivshmem_fifo_open(struct ivshmem_fifo *fifo, void *memory,
                                      uint32_t size, enum ivshmem_fifo_role role)
@@ -99,8 +100,8 @@ static inline void ivshmem_fifo_open(struct ivshmem_fifo *fifo, void *memory,
 }
 
 /*
- * Returns how many bytes were written and not read yet: 0 to size, or more if the FIFO
- * is broken.
+ * Returns how many bytes have been written but not read yet: 0 to size, or more if the
+ * FIFO is broken.
  */
 static inline uint32_t ivshmem_fifo_filled(const struct ivshmem_fifo *fifo)
 {
@@ -116,8 +117,8 @@ static inline uint32_t ivshmem_fifo_filled(const struct ivshmem_fifo *fifo)
 
 /*
  * Returns whether the positions contradict each other, or what this side wrote is no
- * longer there.  Then no bytes can be written or read until both sides have opened the
- * FIFO again, in memory that is zero.
+ * longer in the memory.  If so, no bytes can be written or read until both sides have
+ * opened the FIFO again, in memory that is all zeros.
  */
 static inline bool ivshmem_fifo_is_broken(const struct ivshmem_fifo *fifo)
 {
@@ -139,11 +140,12 @@ static inline uint32_t ivshmem_fifo_available(const struct ivshmem_fifo *fifo)
 }
 
 /*
- * For writing or reading in place: returns where the next byte is, and sets *bytes to
- * how many of the available bytes follow without a gap, 0 if none is available.  Others
- * can be available at the start of the buffer.  The address is in the shared memory and
- * valid until the next advance: the writer may write there, the reader may read.  What
- * the reader reads can change: copy it before you check it.
+ * For writing or reading in place: returns the address of the next byte, and sets *bytes
+ * to how many of the available bytes follow without a gap, or 0 if none is available.
+ * More bytes can be available at the start of the buffer.  The address is in the shared
+ * memory and valid until the next advance.  The writer may write to it, and the reader may
+ * read from it.  The data can change while the reader reads it: copy it before you check
+ * it.
  */
 static inline uint8_t *ivshmem_fifo_at(const struct ivshmem_fifo *fifo, uint32_t *bytes)
 {
@@ -155,9 +157,9 @@ static inline uint8_t *ivshmem_fifo_at(const struct ivshmem_fifo *fifo, uint32_t
 }
 
 /*
- * Tells the other side that this many bytes were written or read, which is at most what
- * ivshmem_fifo_available() has returned; this is not checked.  The other side finds what
- * was written before the call.  Ask ivshmem_fifo_must_ring() next.
+ * Tells the other side that this many bytes were written or read.  Do not pass more than
+ * ivshmem_fifo_available() returned: this is not checked.  The other side sees everything
+ * that was written before the call.  Call ivshmem_fifo_must_ring() next.
  */
 static inline void ivshmem_fifo_advance(struct ivshmem_fifo *fifo, uint32_t bytes)
 {
@@ -167,8 +169,8 @@ static inline void ivshmem_fifo_advance(struct ivshmem_fifo *fifo, uint32_t byte
 
 /*
  * Copies these bytes into the FIFO.  Returns false, and writes nothing, if there is no
- * room for all of them now, which is always so if there are more than size.  Ask
- * ivshmem_fifo_must_ring() after success.
+ * room for all of them now.  For more than size bytes, there never is.  After success,
+ * call ivshmem_fifo_must_ring().
  */
 static inline bool ivshmem_fifo_put(struct ivshmem_fifo *fifo, const void *data,
                                     uint32_t bytes)
@@ -187,7 +189,7 @@ static inline bool ivshmem_fifo_put(struct ivshmem_fifo *fifo, const void *data,
 
 /*
  * Copies this many bytes out of the FIFO.  Returns false, and reads nothing, if fewer are
- * there now.  Ask ivshmem_fifo_must_ring() after success.
+ * available now.  After success, call ivshmem_fifo_must_ring().
  */
 static inline bool ivshmem_fifo_get(struct ivshmem_fifo *fifo, void *data, uint32_t bytes)
 {
@@ -204,8 +206,8 @@ static inline bool ivshmem_fifo_get(struct ivshmem_fifo *fifo, void *data, uint3
 }
 
 /*
- * After an advance, put or get: returns whether the other side sleeps.  Then ring it; it
- * was not rung here.
+ * After an advance, put or get: returns whether the other side sleeps.  If so, ring it:
+ * this function does not.
  */
 static inline bool ivshmem_fifo_must_ring(const struct ivshmem_fifo *fifo)
 {
@@ -214,9 +216,9 @@ static inline bool ivshmem_fifo_must_ring(const struct ivshmem_fifo *fifo)
 }
 
 /*
- * Returns whether fewer than least bytes are available, least being 1 to size.  If so,
- * the other side is told to ring after its next advance: sleep until a doorbell, and
- * call this again.  Returns false if the FIFO is broken.
+ * Returns whether fewer than least bytes (1 to size) are available.  If so, this also asks
+ * the other side to ring after its next advance: sleep until a doorbell arrives, and call
+ * this again.  Returns false if the FIFO is broken.
  */
 static inline bool ivshmem_fifo_must_wait(const struct ivshmem_fifo *fifo, uint32_t least)
 {
