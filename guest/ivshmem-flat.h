@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Driver for ivshmem-flat, QEMU's inter-VM shared memory for machines that
- * have no PCI bus.  This header is all of it: C99 or C++11, no libc, no RTOS,
- * no memory of its own.
+ * Driver for ivshmem-flat, QEMU's inter-VM shared memory for machines that have
+ * no PCI bus.  This header is the whole driver.  It needs C99 or C++11, but no
+ * libc and no RTOS, and it allocates no memory.
  *
  *     static struct ivshmem_flat shm;
  *
@@ -25,29 +25,29 @@
  * (x-bus-address-mmr, x-bus-address-shmem, shmem-size, x-irq-qompath).  A guest
  * cannot read them from the device.
  *
- * Several vectors: x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a line each,
- * up to 64.  Let the vector table's entry of each line call ivshmem_flat_isr()
- * with the line's vector, which the handler receives.
+ * Several vectors, up to 64: x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a
+ * line each.  In the vector table, let each line's entry call
+ * ivshmem_flat_isr() with the line's vector, which is passed to the handler.
  *
  * "Spec" below is docs/specs/ivshmem-spec.rst in QEMU's source tree, section
  * "PCI device registers".  A guest cannot learn the following from the device.
  * Agree on it with the peers in the shared memory:
  *
- * - which peers there are, and when one joins or leaves;
+ * - which peers exist, and when one joins or leaves;
  * - whether a doorbell was delivered: there is no acknowledgement, and ringing
- *   a peer that is not there does nothing;
+ *   a peer that does not exist has no effect;
  * - who rang, and how often: doorbells in quick succession become one
- *   interrupt.  A doorbell means "look at the shared memory": look until
- *   nothing is left to do.
+ *   interrupt.  A doorbell means "look at the shared memory": keep looking
+ *   until nothing is left to do.
  *
- * NEW SESSIONS.  The device itself rings vector 0 when it has joined the server
- * again and when the server has replaced the shared memory.  After a restart of
- * the server the device's own ID, the peers' IDs and the contents of the memory
- * may all be different.  To notice, keep a magic word and an epoch in the
- * memory and, for each VM, its ID and the epoch that it has joined.  New memory
- * is zero: nobody has joined it.  One VM, the same each time, sets it up: it
- * writes everything else, then the epoch (the last one plus 1), and the magic
- * word last.  At each doorbell every VM looks at these first:
+ * NEW SESSIONS.  The device itself rings vector 0 when it has reconnected to
+ * the server, and when the server has replaced the shared memory.  After a
+ * restart of the server the device's own ID, the peers' IDs and the contents of
+ * the memory may all be different.  To notice, keep in the memory a magic word,
+ * an epoch and, for each VM, its ID and the epoch that it has joined.  New
+ * memory contains zeros: no VM has joined it.  Let one VM, always the same one,
+ * set it up: first everything else, then the epoch (the last one plus 1), and
+ * the magic word last.  At each doorbell, every VM checks these words first:
  *
  *     if (ivshmem_flat_load32(&shared->magic) != MAGIC) {
  *         // the memory is new: set it up, or look again at the next doorbell
@@ -57,14 +57,14 @@
  *         // begin again: write both, then find the peers
  *     }
  *
- * A peer may return later than this VM, and a doorbell to it is lost until
- * then.  At each doorbell, ring those who have not answered in the memory.
+ * A peer may return later than this VM, and doorbells to it are lost until
+ * then.  At each doorbell, ring the peers that have not answered in the memory.
  * guest/examples/rejoin.c is a program that does all of this, and
  * ivshmem-names.h does it for two VMs that know each other's names.
  *
- * CONTEXT.  Each function says where it may be called.  "Any context" means in
- * interrupt handlers and in several threads at the same time.  No function
- * waits.
+ * CONTEXT.  Each function says where it may be called.  "Any context" means
+ * that interrupt handlers and several threads may call it at the same time.  No
+ * function waits.
  */
 
 #ifndef IVSHMEM_FLAT_H
@@ -75,8 +75,9 @@
 #include <stdint.h>
 
 /*
- * Version of this header, 100 * major + minor: 100 is 1.0.  A program that was
- * written for one major version compiles with all its later minor versions.
+ * Version of this header, 100 * major + minor: 100 is 1.0.  A program written
+ * for one version compiles with all later versions that have the same major
+ * number.
  */
 #define IVSHMEM_FLAT_DRIVER_VERSION 100
 
@@ -137,14 +138,14 @@ static inline uint32_t ivshmem_flat_le32(uint32_t number)
 }
 
 /*
- * Orders every access to the shared memory before it against every one after
- * it, as the peers see them.
+ * A full memory barrier.  As the peers see them, all accesses to the shared
+ * memory before the call happen before all accesses after it.
  *
- * Call it between a store and a later load, which nothing else here orders:
- * after ivshmem_flat_store32() has told a peer something, and before
+ * Call it between a store and a later load, which no other function here
+ * orders: after ivshmem_flat_store32() has told a peer something, and before
  * ivshmem_flat_load32() looks for what the peer has told this VM.  One example
- * is "I am here" and then "who else is?", another is "I may sleep" and then
- * "is there anything new?".
+ * is "I am here" and then "who else is?", another is "I may sleep" and then "is
+ * there anything new?".
  *
  * Any context.
  */
@@ -155,9 +156,9 @@ static inline void ivshmem_flat_barrier(void)
 
 /*
  * Returns the number in a little-endian word of the shared memory, with acquire
- * order: what the peer wrote before it stored this number is there for every
- * access after the call.  Each call reads the memory, once and as a whole, so
- * that a loop can wait for a word:
+ * order: accesses after the call see what the peer wrote before it stored this
+ * number.  Each call reads the memory once, in one 32-bit access, so that a
+ * loop can wait for a word:
  *
  *     while (ivshmem_flat_load32(&shared->ready) == 0) {
  *     }
@@ -173,9 +174,9 @@ static inline uint32_t ivshmem_flat_load32(const volatile uint32_t *word)
 }
 
 /*
- * Writes a number to a word of the shared memory as little-endian, once and as
- * a whole, with release order: a peer that loads it finds everything that was
- * written before the call.
+ * Writes a number to a word of the shared memory as little-endian, once, in one
+ * 32-bit access, with release order: a peer that loads it sees everything that
+ * was written before the call.
  *
  * word is aligned to 4 bytes.  Any context.  Two writers of one word overwrite
  * each other's number, even if each loads it first: give each word one writer.
@@ -188,8 +189,8 @@ static inline void ivshmem_flat_store32(volatile uint32_t *word,
 }
 
 /*
- * The registers (Spec).  All are little-endian, 32 bits wide, and take aligned
- * 32-bit accesses only.
+ * The registers (Spec).  All are little-endian and 32 bits wide.  Access them
+ * only with aligned 32-bit loads and stores.
  */
 struct ivshmem_flat_registers {
     uint32_t intrmask;   /* 0: no function */
@@ -207,7 +208,7 @@ typedef void ivshmem_flat_handler(void *context, uint16_t vector);
 
 /*
  * One device.  The caller owns it and may read it; only the functions here
- * change it.  It lives as long as it is in use.
+ * change it.  It must exist as long as it is in use.
  */
 struct ivshmem_flat {
     volatile struct ivshmem_flat_registers *registers;
@@ -219,11 +220,11 @@ struct ivshmem_flat {
 
 /*
  * Fills *dev.  registers and memory are the addresses of the two windows as the
- * CPU sees them, size is the length of the shared memory in bytes.  Accesses
- * neither window and cannot fail: ivshmem_flat_present() finds a wrong address
- * of the registers.
+ * CPU sees them, and size is the length of the shared memory in bytes.  This
+ * does not access the windows and cannot fail.  ivshmem_flat_present() detects
+ * a wrong address of the registers.
  *
- * Call it first, once, with the device's interrupt lines disabled.
+ * Call this first, and only once, with the device's interrupt lines disabled.
  */
 static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
                                     uintptr_t registers, uintptr_t memory,
@@ -238,11 +239,11 @@ static inline void ivshmem_flat_map(struct ivshmem_flat *dev,
 
 /*
  * Returns whether an ivshmem device answers at the address of the registers.
- * Its Interrupt Status register (Spec), which has no function, keeps what is
- * written until it is read, once; neither memory nor an empty bus does that.
- * On machines where the bus answers every access, such as lm3s6965evb, the
- * result is false without the device.  On others, such as mps2-an385, the
- * access is a bus fault.
+ * Its Interrupt Status register (Spec), which has no function, keeps the value
+ * written until the first read, and then reads as 0.  Neither memory nor an
+ * empty bus does that.  If the device is missing, the result is false on
+ * machines whose bus answers every access, such as lm3s6965evb.  On others,
+ * such as mps2-an385, the call causes a bus fault.
  *
  * One caller at a time, not in interrupt handlers: two callers would read each
  * other's answer.
@@ -261,8 +262,9 @@ static inline bool ivshmem_flat_present(const struct ivshmem_flat *dev)
 /*
  * Returns the device's own ID, 0 to 65535, by which peers ring this VM (Spec,
  * IVPosition Register).  It changes only in a new session, see above.  A device
- * without interrupts also returns 0, and the guest cannot tell.  Without a
- * device the result means nothing: call ivshmem_flat_present() first.
+ * without interrupts returns 0, too, and the guest cannot tell the difference.
+ * Without a device, the result is meaningless: call ivshmem_flat_present()
+ * first.
  *
  * Any context.
  */
@@ -274,9 +276,9 @@ static inline uint16_t ivshmem_flat_own_id(const struct ivshmem_flat *dev)
 /*
  * Returns the address of the bytes offset to offset + bytes - 1 of the shared
  * memory, or NULL if they do not all lie in the window.  Safe with offsets that
- * a peer wrote.  The memory belongs to all peers: each byte can change at any
- * time, and the compiler does not know.  Read words that announce something
- * with ivshmem_flat_load32(), and copy data before you check it.
+ * a peer wrote.  All peers can write to the memory: each byte can change at any
+ * time, and the compiler does not know this.  Read words that announce
+ * something with ivshmem_flat_load32(), and copy data before you check it.
  *
  * Any context.
  */
@@ -290,11 +292,11 @@ static inline void *ivshmem_flat_at(const struct ivshmem_flat *dev,
 }
 
 /*
- * Rings a vector of a peer, which may be this VM's own ID (Spec, Doorbell
- * Register).  When the peer is interrupted, it finds everything that was
- * written to the shared memory before the call.
+ * Rings a vector of a peer (Spec, Doorbell Register).  peer may be this VM's
+ * own ID.  When the peer is interrupted, it sees everything that was written to
+ * the shared memory before the call.
  *
- * On a peer with ivshmem-flat, the vectors that have an interrupt line
+ * On a peer with ivshmem-flat, only vectors with an interrupt line cause an
  * interrupt.  If the peer or its vector is not connected, or if either side has
  * no interrupts, nothing happens and the caller is not told.
  *
@@ -311,12 +313,13 @@ static inline void ivshmem_flat_ring(const struct ivshmem_flat *dev,
 }
 
 /*
- * Sets the function that ivshmem_flat_isr() calls, NULL for none.  context is
- * passed to it and must live as long as the handler is set.  The interrupt
- * controller keeps a doorbell that was rung earlier until the line is enabled.
+ * Sets the function that ivshmem_flat_isr() calls, or NULL for none.  context
+ * is passed to it and must exist as long as the handler is set.  A doorbell
+ * that was rung earlier stays pending in the interrupt controller until the
+ * line is enabled.
  *
- * One caller at a time, with the device's interrupt lines disabled.  They may
- * be disabled right before the call and enabled right after it.
+ * One caller at a time, with the device's interrupt lines disabled.  You can
+ * disable them right before the call and enable them right after it.
  */
 static inline void ivshmem_flat_set_handler(struct ivshmem_flat *dev,
                                             ivshmem_flat_handler *handler,
@@ -334,8 +337,8 @@ static inline void ivshmem_flat_set_handler(struct ivshmem_flat *dev,
  * line of a vector interrupts, with that vector: 0 if there is one line.  The
  * device pulses the line, so there is nothing to acknowledge in it.
  *
- * In interrupt handlers.  Calls for different vectors may overlap if the
- * handler allows it.
+ * Call it in interrupt handlers.  Calls for different vectors may overlap if
+ * the handler allows it.
  */
 static inline void ivshmem_flat_isr(const struct ivshmem_flat *dev,
                                     uint16_t vector)
