@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * A table of names in the memory that guests of an ivshmem server share: which
- * guest has which peer ID, and whether both ends of a link are ready for a new session.
- * It needs ivshmem-flat.h, C99 or C++11, GCC or clang, and a CPU that can compare and
- * swap a word (a Cortex-M0 cannot).
+ * A table of names in the memory that the guests of an ivshmem server share. It tells
+ * which guest has which peer ID, and whether both ends of a link are ready for a new
+ * session. It needs ivshmem-flat.h, C99 or C++11, GCC or clang, and a CPU that can
+ * compare and swap a word (a Cortex-M0 cannot).
  *
  *     table = (struct ivshmem_name *)ivshmem_flat_at(&shm, 0, IVSHMEM_NAMES_BYTES);
  *     own = ivshmem_names_enter(table, "sensor", ivshmem_flat_own_id(&shm));
@@ -15,13 +15,13 @@
  *     }
  *
  * IDs count from 0 in the order in which guests connect, and a guest that restarts gets
- * another one. A name stays. The table is the same for bare metal, Zephyr and Linux, on
- * CPUs of either byte order. It is a convention of these guests: neither the device nor
- * the server knows it.
+ * a new ID. Its name stays the same. The table has the same format for bare metal,
+ * Zephyr and Linux, on CPUs of either byte order. It is a convention between the
+ * guests: neither the device nor the server knows about it.
  *
- * The table is at an offset that all agree on, usually 0, and has 16 entries of 64
- * bytes each. All zeros, as a server hands out its memory, is a table with no names in
- * it. In the shared memory, all numbers little-endian:
+ * The table is at an offset that all guests agree on, usually 0, and has 16 entries of
+ * 64 bytes each. Memory that contains only zeros, as a new server provides it, is an
+ * empty table. In the shared memory, all numbers little-endian:
  *
  *     0x00  0: the entry is free. Else 1 + the ID that took it
  *     0x04  0: no name yet. Else 1 + the ID that has the name now
@@ -30,27 +30,28 @@
  *     0x10  for which start of the peer this end has cleared its part
  *     0x20  the name, then zeros
  *
- * A name is one end of one link: the guest that enters it has one peer there. A
- * guest that talks to two others enters two names. A name has 1 to 31 characters.
+ * A name stands for one end of one link, which has one peer. A guest that talks to two
+ * others enters two names. A name has 1 to 31 characters.
  *
- * Meeting: when one end of a link has restarted, what the two left in the shared
- * memory is of no use. Before the ends open a session, they meet:
+ * Meeting: when one end of a link has restarted, what both ends left in the shared
+ * memory is no longer valid. Before the ends open a session, they meet:
  *
- * 1. Each closes the session that it has open, if any, and says so:
- *    ivshmem_names_closed(). From here on nobody reads or writes what is left.
- * 2. When it is true of both, each clears its own part of the memory, and says so:
- *    ivshmem_names_clean().
- * 3. When it is true of both, both open the session.
+ * 1. Each end closes its session, if it has one, and says so with
+ *    ivshmem_names_closed(). From then on, neither end reads or writes the old data.
+ * 2. When both have said so, each end clears its own part of the memory, and says so
+ *    with ivshmem_names_clean().
+ * 3. When both have said so, both open the session.
  *
- * If ivshmem_names_restarted() becomes true of the peer, begin again with step 1. No
- * function waits: call those of steps 1 and 2 until they return true, with a timer, or
- * ring the peer after each call and call again when it rings.
+ * If ivshmem_names_restarted() returns true for the peer, begin again with step 1. No
+ * function waits: call the functions of steps 1 and 2 until they return true. Use a
+ * timer, or ring the peer after each call and call again when the peer rings.
  *
- * Two guests with one name: the name belongs to the guest that entered it last, so
- * that a guest that was replaced gets its name back. ivshmem_names_taken() tells the
- * other one, if it is still running.
+ * Two guests with one name: the name belongs to the guest that entered it last, so that
+ * a guest can take over the name of the guest it replaces. If the older guest is still
+ * running, ivshmem_names_taken() tells it.
  *
- * Context: "any" means in interrupt handlers and in several threads at the same time.
+ * Context: "any context" means that interrupt handlers and several threads may call the
+ * function at the same time.
  */
 
 #ifndef IVSHMEM_NAMES_H
@@ -91,9 +92,10 @@ static inline bool ivshmem_names_is(const struct ivshmem_name *entry,
 }
 
 /*
- * Returns the entry with this name, or NULL if no guest has entered it. The entry
- * stays when its guest ends: it does not tell whether the guest is running. It is valid
- * until the server replaces the shared memory, so find it again after each doorbell.
+ * Returns the entry with this name, or NULL if no guest has entered it. The entry stays
+ * when its guest ends, so it does not tell whether the guest is running. The pointer is
+ * valid until the server replaces the shared memory, so call this again after each
+ * doorbell.
  *
  * table is IVSHMEM_NAMES_BYTES of the shared memory, aligned to 4 bytes. Any context.
  */
@@ -111,12 +113,13 @@ static inline struct ivshmem_name *ivshmem_names_find(struct ivshmem_name *table
 
 /*
  * Enters a name for the guest with this ID. Returns its entry, which only this guest
- * changes, or NULL if all 16 entries have other names. Ends a session of that name.
+ * changes, or NULL if all 16 entries have other names. If the name has a session, ends
+ * it.
  *
- * name has 1 to 31 characters and is copied, id is the device's own ID. Call it at each
- * start of the guest, and again when ivshmem_names_holds() is false. One caller at a
- * time for each name; several names can be entered at the same time. May be called in
- * an interrupt handler.
+ * name has 1 to 31 characters and is copied. id is the device's own ID. Call this at
+ * each start of the guest, and again when ivshmem_names_holds() returns false. One
+ * caller at a time for each name; several names can be entered at the same time. May be
+ * called in an interrupt handler.
  */
 static inline struct ivshmem_name *ivshmem_names_enter(struct ivshmem_name *table,
                                                        const char *name, uint16_t id)
@@ -153,10 +156,11 @@ static inline uint16_t ivshmem_names_id(const struct ivshmem_name *entry)
 }
 
 /*
- * Returns whether an entry has this name and this ID. If it is false of the entry that
- * ivshmem_names_enter() returned and the device's own ID, the server has restarted with
- * new memory or another ID, or the name is taken. If it is not taken, enter it again
- * and meet the peer: counts of starts that were read before mean nothing now.
+ * Returns whether an entry has this name and this ID. Call this with the entry that
+ * ivshmem_names_enter() returned and the device's own ID. If the result is false, the
+ * server has restarted with new memory or another ID, or the name is taken. If it is
+ * not taken, enter it again and meet the peer: counts of starts that were read before
+ * are no longer valid.
  *
  * Any context.
  */
@@ -168,11 +172,11 @@ static inline bool ivshmem_names_holds(const struct ivshmem_name *entry,
 }
 
 /*
- * Returns whether another guest has entered this name, which this guest entered with
- * this ID: two guests have the same name, and peers find the other one.
+ * Returns whether another guest has entered the name that this guest entered with this
+ * ID. If so, two guests have the same name, and peers find the other one.
  *
- * id is what was given to ivshmem_names_enter(), even if the device's own ID has
- * changed since. Any context.
+ * id is the ID that was passed to ivshmem_names_enter(), even if the device's own ID
+ * has changed since. Any context.
  */
 static inline bool ivshmem_names_taken(struct ivshmem_name *table,
                                        const char *name, uint16_t id)
@@ -184,7 +188,7 @@ static inline bool ivshmem_names_taken(struct ivshmem_name *table,
 
 /*
  * Returns how often the name of this entry was entered, modulo 2^32. Keep the peer's
- * number, for the functions below. Any context.
+ * number for the functions below. Any context.
  */
 static inline uint32_t ivshmem_names_start(const struct ivshmem_name *entry)
 {
@@ -199,10 +203,10 @@ static inline bool ivshmem_names_restarted(const struct ivshmem_name *peer,
 }
 
 /*
- * Step 1: says that this end has no session. Returns whether both ends say so.
+ * Step 1: says that this end has no session. Returns whether both ends have said so.
  *
- * own is this guest's entry, start_of_peer the peer's number. One caller at a time for
- * each own; may be called in an interrupt handler.
+ * own is this guest's entry, and start_of_peer is the peer's number. One caller at a
+ * time for each own. May be called in an interrupt handler.
  */
 static inline bool ivshmem_names_closed(struct ivshmem_name *own,
                                         const struct ivshmem_name *peer,
@@ -213,8 +217,9 @@ static inline bool ivshmem_names_closed(struct ivshmem_name *own,
 }
 
 /*
- * Step 2: says that this end has cleared its part, and that the peer can use it: do
- * not clear it again. Returns whether both ends say so. Otherwise as step 1.
+ * Step 2: says that this end has cleared its part, and that the peer can use it: do not
+ * clear it again. Returns whether both ends have said so. The arguments and callers are
+ * as in step 1.
  */
 static inline bool ivshmem_names_clean(struct ivshmem_name *own,
                                        const struct ivshmem_name *peer,
