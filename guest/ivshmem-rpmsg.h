@@ -21,25 +21,25 @@
  *         ...                                 // sleep until doorbell or timer
  *     }
  *
- * Call ivshmem_rpmsg_poll() after each doorbell of the link's vector, and also with
- * a timer, 10 to 100 times each second, because a host that starts or restarts may
- * not ring.  Either end may start first, and restart at any time: the two meet
- * again, by the rules of ivshmem-names.h.
+ * Call ivshmem_rpmsg_poll() after each doorbell of the link's vector, and also with a
+ * timer, 10 to 100 times each second, because a host that starts or restarts may not
+ * ring.  The ends may start in any order and restart at any time: they then meet again,
+ * by the rules of ivshmem-names.h.
  *
- * The link takes 64 KiB of the shared memory, at the same offset on both ends:
+ * The link uses 64 KiB of the shared memory, at the same offset on both ends:
  *
  *     0x00000  status: the host sets bit 2 when all else is ready
  *     0x00004  buffers, 32 for each direction, of 512 bytes
  *     0x08004  vring from host to remote
  *     0x08354  vring from remote to host
  *
- * This is Zephyr's layout for a memory region of 64 KiB and buffers of 512 bytes.
- * The two macros below are for other sizes.  VIRTIO 1.0 defines the vrings (section
- * 2.4, "Virtqueues"), and OpenAMP the messages; the device knows neither.
+ * This is Zephyr's layout for a memory region of 64 KiB and buffers of 512 bytes.  For
+ * other sizes, set the two macros below.  VIRTIO 1.0 defines the vrings (section 2.4,
+ * "Virtqueues"), and OpenAMP defines the messages.  The device knows about neither.
  *
- * The host is not trusted: what it writes can garble messages, and nothing else.
+ * The host is not trusted: what it writes can garble messages, but do no other harm.
  *
- * If another VM enters this end's name, that VM gets the link, and this end's stays
+ * If another VM enters this end's name, that VM gets the link, and this end's link stays
  * down.
  *
  * Programs call ivshmem_rpmsg_defaults(), _open(), _poll(), _send() and _is_up().
@@ -57,7 +57,7 @@
 #error "ivshmem-rpmsg.h is for little-endian CPUs"
 #endif
 
-/* Buffers in each direction, a power of 2, and the bytes of each */
+/* Buffers in each direction, a power of 2, and the size of each in bytes */
 #ifndef IVSHMEM_RPMSG_BUFFERS
 #define IVSHMEM_RPMSG_BUFFERS 32u
 #endif
@@ -72,13 +72,13 @@
 /*
  * Called by ivshmem_rpmsg_poll() for each message that is not empty.  The message is in
  * shared memory, where the host can change it: copy it before you check it.  It is valid
- * until the handler returns.  Return true when it is done with, false to get it again
- * from the next ivshmem_rpmsg_poll().
+ * until the handler returns.  Return true if you have processed it, or false to get it
+ * again from the next ivshmem_rpmsg_poll().
  */
 typedef bool ivshmem_rpmsg_handler(void *context, const void *message,
                                    size_t bytes);
 
-/* What is in the shared memory, as VIRTIO and RPMsg have it. */
+/* What is in the shared memory, as VIRTIO and RPMsg define it. */
 struct ivshmem_rpmsg_vring {
     struct {
         uint32_t address, address_high, bytes;
@@ -144,8 +144,8 @@ struct ivshmem_rpmsg {
 };
 
 /*
- * Fills *link with the defaults that the comments above say.  service and handler have
- * none: set both before ivshmem_rpmsg_open().
+ * Fills *link with the defaults that the comments above name.  service and handler have
+ * no default: set both before ivshmem_rpmsg_open().
  */
 static inline void ivshmem_rpmsg_defaults(struct ivshmem_rpmsg *link)
 {
@@ -161,8 +161,8 @@ static inline void ivshmem_rpmsg_defaults(struct ivshmem_rpmsg *link)
 }
 
 /*
- * Returns whether both ends have the service, so that messages can be sent, as the last
- * ivshmem_rpmsg_poll() found it.
+ * Returns whether both ends had the service at the last ivshmem_rpmsg_poll(), so that
+ * messages can be sent.
  */
 static inline bool ivshmem_rpmsg_is_up(const struct ivshmem_rpmsg *link)
 {
@@ -175,7 +175,7 @@ static inline void ivshmem_rpmsg_ring_host(const struct ivshmem_rpmsg *link)
 }
 
 /*
- * The next descriptor that the host has made available, when this end has used
+ * Finds the next descriptor that the host has made available, after this end has used
  * this number of them.  Returns false if there is none.
  */
 static inline bool
@@ -191,8 +191,8 @@ ivshmem_rpmsg_next(const volatile struct ivshmem_rpmsg_vring *vring,
 }
 
 /*
- * The buffer of a descriptor, and how many bytes it has for data.  NULL if it is
- * not one of the shared memory.
+ * Returns the buffer of a descriptor, and how many bytes it has for data, or NULL if the
+ * buffer is not in the shared memory.
  */
 static inline volatile struct ivshmem_rpmsg_message *
 ivshmem_rpmsg_buffer(const struct ivshmem_rpmsg *link,
@@ -216,7 +216,7 @@ ivshmem_rpmsg_buffer(const struct ivshmem_rpmsg *link,
         ivshmem_flat_at(link->shm, (size_t)offset, *bytes + header);
 }
 
-/* Gives a descriptor back to the host, and rings it if it wants that. */
+/* Gives a descriptor back to the host, and rings the host if it asked for that. */
 static inline void ivshmem_rpmsg_use(const struct ivshmem_rpmsg *link,
                                      volatile struct ivshmem_rpmsg_vring *vring,
                                      uint16_t *used, uint16_t descriptor)
@@ -236,7 +236,7 @@ static inline void ivshmem_rpmsg_use(const struct ivshmem_rpmsg *link,
     }
 }
 
-/* Sends to an endpoint of the host's.  Returns false if no buffer fits. */
+/* Sends to an endpoint of the host.  Returns false if no buffer fits. */
 static inline bool ivshmem_rpmsg_send_to(struct ivshmem_rpmsg *link,
                                          uint32_t destination,
                                          const void *data, size_t bytes)
@@ -271,8 +271,8 @@ static inline bool ivshmem_rpmsg_send_to(struct ivshmem_rpmsg *link,
 /*
  * Sends a message to the service's other end: 0 to IVSHMEM_RPMSG_BUFFER_BYTES - 16 bytes,
  * which are copied.  Returns false, and sends nothing, if the message is longer, if the
- * link is not up, or if the host has not returned a buffer yet: it rings when it does.
- * The handler may call this.
+ * link is not up, or if the host has not returned a buffer yet.  The host rings when it
+ * returns one.  The handler may call this.
  */
 static inline bool ivshmem_rpmsg_send(struct ivshmem_rpmsg *link,
                                       const void *data, size_t bytes)
@@ -281,7 +281,7 @@ static inline bool ivshmem_rpmsg_send(struct ivshmem_rpmsg *link,
            ivshmem_rpmsg_send_to(link, link->host_address, data, bytes);
 }
 
-/* Tells the host which service is here. */
+/* Announces the service to the host. */
 static inline bool ivshmem_rpmsg_announce(struct ivshmem_rpmsg *link)
 {
     struct {
@@ -308,8 +308,8 @@ static inline void ivshmem_rpmsg_part(struct ivshmem_rpmsg *link)
 }
 
 /*
- * Enters this end's name, at the start and in memory that is new.  Returns false
- * if the table is full.
+ * Enters this end's name, at the start and when the memory is new.  Returns false if the
+ * table is full.
  */
 static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
 {
@@ -319,7 +319,7 @@ static inline bool ivshmem_rpmsg_enter(struct ivshmem_rpmsg *link)
     return link->own != NULL;
 }
 
-/* Step by step, by the rules of ivshmem-names.h.  Returns whether both met. */
+/* Meets the host, by the rules of ivshmem-names.h.  Returns whether the ends met. */
 static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
 {
     if (ivshmem_names_taken(link->table, link->own_name, link->own_id)) {
@@ -348,7 +348,7 @@ static inline bool ivshmem_rpmsg_meet(struct ivshmem_rpmsg *link)
     return link->has_met;
 }
 
-/* Returns whether the message is done with. */
+/* Returns whether the message has been processed. */
 static inline bool
 ivshmem_rpmsg_take(struct ivshmem_rpmsg *link,
                    volatile struct ivshmem_rpmsg_message *message, size_t room)
@@ -372,7 +372,7 @@ ivshmem_rpmsg_take(struct ivshmem_rpmsg *link,
 
 /*
  * Prepares the link, which the caller has filled.  shm is the device, with its interrupts
- * enabled; it must live as long as the link.  Returns false if the link or the table of
+ * enabled; it must exist as long as the link.  Returns false if the link or the table of
  * names is not within the shared memory, or if the table is full.  Call it once.
  */
 static inline bool ivshmem_rpmsg_open(struct ivshmem_rpmsg *link,
@@ -388,10 +388,10 @@ static inline bool ivshmem_rpmsg_open(struct ivshmem_rpmsg *link,
 }
 
 /*
- * Does what there is to do: meets the host, announces the service, calls the
- * handler for each message, at most as many as the host has buffers: the host rings for
- * those that it sends meanwhile.  Returns whether the link is up.  If the host or the
- * server restarts, the link goes down, and later calls bring it up again.
+ * Does all pending work: meets the host, announces the service, and calls the handler for
+ * each message.  One call handles at most as many messages as the host has buffers: the
+ * host rings for those that it sends meanwhile.  Returns whether the link is up.  If the
+ * host or the server restarts, the link goes down, and later calls bring it up again.
  */
 static inline bool ivshmem_rpmsg_poll(struct ivshmem_rpmsg *link)
 {
