@@ -327,6 +327,22 @@ static struct rlimit leave_no_fds(void)
     return limit;
 }
 
+/*
+ * Peer @late joins as the second peer, and its second vector is lost.  Returns
+ * the limit that was in force.
+ */
+static struct rlimit lose_second_vector(FakeServer *server, Told *told,
+                                        const FakePeer *late)
+{
+    struct rlimit limit;
+
+    fake_server_send(server, late->id, late->vectors[0]);
+    WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
+    limit = leave_no_fds();
+    fake_server_send(server, late->id, late->vectors[1]);
+    return limit;
+}
+
 /* A vector without its fd is no departure, and a departure makes room */
 static void test_out_of_fds(void)
 {
@@ -334,12 +350,8 @@ static void test_out_of_fds(void)
     g_autoptr(FakePeer) late = fake_peer_new(9, 2);
     g_autoptr(FakeServer) server = fake_server_new(tmpdir);
     g_autoptr(Told) told = told_start(server, offer);
-    struct rlimit limit;
+    struct rlimit limit = lose_second_vector(server, told, late);
 
-    fake_server_send(server, 9, late->vectors[0]);
-    WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
-    limit = leave_no_fds();
-    fake_server_send(server, 9, late->vectors[1]);
     fake_server_send(server, -1, fds[SHM_FD]);
     fake_server_send(server, 11, late->vectors[0]);
     WAIT_IN_MAIN_LOOP(told->error_count == 3);
@@ -371,12 +383,8 @@ static void test_lost_vector(void)
     g_autoptr(FakePeer) late = fake_peer_new(9, 3);
     g_autoptr(FakeServer) server = fake_server_new(tmpdir);
     g_autoptr(Told) told = told_start(server, offer);
-    struct rlimit limit;
+    struct rlimit limit = lose_second_vector(server, told, late);
 
-    fake_server_send(server, 9, late->vectors[0]);
-    WAIT_IN_MAIN_LOOP(count_peers(told) == 2);
-    limit = leave_no_fds();
-    fake_server_send(server, 9, late->vectors[1]);
     fake_server_send(server, 3, fds[EVENT_FD]);
     WAIT_IN_MAIN_LOOP(told->error_count == 2);
     g_assert_cmpuint(told->client.own_vectors, ==, 3);
