@@ -79,6 +79,12 @@ class Machine(Process):
         super().stop()
         self.qmp.close()
 
+    def _last_words(self) -> list[str]:
+        """QEMU writes the CPU's registers after a fatal error."""
+        fatal = [line for line in self.errors
+                 if re.match("qemu: (fatal|hardware error): ", line)]
+        return fatal or super()._last_words()
+
     def _is_noise(self, line: str) -> bool:
         # QEMU's message when stop() ends it
         return f": terminating on signal 15 from pid {os.getpid()} " in line

@@ -21,7 +21,7 @@ STOP_SECONDS = 10.0
 # How long a process may leave its input unread.
 TYPE_SECONDS = 10.0
 
-# At most this many unexpected lines of a process are shown.
+# At most this many lines of stderr are shown.
 LINES_SHOWN = 5
 
 
@@ -215,9 +215,13 @@ class Process:
         return f"{self.name} {end}: {shlex.join(self.argv)}"
 
     def _end(self) -> str:
-        """How the process ended, with its last lines of stderr."""
-        last = "".join(f"\n    {line}" for line in self.errors[-5:])
+        """How the process ended, and why."""
+        last = "".join(f"\n    {line}" for line in self._last_words())
         return f"{self.name} {self._outcome()}{':' if last else ''}{last}"
+
+    def _last_words(self) -> list[str]:
+        """The lines of stderr that may say why it ended."""
+        return self.errors[-LINES_SHOWN:]
 
     def _outcome(self) -> str:
         code = self._popen.returncode

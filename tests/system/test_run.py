@@ -252,6 +252,18 @@ def test_death_of_a_process_is_reported(run: Command, victim: str) -> None:
     assert run.left_over() == []
 
 
+def test_firmware_that_locks_up(run: Command, tmp_path: Path) -> None:
+    """The message names the fault, not the registers that QEMU wrote last."""
+    image = tmp_path / "zeros"
+    image.write_bytes(bytes(64))
+    status, _, errors = run.run(f"mps2-an385={image}")
+
+    assert status == 1
+    assert re.fullmatch(
+        "ivshmem-run: failed: mps2-an385 was killed by SIGABRT:\n"
+        "    qemu: fatal: Lockup: .*", errors.strip())
+
+
 def test_qemu_that_does_not_start(run: Command) -> None:
     status, _, errors = run.run(ECHO[0], f"{ECHO[1]},options=-nonsense")
 
