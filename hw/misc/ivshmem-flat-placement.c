@@ -347,7 +347,10 @@ bool ivshmem_flat_placement_check(IvshmemFlatPlacement *p, DeviceState *dev,
                                   Error **errp)
 {
     if (!p->bus_qompath && is_from_command_line(dev)) {
-        error_setg(errp, "x-bus-qompath is missing: add x-bus-qompath=/sysbus");
+        if (check_platform_bus(errp)) {
+            error_setg(errp,
+                       "x-bus-qompath is missing: add x-bus-qompath=/sysbus");
+        }
         return false;
     }
     if (!p->bus_qompath && p->irq_qompath) {
