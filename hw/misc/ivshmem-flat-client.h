@@ -77,7 +77,7 @@ struct IvshmemFlatClient {
  * the memory, the existing peers and its own vectors.  Fewer vectors than
  * wanted, or none, are not an error: check @client->own_vectors.
  *
- * Returns: true if the device can be used, otherwise @client is unchanged
+ * Returns: true if the device can be used; otherwise @client is unchanged
  */
 bool ivshmem_flat_client_start(IvshmemFlatClient *client,
                                const IvshmemFlatClientOps *ops,
@@ -91,7 +91,7 @@ bool ivshmem_flat_client_is_connected(IvshmemFlatClient *client);
 
 /*
  * Reads what the server has sent so far.  A guest may learn of a peer from the
- * shared memory before the main loop has read of it.
+ * shared memory before the main loop has read the server's message about it.
  */
 void ivshmem_flat_client_catch_up(IvshmemFlatClient *client);
 

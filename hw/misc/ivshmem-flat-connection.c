@@ -128,7 +128,7 @@ bool ivshmem_flat_connection_is_open(IvshmemFlatConnection *c)
 
 /*
  * Reads the rest of a message, or a part of it.  The kernel drops the fds for
- * which there is no room, and tells.
+ * which there is no room, and reports that.
  */
 static ssize_t receive(IvshmemFlatConnection *c)
 {

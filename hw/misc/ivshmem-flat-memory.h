@@ -26,7 +26,7 @@ void ivshmem_flat_memory_init(IvshmemFlatMemory *memory, SysBusDevice *device);
  * @name: for traces
  * @fd: shared memory; @memory owns it if this returns true
  *
- * Returns: true if the window shows this memory, otherwise it is unchanged
+ * Returns: true if the window shows this memory; otherwise it is unchanged
  */
 bool ivshmem_flat_memory_show(IvshmemFlatMemory *memory, const char *name,
                               int fd, Error **errp);

@@ -145,7 +145,7 @@ static void registers_write(void *opaque, hwaddr offset, uint64_t value,
     }
 }
 
-/* The callbacks get accesses of any size: they log bad ones, none faults */
+/* The callbacks get accesses of any size: they log bad ones, but none faults */
 static const MemoryRegionOps registers_ops = {
     .read = registers_read,
     .write = registers_write,

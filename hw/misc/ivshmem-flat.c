@@ -424,7 +424,7 @@ static void ivshmem_flat_class_init(ObjectClass *oc, const void *data)
                                   NULL);
     ivshmem_flat_describe_properties(oc);
 
-    /* The device places and wires itself: machines need not know it */
+    /* The device places and wires itself: machines need not know about it */
     object_class_foreach(ivshmem_flat_allow_on_machine, TYPE_MACHINE, false,
                          NULL);
 }

@@ -396,7 +396,7 @@ def test_ids_that_change_hands(tmp_path: Path) -> None:
         trace(tmp_path, "a", (0, OWN_ID.format(0)),
               (10, RING.format(0, 1)), (2010, RING.format(0, 1))),
         trace(tmp_path, "b", (0, OWN_ID.format(1)), (12, INTERRUPT),
-              (1000, gone), (3000, "connected iv: server is there")),
+              (1000, gone), (3000, "connected iv: connected to server")),
         trace(tmp_path, "c", (2000, OWN_ID.format(1)),
               (2012, INTERRUPT))])
     assert matched(line) == [12, 2012]

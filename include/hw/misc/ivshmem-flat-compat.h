@@ -75,7 +75,7 @@ static inline void ivshmem_flat_bql_release(bool *taken)
     }
 }
 
-/* Returned nothing: only the error told of a failure */
+/* Returned nothing: only the error indicated a failure */
 
 static inline bool ivshmem_flat_init_ram(MemoryRegion *mr, Object *owner,
                                          const char *name, uint64_t size,
