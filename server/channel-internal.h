@@ -10,7 +10,7 @@
 Channel *channel_alloc(Ledger *ledger, Memory *memory, Watches *watches,
                        Notify *notify);
 
-/* Start to listen to @peer. False, with errno set, if the kernel cannot. */
+/* Start listening to @peer. False, with errno set, if the kernel cannot. */
 bool channel_watch(Channel *channel, Peer *peer);
 
 /* The client with @id, or NULL. If it has hung up, it is removed first. */
@@ -25,7 +25,7 @@ void channel_send_all(Channel *channel, Peer *last);
 /*
  * Record that the client in @slot, which is no longer in channel->peers, has left.
  * Returns the index of the departure, and in @hearers how many must be told; -1 if
- * nobody must.
+ * nobody has to be.
  */
 int channel_record_leave(Channel *channel, unsigned slot, unsigned *hearers);
 

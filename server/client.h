@@ -23,7 +23,7 @@ typedef struct ClientMessage {
 /*
  * Join the server at @path. On return, the protocol version, own ID and shared memory
  * have been read. NULL if there is no ivshmem server, or if it does not send these by
- * @deadline, of g_get_monotonic_time().
+ * @deadline, a g_get_monotonic_time() value.
  */
 Client *client_new(const char *path, gint64 deadline, GError **error);
 void client_free(Client *client);
@@ -67,7 +67,7 @@ unsigned client_count_peers(const Client *client);
  */
 bool client_ring(const Client *client, unsigned id, unsigned vector, GError **error);
 
-/* How often the client's own @vector was rung since the last call; does not block */
+/* How many times the client's own @vector was rung since the last call. Never blocks. */
 uint64_t client_take(const Client *client, unsigned vector);
 
 #endif

@@ -191,7 +191,7 @@ int ctl_list(const Ctl *ctl, GError **error)
            print_channels(ctl->control, false, error);
 }
 
-/* How often the server was reloaded, and the number of its clients; -1: no answer */
+/* How many times the server was reloaded, and how many clients it has; -1: no answer */
 static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();

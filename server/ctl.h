@@ -86,7 +86,7 @@ void ctl_json_double(JsonBuilder *builder, const char *name, double value);
 void ctl_json_print(JsonBuilder *builder);
 
 /*
- * A time of g_get_real_time() in readable form, with microseconds. The caller frees it.
+ * A g_get_real_time() value in readable form, with microseconds. The caller frees it.
  */
 char *ctl_time(gint64 real_time);
 

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* A time of g_get_monotonic_time(). With one in the past, such as 0, nothing waits. */
+/* Deadlines are g_get_monotonic_time() values. One in the past, such as 0: no waiting. */
 #define DEADLINE_NEVER G_MAXINT64
 
 static inline gint64 deadline_in_ms(gint64 ms)

@@ -45,7 +45,7 @@ void memory_undo(const Memory *memory);
 void memory_free(Memory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Memory, memory_free)
 
-/* The path of the POSIX object @name, which may begin with a slash and has no other. */
+/* The path of the POSIX object @name, which may contain a slash only at the start. */
 char *memory_object_path(const char *name);
 
 /*

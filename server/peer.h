@@ -25,7 +25,7 @@ struct Peer {
     Watch watch;
     Channel *channel;       /* used by the watch */
     bool later;             /* the kernel had no room for more messages */
-    bool lost;              /* sent nothing more; its hang-up will follow */
+    bool lost;              /* is sent nothing more; its hang-up will follow */
 };
 
 typedef enum PeerState {

@@ -52,7 +52,7 @@ bool settings_set_directory(ChannelSettings *channel, const char *text,
 /* The number of vectors for a client that connects at @socket */
 unsigned settings_vectors(const ChannelSettings *channel, const SocketSettings *socket);
 
-/* Fails if settings that are valid alone do not fit together. */
+/* Fails if settings that are valid on their own conflict. */
 bool settings_check(const Settings *settings, GError **error);
 
 #endif

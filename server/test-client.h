@@ -140,7 +140,7 @@ static void assert_reads(int client, const char *expected)
     g_assert_cmpstr(words, ==, expected);
 }
 
-/* Run all tests that were added, with the limit of fds that the server has. */
+/* Run all tests that were added, with the server's fd limit. */
 static int run_tests(void)
 {
     int result;

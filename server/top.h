@@ -18,7 +18,7 @@ typedef struct TopRow {
 } TopRow;
 
 typedef struct TopSample {
-    gint64 time;            /* of g_get_monotonic_time() */
+    gint64 time;            /* from g_get_monotonic_time() */
     unsigned channels;
     GPtrArray *rows;        /* of TopRow */
 } TopSample;

@@ -75,7 +75,7 @@ class Peer:
 
     def wait_for_doorbells(self, timeout: float = 30.0,
                            vector: int = 0) -> int:
-        """Waits until the vector is rung; returns how often it was."""
+        """Waits until the vector is rung; returns how many times it was."""
         poll = select.poll()
         poll.register(self.fileno(vector), select.POLLIN)
         limit = None if timeout == math.inf else timeout * 1000
@@ -85,7 +85,7 @@ class Peer:
         return self.take_doorbells(vector)
 
     def take_doorbells(self, vector: int = 0) -> int:
-        """How often the vector was rung since the last call."""
+        """How many times the vector was rung since the last call."""
         try:
             return eventfd.read(self.fileno(vector))
         except BlockingIOError:

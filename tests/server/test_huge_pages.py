@@ -104,7 +104,7 @@ def test_more_than_there_is(lab: Lab, command: list[str]) -> None:
 
 @pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 def test_board_has_it(bed: Testbed, lab: Lab, command: list[str]) -> None:
-    """The board writes to it how often it was rung."""
+    """The board writes to it how many times it was rung."""
     lab.ivshmemd("-m", str(directory(lab)), within=command)
     client = lab.client()
     memory = memory_of(client)

@@ -227,7 +227,7 @@ class RpmsgHost:
         return self.to_host.take_used() is None
 
     def rings(self) -> int:
-        """How often the remote has rung since the last call or the last wait
+        """How many times the remote has rung since the last call or wait
         in receive()."""
         return self._peer.take_doorbells()
 
