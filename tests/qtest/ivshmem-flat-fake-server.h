@@ -102,7 +102,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakePeer, fake_peer_free)
 /* Sends a message with an eventfd for each of @peer's vectors */
 void fake_server_announce(FakeServer *server, FakePeer *peer);
 
-/* How often a vector of @peer was rung since the last call */
+/* How many times a vector of @peer was rung since the last call */
 uint64_t fake_peer_rung(FakePeer *peer, unsigned vector);
 
 /* Rings a vector of @peer */

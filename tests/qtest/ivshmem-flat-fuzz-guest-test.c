@@ -41,7 +41,7 @@ static uint64_t random_value(World *w)
     default:
         doorbell = random_id(w) << 16 |
                    (one_in(8) ? random_u32() & 0xffff : pick(MAX_VECTORS + 1));
-        /* Some at other byte offsets, where it is no doorbell */
+        /* Some at other byte offsets, where it is not a doorbell */
         return (uint64_t)doorbell << pick(5) * 8 | doorbell;
     }
 }

@@ -5,9 +5,9 @@
  */
 
 /*
- * Each fuzzer ends after a number of rounds or after some time, whichever is
+ * Each fuzzer ends after a number of rounds or after some time, whichever comes
  * first.  The environment variable FUZZ_SECONDS sets the time and removes the
- * limit of rounds.
+ * limit on rounds.
  *
  * The random numbers come from GLib: every run prints its "random seed", and
  * --seed=SEED repeats the run.  Only one thread at a time may use them.
@@ -89,7 +89,7 @@ void world_free(World *w);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(World, world_free)
 
-/* After this, a command finds that QEMU knows all the server has sent */
+/* Waits until QEMU has read all that the server sent; commands then see it */
 void world_sync(World *w);
 
 /* Returns NULL if no peer has this ID */

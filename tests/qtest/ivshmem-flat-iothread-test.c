@@ -5,8 +5,8 @@
  */
 
 /*
- * A doorbell rings all the time, while the main loop does to the device and its
- * VM whatever can happen to them.  Each test runs with the device's own
+ * A doorbell rings continuously while the VM is reset, stopped or resumed, or
+ * the device is reconnected or removed.  Each test runs with the device's own
  * IOThread, with one that the user has created, and with one that polls.
  */
 

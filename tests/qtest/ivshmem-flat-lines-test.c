@@ -15,7 +15,7 @@
 #define FIRST_LINE  24
 
 /*
- * A VM with lines for @lines vectors, and a server that gives @vectors
+ * A VM with lines for @lines vectors, and a server that provides @vectors
  */
 
 typedef struct Rig {
@@ -184,7 +184,7 @@ static void test_news_with_other_memory(void)
     close(again.shm_fd);
 }
 
-/* The memory is enough for the interrupt; a warning follows */
+/* The new memory alone causes the interrupt; a warning follows */
 static void test_news_without_vectors(void)
 {
     g_autoptr(Rig) rig = rig_start(2, 2);

@@ -64,7 +64,7 @@ static void test_signal(void)
 {
     int fd = eventfd(0, 0);
 
-    /* More often than the kernel's queue has room for requests */
+    /* More requests than the kernel's queue has room for */
     for (unsigned i = 0; i < 1000; i++) {
         g_assert_cmpint(ivshmem_flat_signal_eventfd(fd), ==, 0);
         g_assert_true(is_readable(fd));
