@@ -108,7 +108,7 @@ static int enter_name(const struct device *dev)
 	return 0;
 }
 
-/* At the start. If a guest with this name still runs, the doorbell tells it to look. */
+/* At start-up. If a guest with this name is still running, the doorbell tells it to look. */
 static int take_name(const struct device *dev)
 {
 	const struct ivshmem_mbox_config *config = dev->config;
@@ -131,7 +131,7 @@ static int take_name(const struct device *dev)
 	return 0;
 }
 
-/* Whether another guest has entered the name, and has the link. The log says it once. */
+/* Whether another guest has entered the name, and has the link. Logs this once. */
 static bool is_taken(const struct device *dev)
 {
 	const struct ivshmem_mbox_config *config = dev->config;

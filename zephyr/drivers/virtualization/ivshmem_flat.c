@@ -32,7 +32,7 @@ BUILD_ASSERT(!IS_ENABLED(CONFIG_IVSHMEM_V2), "ivshmem-flat does not support CONF
 
 #define REGISTERS_SIZE 0x10
 
-/* IDs of peers and numbers of vectors have 16 bits in DOORBELL */
+/* Peer IDs and vector numbers have 16 bits in DOORBELL */
 #define ID_MAX UINT16_MAX
 
 #ifdef CONFIG_IVSHMEM_DOORBELL

@@ -1,5 +1,5 @@
 /*
- * Fixed MPU regions with the shared memory of every ivshmem-flat among them
+ * Fixed MPU regions, including the shared memory of every ivshmem-flat
  *
  * SPDX-License-Identifier: Apache-2.0
  */
