@@ -36,7 +36,7 @@
  * - which peers exist, and when one joins or leaves;
  * - whether a doorbell was delivered: there is no acknowledgement, and ringing
  *   a peer that does not exist has no effect;
- * - who rang, and how often: doorbells in quick succession become one
+ * - who rang, and how many times: doorbells in quick succession become one
  *   interrupt.  A doorbell means "look at the shared memory": keep looking
  *   until nothing is left to do.
  *

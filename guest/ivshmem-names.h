@@ -25,7 +25,7 @@
  *
  *     0x00  0: the entry is free. Else 1 + the ID that took it
  *     0x04  0: no name yet. Else 1 + the ID that has the name now
- *     0x08  how often the name was entered
+ *     0x08  how many times the name was entered
  *     0x0C  for which start of the peer this end has no session
  *     0x10  for which start of the peer this end has cleared its part
  *     0x20  the name, then zeros
@@ -187,8 +187,8 @@ static inline bool ivshmem_names_taken(struct ivshmem_name *table,
 }
 
 /*
- * Returns how often the name of this entry was entered, modulo 2^32. Keep the peer's
- * number for the functions below. Any context.
+ * Returns how many times the name of this entry was entered, modulo 2^32. Keep the
+ * peer's number for the functions below. Any context.
  */
 static inline uint32_t ivshmem_names_start(const struct ivshmem_name *entry)
 {

@@ -4,8 +4,8 @@
  *
  * Shared memory, little-endian 32-bit words:
  *
- *     0x00  rings       how often to ring in a row; like the next two, written by
- *                       the host before the VMs start
+ *     0x00  rings       how many times to ring in a row; this and the next two are
+ *                       written by the host before the VMs start
  *     0x04  rows        how many rows
  *     0x08  busy        1: the VM that is rung never sleeps
  *     0x40  listens     1: the VM that is rung may be

@@ -32,7 +32,7 @@ void demo_ring(uint16_t id);
 /*
  * Sleeps until this member's doorbell rings.  Returns at once if it has rung since
  * this function last returned or, in the first call, since the start.  Returns
- * how often it rang, or 1 if the platform cannot tell.
+ * how many times it rang, or 1 if the platform cannot tell.
  */
 unsigned demo_wait(void);
 

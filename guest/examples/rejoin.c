@@ -8,7 +8,7 @@
  * has one.  Shared memory, little-endian 32-bit words:
  *
  *     0       magic   MAGIC once the memory is set up
- *     1       epoch   how often it was set up, never 0
+ *     1       epoch   how many times it was set up, never 0
  *     2...    of each member, in order:
  *             key     its ID plus 1
  *             epoch   the epoch that it has joined

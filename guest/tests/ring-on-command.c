@@ -8,12 +8,12 @@
  *     1       done      number of the last one finished
  *     2       question  any number, from the host
  *     3       answer    its complement, written before done
- *     4       times     how often to ring the list; 0: until this is not 0
- *     5       rung      how often it was rung so far
+ *     4       times     how many times to ring the list; 0: until this is not 0
+ *     5       rung      how many times it was rung so far
  *     6       rings     how many doorbells there are in the list
  *     7...    the list: values to write to DOORBELL (peer << 16 | vector)
  *
- * Sleeps until a doorbell comes, then looks for a command.  Says
+ * Sleeps until a doorbell arrives, then looks for a command.  Says
  * "ring-on-command: ready id=ID" once it is up.
  */
 
