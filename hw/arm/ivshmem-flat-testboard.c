@@ -7,7 +7,7 @@
 /*
  * For tests only.  The board has the device only if there is a chardev with ID
  * "ivshmem".  Registers are at 0x400ff000, 1 MiB of shared memory is at
- * 0x60000000; lines 29 and 30 of the NVIC are the interrupts of vectors 0 and 1.
+ * 0x60000000.  Lines 29 and 30 of the NVIC are vectors 0 and 1.
  */
 
 #include "qemu/osdep.h"
