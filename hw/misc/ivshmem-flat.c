@@ -370,7 +370,8 @@ static void ivshmem_flat_describe_properties(ObjectClass *oc)
         { "peers", "Number of connected peers (read-only)" },
         { "sessions", "Number of sessions with the server so far (read-only)" },
         { "doorbells", "Number of doorbells that the guest rang (read-only)" },
-        { "interrupts", "Number of interrupts that the guest received (read-only)" },
+        { "interrupts", "Number of interrupts that the guest received "
+          "(read-only)" },
         { "version", "Version of the device: " IVSHMEM_FLAT_VERSION
           " (read-only)" },
     };
