@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A ring buffer in the memory that two VMs share: one VM writes bytes, and the other reads
- * them in the same order.  It needs no lock, and needs a doorbell only when the other side
- * sleeps.  It is called FIFO here because "ring" means a doorbell.  It is a convention
+ * them in the same order.  It needs no lock, and needs a doorbell only if the other side
+ * is asleep.  It is called FIFO here because "ring" means a doorbell.  It is a convention
  * between the two VMs: the device does not know about it.
  *
  *     static struct ivshmem_fifo fifo;
@@ -18,7 +18,7 @@
  *     }
  *
  * Both sides sleep in the same way: the writer until there is room, the reader until
- * there are bytes.  The doorbell handler counts.
+ * there are bytes.  The doorbell handler counts doorbells.
  *
  *     for (;;) {
  *         uint32_t heard = doorbells;
@@ -29,13 +29,13 @@
  *         sleep_until(doorbells != heard);                // your platform's own
  *     }
  *
- * Memory that contains only zeros, as a new server provides it, is an empty FIFO.  A VM
+ * All-zero memory, as provided by a new server, is an empty FIFO.  A VM
  * that restarts opens the FIFO again and continues where its last advance left off.  If
  * the server has replaced the memory, or something else has overwritten it,
  * ivshmem_fifo_is_broken() returns true.  Both sides then have to open the FIFO again
  * (ivshmem-flat.h, NEW SESSIONS).
  *
- * In the shared memory, all numbers little-endian:
+ * Layout in the shared memory, with all numbers little-endian:
  *
  *     0x00  position of the writer: bytes written so far, modulo 2^32
  *     0x04  1: the writer waits for a doorbell

@@ -26,12 +26,12 @@
  * cannot read them from the device.
  *
  * Several vectors, up to 64: x-irq-qompath=A;B;C gives vectors 0, 1 and 2 a
- * line each.  In the vector table, let each line's entry call
- * ivshmem_flat_isr() with the line's vector, which is passed to the handler.
+ * line each.  The handler of each line in your vector table must call
+ * ivshmem_flat_isr() with that line's vector, which is passed to your handler.
  *
  * "Spec" below is docs/specs/ivshmem-spec.rst in QEMU's source tree, section
  * "PCI device registers".  A guest cannot learn the following from the device.
- * Agree on it with the peers in the shared memory:
+ * Peers have to tell each other in the shared memory:
  *
  * - which peers exist, and when one joins or leaves;
  * - whether a doorbell was delivered: there is no acknowledgement, and ringing
@@ -41,13 +41,13 @@
  *   until nothing is left to do.
  *
  * NEW SESSIONS.  The device itself rings vector 0 when it has reconnected to
- * the server, and when the server has replaced the shared memory.  After a
- * restart of the server the device's own ID, the peers' IDs and the contents of
- * the memory may all be different.  To notice, keep in the memory a magic word,
+ * the server, and when the server has replaced the shared memory.  After the
+ * server restarts, the device's own ID, the peers' IDs and the contents of the
+ * memory may all be different.  To notice this, keep in the memory a magic word,
  * an epoch and, for each VM, its ID and the epoch that it has joined.  New
- * memory contains zeros: no VM has joined it.  Let one VM, always the same one,
- * set it up: first everything else, then the epoch (the last one plus 1), and
- * the magic word last.  At each doorbell, every VM checks these words first:
+ * memory contains zeros: no VM has joined it.  One VM, always the same one, sets
+ * it up: first everything else, then the epoch (the last one plus 1), and the
+ * magic word last.  At each doorbell, every VM checks these words first:
  *
  *     if (ivshmem_flat_load32(&shared->magic) != MAGIC) {
  *         // the memory is new: set it up, or look again at the next doorbell

@@ -20,8 +20,8 @@
  * guests: neither the device nor the server knows about it.
  *
  * The table is at an offset that all guests agree on, usually 0, and has 16 entries of
- * 64 bytes each. Memory that contains only zeros, as a new server provides it, is an
- * empty table. In the shared memory, all numbers little-endian:
+ * 64 bytes each. All-zero memory, as provided by a new server, is an empty table.
+ * Layout of an entry, with all numbers little-endian:
  *
  *     0x00  0: the entry is free. Else 1 + the ID that took it
  *     0x04  0: no name yet. Else 1 + the ID that has the name now

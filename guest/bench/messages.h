@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages between two boards.  The caller sends them, the other board sends
- * each back.  What carries them is one of messages-rpmsg.c, messages-uart.c and
- * messages-ethernet.c.
+ * Messages between two boards.  The caller sends them, and the other board sends
+ * each one back.  messages-rpmsg.c, messages-uart.c or messages-ethernet.c
+ * carries them.
  */
 
 #ifndef BENCH_MESSAGES_H
@@ -32,16 +32,16 @@ struct carrier {
 extern const struct carrier rpmsg_carrier, uart_carrier, ethernet_carrier;
 
 /*
- * Says "messages: waits", and when the other board has sent an empty message,
- * sends messages of either size, one at a time and then MESSAGES_AT_ONCE at a time.
+ * Says "messages: waits".  When the other board has sent an empty message,
+ * sends messages of each size, one at a time and then MESSAGES_AT_ONCE at a time.
  * Says "messages: BYTES bytes, COUNT at once: begins" and
- * "messages: BYTES bytes, COUNT at once: NUMBER came back", or "messages: FAILED" and
- * why where one is not the one sent.
+ * "messages: BYTES bytes, COUNT at once: NUMBER came back".  If a reply differs from
+ * what was sent, says "messages: FAILED" and why.
  */
 void call(const struct carrier *carrier, uint32_t short_ones,
           uint32_t long_ones);
 
-/* Sends back each message, for ever; before that, empty ones. */
+/* Sends empty messages until one arrives, then sends each one back, for ever. */
 void echo(const struct carrier *carrier) __attribute__((noreturn));
 
 #endif /* BENCH_MESSAGES_H */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the programs here use of the board they run on: a CPU with its interrupt
- * controller, which cortex-m3.c, sifive-e31.c or leon3.c serves, and a UART,
- * which BOARD.c serves.
+ * What the programs here need from their board: a CPU with its interrupt
+ * controller (cortex-m3.c, sifive-e31.c or leon3.c), and a UART (BOARD.c).
  */
 
 #ifndef BOARD_H
@@ -71,7 +70,7 @@ uint32_t board_ticks(void);
 /*
  * Where the CPU starts, once it has a stack.  A program may define its own, to
  * do something before anything else, when neither static data nor the UART is
- * ready.  Let it end with board_start(), which prepares both, calls main() and
+ * ready.  It must end with board_start(), which prepares both, calls main() and
  * sleeps when main() returns.
  */
 void reset_handler(void);
@@ -89,11 +88,11 @@ void irq_enable(unsigned line, void (*handler)(void));
 
 /*
  * Sleeps until an interrupt, unless *count, which a handler changes, is no
- * longer what the caller saw.  An interrupt between the caller's look and the
+ * longer what the caller saw.  An interrupt between the caller's check and the
  * sleep is not missed:
  *
  *     seen = count;
- *     if (nothing is to be done) {
+ *     if (there is nothing to do) {
  *         sleep_while(&count, seen);
  *     }
  *

@@ -24,9 +24,9 @@
  * waits for a word sleeps until its doorbell rings, and then looks at everything
  * that it waits for.
  *
- * THE COURSE of the demo, the same for every member:
+ * THE STEPS of the demo, the same for every member:
  *
- * 1. Join.  Claim a slot: old value of an atomic increment of lobby.claimed.  If
+ * 1. Join.  Increment lobby.claimed atomically: its old value is your slot.  If
  *    it is not below the number of members expected, the lobby is full: give up.
  *    Fill the seat, set its state to DEMO_PRESENT, (full barrier), and ring
  *    every member already present.  Go on when all seats are present.  The ID
@@ -34,9 +34,9 @@
  * 2. Messages.  Send DEMO_MESSAGES to every other member, one at a time: the
  *    next one goes into the mailbox when the last one was acknowledged.  Each
  *    is announced by a doorbell, and each acknowledgement too.
- * 3. Blocks.  Fill the own block (demo_pattern_*), set seat.filled, ring every
- *    other member.  When another one's seat.filled is set: compare the whole
- *    block, set the own seat.verified[its slot], ring it.
+ * 3. Blocks.  Fill your own block (demo_pattern_*), set seat.filled, and ring
+ *    every other member.  When another member's seat.filled is set, compare its
+ *    whole block, set verified[its slot] in your own seat, and ring it.
  * 4. Done when all messages went both ways, this member has verified every other
  *    block, and every other member has verified this one's: state DEMO_DONE.
  *
@@ -94,9 +94,9 @@ struct demo_lobby {
 /* Written by the member in this slot alone. */
 struct demo_seat {
     demo_word state;                      /* enum demo_state; written last */
-    demo_word id;                         /* own ID, 0 to 65535 */
+    demo_word id;                         /* the member's ID, 0 to 65535 */
     demo_word name[DEMO_NAME_BYTES / 4];  /* of board or program, then zeros */
-    demo_word filled;                     /* bytes in own block: 0 or all */
+    demo_word filled;                     /* bytes in its block: 0 or all */
     demo_word verified[DEMO_MEMBERS_MAX]; /* bytes of slot n's block verified */
     demo_word reserved[6];
 };

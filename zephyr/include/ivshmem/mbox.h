@@ -65,7 +65,7 @@ bool ivshmem_mbox_server_restarted(const struct device *mbox);
  * A name and its link belong to the guest that entered it last. This end then sends
  * nothing, and no callback runs. Do not close RPMsg, whose rings are the other guest's
  * now, and do not reboot, which would take the name back. The log has the other guest's
- * ID. It is always false of a node that has no peer-name.
+ * ID. It is always false for a node that has no peer-name.
  *
  * @param mbox Device of a qemu,ivshmem-mbox node
  */
