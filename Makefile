@@ -113,7 +113,7 @@ check-guest: ## test the firmware's headers on the host
 	@scripts/install-packages guest tests
 	@/usr/bin/python3 -m pytest --quiet tests/guest
 
-check-docs: server firmware ## run the commands and programs of the README and the manual
+check-docs: server firmware ## run the commands and programs in the README and the manual
 	@scripts/run-tests docs
 
 check-qtest: ## test the device in QEMU's own test framework

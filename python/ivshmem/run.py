@@ -179,7 +179,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "at the end")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS",
-        help="stop and fail if a guest still runs after this long")
+        help="stop and fail if a guest is still running after this long")
     parser.add_argument("--version", action="version",
                         version=f"%(prog)s {VERSION}")
     options = parser.parse_args(arguments)
