@@ -13,7 +13,7 @@ typedef struct Control Control;
 typedef void ControlReload(void *data, GError **error);
 
 /*
- * Listen at @path, mode 0600, for ivshmemctl(1). @generation: how many times this
+ * Listen on @path, mode 0600, for ivshmemctl(1). @generation: how many times this
  * process was reloaded.
  */
 Control *control_new(const char *path, Server *server, Handover *handover,

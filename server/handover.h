@@ -66,7 +66,7 @@ uint32_t handover_next_tag(const Handover *handover);
 int handover_take_any(Handover *handover, FdKind kind, FdName *name);
 
 /*
- * A socket that listens at @path, or any if @path is NULL; -1 if there is none. *@inode
+ * A socket that listens on @path, or any if @path is NULL; -1 if there is none. *@inode
  * is that of its file if a server opened it, 0 if a service manager did.
  */
 int handover_take_listener(Handover *handover, const char *path, uint64_t *inode);

@@ -135,16 +135,16 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
         return true;        /* bind() reports problems with the directory */
     }
     if (!S_ISSOCK(st.st_mode)) {
-        return fail(error, "cannot listen at %s: it exists and is not a socket: "
+        return fail(error, "cannot listen on %s: it exists and is not a socket: "
                     "remove it, or choose another path", path);
     }
     if (connect(probe, (const struct sockaddr *)un, sizeof(*un)) == 0 ||
         errno != ECONNREFUSED) {
         if (errno == EACCES) {
-            return fail(error, "cannot listen at %s: it is another user's socket, which "
+            return fail(error, "cannot listen on %s: it is another user's socket, which "
                         "may be in use: choose another path", path);
         }
-        return fail(error, "cannot listen at %s: a running server uses it: stop "
+        return fail(error, "cannot listen on %s: a running server uses it: stop "
                     "that server, or choose another path with -S", path);
     }
     if (unlink(path) < 0) {
@@ -207,7 +207,7 @@ static int open_socket(const ListenerAddress *address, GError **error)
         return -1;
     }
     if (bind(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
-        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
+        fail(error, "cannot listen on %s: %s", address->path, g_strerror(errno));
         return -1;
     }
     if (!set_owner(address, error)) {
@@ -215,7 +215,7 @@ static int open_socket(const ListenerAddress *address, GError **error)
         return -1;
     }
     if (listen(fd, SOMAXCONN) < 0) {
-        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
+        fail(error, "cannot listen on %s: %s", address->path, g_strerror(errno));
         unlink(address->path);
         return -1;
     }
@@ -286,7 +286,7 @@ Listener *listener_new(const ListenerAddress *address, Handover *handover,
     }
     listener = g_new0(Listener, 1);
     if (!watch_add(watches, &listener->watch, fd, EPOLLIN, listener_event, listener)) {
-        fail(error, "cannot listen at %s: %s", address->path, g_strerror(errno));
+        fail(error, "cannot listen on %s: %s", address->path, g_strerror(errno));
         g_free(listener);
         return NULL;
     }

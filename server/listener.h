@@ -22,7 +22,7 @@ typedef struct ListenerAddress {
 } ListenerAddress;
 
 /*
- * Listen at @address, on the socket that @handover has for that path, or else on a new
+ * Listen on @address, on the socket that @handover has for that path, or else on a new
  * one. Replaces the socket of a dead server; fails if a live process has it. @spare is
  * an open fd shared by all listeners, closed for a moment to refuse a client when this
  * process is out of fds. @notify keeps a new socket.

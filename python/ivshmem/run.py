@@ -317,7 +317,7 @@ class Plan:
                 "qemu": self._qemus[guest.board]}
 
     def command_lines(self) -> list[list[str]]:
-        """For --print: consoles are on the terminal, and the server listens at
+        """For --print: consoles are on the terminal, and the server listens on
         ivshmemd's default path."""
         server_socket = self.options.server or DEFAULT_SOCKET
         sockets = {peer: server_socket.with_name(f"{server_socket.name}-{peer}")

@@ -39,7 +39,7 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QTestState, qtest_quit)
 
 /*
- * Starts a VM that has one device with @options.  Its server listens at the
+ * Starts a VM that has one device with @options.  Its server listens on the
  * path @socket; more options of the chardev may follow after a comma.  @extra
  * is appended to QEMU's command line, which a shell runs.  The caller ends the
  * VM, for example with g_autoptr(QTestState).

@@ -78,7 +78,7 @@ class Lab:
         return self.directory / name
 
     def command(self, *options: str, activated: bool = False) -> list[str]:
-        """An ivshmemd command line. It listens at `socket`, unless the options
+        """An ivshmemd command line. It listens on `socket`, unless the options
         or an inherited socket say otherwise."""
         own = activated or any(option.split("=")[0] in SOCKET_OPTIONS
                                for option in options)

@@ -54,7 +54,7 @@ def test_version() -> None:
     (["-M", "name", "-m", "/dev/shm"], "either an object .* or a file"),
     (["-S", ""], "-S: '' is not a socket path: use 1 to 107 bytes"),
     (["-S", "s" * 108], "-S: 's+' is not a socket path: use 1 to 107"),
-    (["-S", "/missing/socket"], "cannot listen at /missing/socket: No such"),
+    (["-S", "/missing/socket"], "cannot listen on /missing/socket: No such"),
     (["-S", "/dev/null"], "it exists and is not a socket: remove it"),
     (["--socket", "s,id=65536"], "socket s: id '65536' must be a number from 0"),
     (["--socket", "s,vectors=65"], "socket s: vectors '65' must be a number"),
@@ -136,7 +136,7 @@ def test_leaves_others_socket(lab: Lab) -> None:
 
 def test_second_server_on_the_socket(lab: Lab) -> None:
     lab.ivshmemd()
-    assert (f"cannot listen at {lab.socket}: a running server uses it"
+    assert (f"cannot listen on {lab.socket}: a running server uses it"
             in lab.refused())
     lab.clients(2)
 
@@ -283,7 +283,7 @@ def test_daemon_that_fails(lab: Lab) -> None:
     """The command reports the error and exits with its status."""
     stderr = lab.refused("--daemon", "-p", str(lab.path("pid")),
                          "-S", "/missing/socket")
-    assert "cannot listen at /missing/socket" in stderr
+    assert "cannot listen on /missing/socket" in stderr
     assert not lab.path("pid").exists()
 
 

@@ -262,9 +262,9 @@ def test_start_after_one_that_failed(lab: Lab) -> None:
     manager = Manager(lab, "-M", lab.object, "--control",
                       str(folder / "control"))
     for _ in range(2):
-        with pytest.raises(TestbedError, match="cannot listen at .*/control"):
+        with pytest.raises(TestbedError, match="cannot listen on .*/control"):
             manager.start()
-        manager.process.expect_error("cannot listen at .*/control")
+        manager.process.expect_error("cannot listen on .*/control")
         manager.process.excuse()
         manager.take()
         assert not [name for name in manager.store if name.startswith("0/")]
@@ -282,7 +282,7 @@ def sockets(manager: Manager) -> set[int]:
 
 @pytest.mark.parametrize("way", ["SIGHUP", "kill"])
 def test_socket_without_a_file_leaves_the_store(lab: Lab, way: str) -> None:
-    """The next process listens at a new one."""
+    """The next process listens on a new one."""
     manager = Manager(lab)
     manager.start()
     lab.wait("the store", lambda: len(manager.store) == 3)
@@ -570,7 +570,7 @@ def test_memory_stays_the_same_at_a_reload(lab: Lab) -> None:
 
 @pytest.mark.parametrize("way", ["SIGHUP", "kill"])
 def test_clients_stay_without_a_control_socket(lab: Lab, way: str) -> None:
-    """The next process cannot listen at its control socket."""
+    """The next process cannot listen on its control socket."""
     a = lab.path("a")
     text = "[ivshmemd]\ncontrol={}\n" f"[channel a]\nsockets={a}\n"
     file = configured(lab, text.format(lab.control))
@@ -586,7 +586,7 @@ def test_clients_stay_without_a_control_socket(lab: Lab, way: str) -> None:
     else:
         manager.restart()
     manager.process.expect_error("continues without its control socket: cannot "
-                                 "listen at /missing/control: No such file")
+                                 "listen on /missing/control: No such file")
     manager.process.expect_error(f"socket {lab.control} is no longer configured")
     lab.wait_for_view(lab.client(a), {0: 1, 1: 1})
     lab.wait_for_view(client, {0: 1, 1: 1})

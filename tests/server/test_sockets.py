@@ -182,5 +182,5 @@ def test_failed_channel_leaves_nothing(lab: Lab) -> None:
     a = lab.path("a")
     file = configure(lab, f"[channel a]\nmemory-name={lab.object}\n"
                      f"sockets={a}\n[channel b]\nsockets=/missing/b")
-    assert "cannot listen at /missing/b" in lab.refused("--config", str(file))
+    assert "cannot listen on /missing/b" in lab.refused("--config", str(file))
     assert not a.exists()
