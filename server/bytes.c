@@ -121,7 +121,7 @@ GBytes *bytes_from_hex(const char *text, GError **error)
             continue;
         }
         if (!is_hex_pair(text)) {
-            fail(error, "'%.8s' does not begin with two hex digits: give two for each "
+            fail(error, "'%.8s' does not begin with two hex digits: use two for each "
                  "byte, like 48 69 or 4869", text);
             return NULL;
         }

@@ -158,7 +158,7 @@ Client *client_new(const char *path, gint64 deadline, GError **error)
 
     client->memory = client->fd = -1;
     client->socket = fd_connect(
-        path, "Is a server running? Give its socket with -S", error);
+        path, "Is a server running? Pass its socket with -S", error);
     if (client->socket < 0) {
         return NULL;
     }
@@ -320,7 +320,7 @@ bool client_ring(const Client *client, unsigned id, unsigned vector, GError **er
     unsigned vectors = client_vectors(client, id);
 
     if (fd < 0 && vectors) {
-        return fail(error, "peer %u has no vector %u: give one from 0 to %u", id, vector,
+        return fail(error, "peer %u has no vector %u: use one from 0 to %u", id, vector,
                     vectors - 1);
     }
     if (fd < 0) {

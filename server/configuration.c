@@ -70,7 +70,7 @@ static bool note_lines(Reader *reader, const char *text, GError **error)
         }
         other = g_hash_table_lookup(reader->lines, name);
         if (other) {
-            fail(error, "%s:%u: %s is already defined, in line %u", reader->path, i + 1,
+            fail(error, "%s:%u: %s is already defined in line %u", reader->path, i + 1,
                  name, GPOINTER_TO_UINT(other));
             g_free(name);
             return false;

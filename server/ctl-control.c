@@ -24,8 +24,8 @@ static GIOChannel *connect_to(const char *path, GError **error)
 }
 
 /*
- * The answer, a line that the caller frees. NULL if the server hung up, which is not an
- * error, or did not answer in time, which is.
+ * The answer, a line that the caller frees. NULL without an error if the server hung up.
+ * NULL with an error if it did not answer in time.
  */
 static char *ask(const char *path, GIOChannel *lines, const char *command,
                  GError **error)
@@ -40,7 +40,7 @@ static char *ask(const char *path, GIOChannel *lines, const char *command,
     return answer;
 }
 
-/* As ask(), over a connection of its own, but it is an error if the server hangs up. */
+/* Like ask(), but on a new connection, and a hang-up is an error. */
 static char *request(const char *path, const char *command, GError **error)
 {
     g_autoptr(GIOChannel) lines = connect_to(path, error);
@@ -191,7 +191,7 @@ int ctl_list(const Ctl *ctl, GError **error)
            print_channels(ctl->control, false, error);
 }
 
-/* How many times the server was reloaded, and how many clients it has; -1: no answer */
+/* The number of reloads so far, and in @clients the number of clients. -1: no answer */
 static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();

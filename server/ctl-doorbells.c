@@ -56,7 +56,7 @@ int ctl_ring(const Ctl *ctl, GError **error)
         return EXIT_NO_SERVER;
     }
     if (peer == client_id(client)) {
-        fail(error, "peer %u is this ivshmemctl itself", client_id(client));
+        fail(error, "peer %u is this ivshmemctl", client_id(client));
         return EXIT_REFUSED;
     }
     return client_ring(client, peer, vector, error) ? EXIT_DONE : EXIT_REFUSED;

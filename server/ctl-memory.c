@@ -214,7 +214,7 @@ static bool parse_contents(const Ctl *ctl, GBytes **bytes, uint64_t *value,
     const char *text = ctl->words[1];
 
     if (!text == !ctl->file) {
-        return fail(error, "write OFFSET: give either the data or --file");
+        return fail(error, "write OFFSET needs either the data or --file");
     }
     if (ctl->word) {
         return ctl_number("word", text, UINT32_MAX, value, error);

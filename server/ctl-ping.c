@@ -190,7 +190,7 @@ static bool has_vectors(const Ping *self, GError **error)
     unsigned own = client_vectors(self->client, client_id(self->client));
 
     if (self->peer == client_id(self->client)) {
-        return fail(error, "peer %u is this ivshmemctl itself", self->peer);
+        return fail(error, "peer %u is this ivshmemctl", self->peer);
     }
     if (self->vector >= own) {
         return fail(error, "no vector %u for the answer: the server sent %u vector%s",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * top: the peers, and how often each rings and is interrupted. The list of peers comes
- * from ivshmemd's control socket, or from any server, which top then joins; doorbells
- * that top receives are counted, too. A VM's counts come from its QEMU, over QMP.
+ * from ivshmemd's control socket, or from any server, which top then joins. It also
+ * counts the doorbells that it receives. A VM's counts come from its QEMU, over QMP.
  */
 #include <curses.h>
 #include <stdio.h>
@@ -153,7 +153,7 @@ static char *heading(const Top *top)
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *time = g_date_time_format(now, "%H:%M:%S");
 
-    return g_strdup_printf("%s  %u channel%s, %u peer%s, %u QMP socket%s; q ends", time,
+    return g_strdup_printf("%s  %u channel%s, %u peer%s, %u QMP socket%s; q quits", time,
                            channels, channels == 1 ? "" : "s", peers,
                            peers == 1 ? "" : "s", top->qmps->len,
                            top->qmps->len == 1 ? "" : "s");
@@ -229,7 +229,7 @@ static int show(Top *top, double interval, GError **error)
     g_unsetenv("COLUMNS");
     screen = terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
     if (!screen) {
-        fail(error, "the terminal type '%s' is not supported: set TERM, or give --json",
+        fail(error, "the terminal type '%s' is not supported: set TERM, or use --json",
              g_getenv("TERM") ? g_getenv("TERM") : "");
         return EXIT_USAGE;
     }

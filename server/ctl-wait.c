@@ -108,6 +108,6 @@ int ctl_wait(const Ctl *ctl, GError **error)
     if (!strcmp(words[0], "word") && words[1] && words[2]) {
         return wait_for_word(ctl, words[1], words[2], error);
     }
-    fail(error, "wait: give either 'peers N' or 'word OFFSET VALUE'");
+    fail(error, "wait: use either 'peers N' or 'word OFFSET VALUE'");
     return EXIT_USAGE;
 }

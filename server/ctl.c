@@ -96,7 +96,7 @@ static const char summary[] =
     "  read OFFSET [SIZE]        Copy memory to standard output: SIZE bytes, or up to\n"
     "                            the first NUL byte\n"
     "  dump [OFFSET [SIZE]]      Show memory as hex and ASCII\n"
-    "  write OFFSET [TEXT]       Write text or a --file to the memory\n"
+    "  write OFFSET [TEXT]       Write TEXT or a --file to the memory\n"
     "  wait peers N              Wait until N peers are connected\n"
     "  wait word OFFSET VALUE    Wait until a 32-bit word has this value\n"
     "\n"
@@ -211,11 +211,11 @@ static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError *
           "The server's socket (default: " DEFAULT_SOCKET ")", "PATH" },
         { "timeout", 't', 0, G_OPTION_ARG_CALLBACK, parse_seconds,
           "listen, peers --watch: stop after this time; wait (default: 10), ping (default: "
-          "1, for each answer): give up after this time", "SECONDS" },
+          "1 per answer): give up after this time", "SECONDS" },
         { "json", 0, 0, G_OPTION_ARG_NONE, &ctl->json,
-          "list, top, info, peers, listen, ping, read: as JSON", NULL },
+          "list, top, info, peers, listen, ping, read: print JSON", NULL },
         { "watch", 0, 0, G_OPTION_ARG_NONE, &ctl->watch,
-          "list: update every second; peers: show who joins or leaves", NULL },
+          "list: update every second; peers: show which peers join or leave", NULL },
         { "count", 'c', 0, G_OPTION_ARG_CALLBACK, parse_number,
           "listen: stop after N doorbells; ping: ring N times (default: 1000); top: stop "
           "after N updates", "N" },
@@ -223,18 +223,18 @@ static bool parse(Ctl *ctl, int *argc, char ***argv, gboolean *version, GError *
           "ping: pause before the next ring, and print a line for each answer; top: time "
           "between updates (default: 1)", "SECONDS" },
         { "qmp", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &ctl->qmp,
-          "top: QMP socket of a VM, to get its counts; repeatable", "PATH" },
+          "top: QMP socket of a VM, for its counts; can be repeated", "PATH" },
         { "answer", 0, 0, G_OPTION_ARG_CALLBACK, parse_number,
           "listen: ring this peer back each time", "PEER" },
         { "reply-at", 0, 0, G_OPTION_ARG_STRING, &ctl->reply_at,
-          "ping: store what the peer has to write to its DOORBELL at OFFSET",
+          "ping: store at OFFSET the value that the peer must write to its DOORBELL",
           "OFFSET" },
         { "hex", 'x', 0, G_OPTION_ARG_NONE, &ctl->hex,
-          "read, write: as hex digits", NULL },
+          "read, write: use hex digits", NULL },
         { "text", 0, 0, G_OPTION_ARG_NONE, &ctl->text,
-          "read: as text with escapes, as for write", NULL },
+          "read: use text with the same escapes as write", NULL },
         { "word", 'w', 0, G_OPTION_ARG_NONE, &ctl->word,
-          "read, write: as 32-bit numbers", NULL },
+          "read, write: use 32-bit numbers", NULL },
         { "big-endian", 0, 0, G_OPTION_ARG_NONE, &ctl->big_endian,
           "Words are big-endian", NULL },
         { "file", 'f', 0, G_OPTION_ARG_FILENAME, &ctl->file,

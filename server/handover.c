@@ -41,7 +41,7 @@ typedef struct NamedFd {
 struct Handover {
     GHashTable *fds;        /* of NamedFd by name, without listeners */
     GPtrArray *listeners;   /* of NamedFd */
-    GString *table;         /* what handover_add() was given */
+    GString *table;         /* what was passed to handover_add() */
     bool reload;
     unsigned generation;
 };

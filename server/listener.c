@@ -8,8 +8,8 @@
  * A socket file must have its mode and group before anybody can connect. So listen()
  * comes last.
  *
- * In a crash, a client is lost if it was accepted but the service manager does not keep
- * it yet; a client still waiting to be accepted is not lost. So while the service
+ * A crash loses a client that was accepted but that the service manager does not keep
+ * yet. It does not lose a client that is waiting to be accepted. So while the service
  * manager is behind, newcomers wait, for at most a second.
  *
  * accept() needs a free fd even to refuse a client, and a client that is not accepted
@@ -155,7 +155,7 @@ static bool clear_path(const struct sockaddr_un *un, GError **error)
     return true;
 }
 
-/* -1 if the directory cannot be locked: go on without. */
+/* -1 if the directory cannot be locked: continue without the lock. */
 static int lock_directory(const char *path)
 {
     g_autofree char *directory = g_path_get_dirname(path);

@@ -98,7 +98,7 @@ static GLogWriterOutput log_writer(GLogLevelFlags level, const GLogField *fields
     }
     if (log->lost) {
         unsigned lost = log->lost;
-        g_autofree char *text = g_strdup_printf("%u lines of this log were lost", lost);
+        g_autofree char *text = g_strdup_printf("log lines lost: %u", lost);
 
         log_line(log, LOG_WARNING, text);
         if (log->lost > lost) {

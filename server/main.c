@@ -27,7 +27,7 @@
 #include "sandbox.h"
 #include "server.h"
 
-/* QEMU's server uses this path */
+/* The path that QEMU's server uses */
 #define DEFAULT_PID_FILE "/var/run/ivshmem-server.pid"
 
 typedef struct Main {
@@ -195,7 +195,7 @@ static void use_activated_socket(const Options *options, const Handover *handove
     }
 }
 
-/* After a reload or a crash, keeps the clients without what has failed. */
+/* After a reload or a crash, continue without @what, to keep the clients. */
 static bool main_may_lack(const Main *self, const char *what, GError *problem,
                           GError **error)
 {

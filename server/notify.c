@@ -54,7 +54,7 @@ static bool notify_is_lost(int error)
     return error == ECONNREFUSED || error == ENOTCONN || error == ECONNRESET;
 }
 
-/* True if it was sent, or never can be */
+/* True if it was sent, or can never be sent */
 static bool notify_send(Notify *notify, const char *text, int fd)
 {
     union {

@@ -2,8 +2,8 @@
 /*
  * Restores a channel in a new process. The ledger records who was connected and what
  * each client has been told; the fds come by name. From these, rebuild the list of
- * events, with every client at its position, and continue as before. A client whose fds
- * are not all there has left in the meantime.
+ * events, with every client at its position, and continue as before. A client with a
+ * missing fd has left in the meantime.
  */
 #include <errno.h>
 #include <sys/socket.h>

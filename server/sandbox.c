@@ -3,10 +3,10 @@
  * Allows only these system calls after startup. A re-executed server inherits the
  * filter and cannot change it, so the list includes what startup needs. A forbidden
  * call fails with ENOSYS: a newer ivshmemd or C library can then fall back or report
- * the problem, while killing the process would take the server from every VM. An
- * attacker gains as little either way, and the kernel's audit log records each such
- * call. The filter allows no new process or thread, only local sockets, and no tracing,
- * mounting or loading.
+ * the problem, while killing the process would disconnect every VM. An attacker gains
+ * as little either way, and the kernel's audit log records each such call. The filter
+ * allows no new process or thread, only local sockets, and no tracing, mounting or
+ * loading.
  */
 #include <errno.h>
 #include <seccomp.h>

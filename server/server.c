@@ -109,7 +109,7 @@ static Channel *open_channel(Server *server, const ChannelSettings *settings,
         if (channel) {
             return channel;
         }
-        g_warning("channel %s starts again, and its clients are disconnected: %s",
+        g_warning("channel %s is created again, and its clients are disconnected: %s",
                   settings->name, problem->message);
     }
     memory = memory_new(memory_kind(settings), path, settings->size, error);
@@ -140,7 +140,7 @@ static bool open_socket(Server *server, Channel *channel,
     return socket->listener != NULL;
 }
 
-/* Leave no memory that nobody has used, nor its fds to the next process. */
+/* Remove the memory, which nobody has used, and do not pass its fds on. */
 static void undo_channel(const Server *server, const Channel *channel)
 {
     uint32_t tag = ledger_tag(channel->ledger);
@@ -247,7 +247,7 @@ static const ServerSocket *find_socket(const Server *server, uint32_t tag,
  * it recorded a client, the client has been sent nothing and joins now. The others were
  * disconnected, which shows in their sockets, or their channel is gone. The service
  * manager must forget the client's old name first. Otherwise, after another crash, the
- * client would come here again although it has been sent something by then.
+ * client would be admitted again although it has already been sent something.
  */
 static void admit_unknown(Server *server, Handover *handover)
 {
@@ -323,7 +323,7 @@ Server *server_new(const Settings *settings, Handover *handover, Watches *watche
             continue;
         }
         if (server->restored) {
-            g_warning("channel %s is left out: %s", channel->name, problem->message);
+            g_warning("skipped channel %s: %s", channel->name, problem->message);
         } else {
             g_propagate_error(error, g_steal_pointer(&problem));
             ok = false;

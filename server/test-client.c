@@ -286,7 +286,7 @@ static void test_rings(Fixture *fixture, gconstpointer data)
     g_assert_true(client_ring(client, 0, 0, NULL));
 
     g_assert_false(client_ring(client, 0, 1, &no_vector));
-    g_assert_cmpstr(no_vector->message, ==, "peer 0 has no vector 1: give one from 0 to 0");
+    g_assert_cmpstr(no_vector->message, ==, "peer 0 has no vector 1: use one from 0 to 0");
     g_assert_false(client_ring(client, 7, 0, &no_peer));
     g_assert_cmpstr(no_peer->message, ==, "peer 7 is not connected: the only peer is 0");
 }

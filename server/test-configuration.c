@@ -59,7 +59,7 @@ static void test_errors(void)
         { "[channel a]\nsockets=/a,mode=888\n", "in octal" },
         { "[channel a]\nsockets=/a,ip=8\n", "'ip=8' is not a socket option" },
         { "[channel a]\nsockets=,id=1\n", "is not a socket path" },
-        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is already defined, "
+        { "[channel a]\nsize=1M\nsize=2M\n", "f:3: [channel a]size is already defined "
           "in line 2" },
         { "[channel a]\nsize=1M\n", "f: channel a: no sockets" },
         { "[channel a]\nsockets=/a;/a\n", "the socket /a is listed twice" },

@@ -61,7 +61,7 @@ static void test_fd_limit(Fixture *fixture, gconstpointer data)
     }
 }
 
-/* True in an unprivileged child with @limit fds; false here, once the child is done. */
+/* True in an unprivileged child with @fds as its limit. False here, after it exits. */
 static bool without_privileges(rlim_t fds)
 {
     const struct rlimit limit = { fds, fds };

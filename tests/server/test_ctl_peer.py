@@ -197,9 +197,9 @@ def test_ring_nobody(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ring", "9") == (
         "peer 9 is not connected: the only peer is 0")
     assert failed(lab, REFUSED, "ring", "0", "2") == (
-        "peer 0 has no vector 2: give one from 0 to 1")
+        "peer 0 has no vector 2: use one from 0 to 1")
     assert failed(lab, REFUSED, "ring", "3") == (
-        "peer 3 is this ivshmemctl itself")
+        "peer 3 is this ivshmemctl")
     other.close()
     watch = started(lab, "watching", "peers", "--watch", "--json")
     assert not watch.said("present")
@@ -345,7 +345,7 @@ def test_ping_is_not_answered(lab: Lab, other: Client) -> None:
 
 def test_ping_refused(lab: Lab, other: Client) -> None:
     assert failed(lab, REFUSED, "ping", "1") == (
-        "peer 1 is this ivshmemctl itself")
+        "peer 1 is this ivshmemctl")
     assert failed(lab, REFUSED, "ping", "0", "2") == (
         "no vector 2 for the answer: the server sent 2 vectors")
     assert failed(lab, REFUSED, "ping", "0", "--reply-at", "4M") == (
@@ -532,7 +532,7 @@ COMMANDS = [["info"], ["peers"], ["peers", "--watch"], ["listen"],
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_no_server(lab: Lab, arguments: list[str]) -> None:
     assert failed(lab, NO_SERVER, *arguments) == (
-        f"{lab.socket}: {NOWHERE} Give its socket with -S")
+        f"{lab.socket}: {NOWHERE} Pass its socket with -S")
 
 
 @pytest.fixture
@@ -609,16 +609,16 @@ def test_server_goes_away_while_ping_rings(lab: Lab, server: Process) -> None:
     (["read", "0", "0"], "'0' is not a size"),
     (["read", "2", "--word"], "words start at multiples of 4, not at offset"),
     (["read", "0", "6", "-w"], "words have 4 bytes, and 6 is not a multiple"),
-    (["write", "0"], "write OFFSET: give either the data or --file"),
-    (["write", "0", "x", "-f", "y"], "write OFFSET: give either the data"),
+    (["write", "0"], "write OFFSET needs either the data or --file"),
+    (["write", "0", "x", "-f", "y"], "write OFFSET needs either the data"),
     (["write", "0", r"\q"], r"'\\q' is not an escape: use \\n"),
     (["write", "0", "-x", "123"], "'3' does not begin with two hex digits"),
     (["write", "0", "-w", "x"], "word 'x' must be a number from 0 to 42949"),
     (["write", "0", "-w", "4294967296"], "word '4294967296' must be a number"),
     (["write", "2", "-w", "1"], "words start at multiples of 4"),
-    (["wait", "doorbells", "1"], "wait: give either 'peers N' or 'word"),
-    (["wait", "peers", "1", "2"], "wait: give either 'peers N' or 'word"),
-    (["wait", "word", "1"], "wait: give either 'peers N' or 'word"),
+    (["wait", "doorbells", "1"], "wait: use either 'peers N' or 'word"),
+    (["wait", "peers", "1", "2"], "wait: use either 'peers N' or 'word"),
+    (["wait", "word", "1"], "wait: use either 'peers N' or 'word"),
     (["wait", "word", "2", "1"], "words start at multiples of 4"),
     (["wait", "peers", "x"], "N 'x' must be a number from 0 to 65535"),
     (["read", "0", "--text", "--hex"], "--hex and --text cannot be used together"),

@@ -321,5 +321,5 @@ def test_screen_of_unknown_type(lab: Lab) -> None:
          "/dev/null"], text=True, capture_output=True, timeout=20,
         stdin=subprocess.DEVNULL)
     assert ended.returncode == USAGE
-    assert ("the terminal type 'odd' is not supported: set TERM, or give "
+    assert ("the terminal type 'odd' is not supported: set TERM, or use "
             "--json" in ended.stdout)

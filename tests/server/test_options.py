@@ -255,7 +255,7 @@ def test_daemon_finds_another_syslog(lab: Lab) -> None:
         lab.client()
         syslog.start()
         lab.client()
-        assert syslog.line().endswith(": 1 lines of this log were lost")
+        assert syslog.line().endswith(": log lines lost: 1")
         assert "peer 1 joined" in syslog.line()
         syslog.stop()
         syslog.start()
