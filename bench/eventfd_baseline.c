@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * eventfd_baseline MILLISECONDS: the least time of a doorbell round trip.
+ * eventfd_baseline MILLISECONDS: the shortest time for a doorbell round trip.
  *
  * For this long, two processes ring each other's eventfd, and wait for their
  * own with poll(), like programs that wait for several files.  Prints the mean
- * time of a round trip in microseconds: of all, and of the fastest in a row.
+ * time of all round trips and of the fastest in a row, in microseconds.
  */
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define WARM_UP 100
-#define IN_A_ROW 4 /* as guest/bench/doorbell.c */
+#define IN_A_ROW 4 /* as in guest/bench/doorbell.c */
 #define PATIENCE_MS 5000
 
 static void fail(const char *what)

@@ -5,15 +5,15 @@
  * Each line on stdin is a command. The answer is one line with the time of each
  * repetition in seconds.
  *
- *   join N      N clients connect, one after another, until all know each other
- *   newcomer N  N times: a client connects, until it knows all, then leaves
- *   announce N  N times: a client connects, until all know it, then leaves
+ *   join N      N clients connect, one after another, and get to know each other
+ *   newcomer N  N times: a client connects, leaves when it knows all others
+ *   announce N  N times: a client connects, leaves when all others know it
  *   stall       one more client connects, and never reads
  *   hang-up     the client that never reads leaves
  *
- * The server has to give each client one vector. Each client checks all
- * messages, and keeps no eventfd: it reads without space for fds, so the kernel
- * closes them at once, and reports that there was one.
+ * The server must give each client one vector. Each client checks all messages,
+ * and keeps no eventfd: it reads without space for fds, so the kernel closes
+ * them immediately, and reports that there was one.
  */
 
 #define _GNU_SOURCE /* recvmmsg() */
@@ -50,7 +50,7 @@ typedef struct Client {
 static const char *path;
 static int epoll;
 static unsigned connected; /* all, whether they read or not */
-static unsigned reading;   /* those that read as soon as they are told */
+static unsigned reading;   /* those that read messages as they arrive */
 static uint64_t known;     /* the sum of client->known of those */
 
 static _Noreturn void fail(const char *format, ...)
@@ -148,7 +148,7 @@ static void client_hear(Client *client, int64_t value, bool has_fd)
     client->expected++;
 }
 
-/* Read what is there, up to BATCH messages. */
+/* Read up to BATCH messages, without waiting. */
 static void client_read(Client *client)
 {
     struct mmsghdr message[BATCH];
@@ -176,7 +176,7 @@ static void client_read(Client *client)
     }
 }
 
-/* From now on, read what this client is told, as soon as it is told. */
+/* From now on, read this client's messages as soon as they arrive. */
 static void client_watch(Client *client)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
@@ -188,7 +188,7 @@ static void client_watch(Client *client)
     known += client->known;
 }
 
-/* Wait until somebody is told something. */
+/* Wait until a client gets a message. */
 static void read_some(void)
 {
     struct epoll_event event[BATCH];
@@ -227,7 +227,7 @@ static void join(unsigned number)
     }
 }
 
-/* A client that has been timed. Nobody has anything unread afterwards. */
+/* A client that has been timed. Afterwards no client has unread messages. */
 static void client_leave_again(Client *client)
 {
     read_until_all_know_all();
@@ -237,7 +237,7 @@ static void client_leave_again(Client *client)
     read_until_all_know_all();
 }
 
-/* The others read later, so as not to hold up the newcomer. */
+/* The others read later, so that they do not delay the newcomer. */
 static double time_newcomer(void)
 {
     double start = now(), end;

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The cost for a server to tell many clients about each other.
+"""What it costs a server to tell many clients about each other.
 
 All clients are in one process, many-clients.c, which checks the announcements.
-They connect one after another, each as soon as the one before knows all peers,
-and read at once. The server sends N clients N * N announcements: half of them
-to existing clients, one by one, and half to new clients, many in a row.
+They connect one after another, each as soon as the previous one knows all
+peers, and read immediately. The server sends N clients N * N announcements:
+half of them to existing clients, one by one, and half to new clients, many in a
+row.
 
 QEMU's own server takes turns with ours, with as many clients as it supports.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many idle peers for one VM.
 
-They have the IDs from 0, and the VM has the next one.
+Their IDs start at 0, and the VM has the next one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ivshmem.fake_server import MEMORY, VERSION, FakeServer
 from ivshmem.memory import SharedMemory
 from ivshmem.server import IvshmemServer
 
-# The most that join a real server. More would take minutes.
+# The most peers that join a real server. More would take minutes.
 SERVED_MAX = 250
 
 MESSAGE_BYTES = 8
@@ -50,7 +50,7 @@ class ManyPeers:
 
 
 def many_peers(bed: Testbed, peers: int) -> ManyPeers:
-    """Clients of a real server, or with too many peers, only announcements of
+    """Clients of a real server or, if there are too many, only announcements of
     them. They end with the bed."""
     if peers <= SERVED_MAX:
         server = bed.server()
@@ -98,8 +98,8 @@ def _join(bed: Testbed, server: IvshmemServer, peers: int) -> None:
 
 
 def announce(server: FakeServer, peers: Iterable[int]) -> None:
-    """Announces peers with these IDs, each with its own eventfd, which only the
-    receiver keeps."""
+    """Announces peers with these IDs, each with its own eventfd. Only the
+    receiver keeps the eventfd."""
     for peer in peers:
         doorbell = eventfd.create()
         try:

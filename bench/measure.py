@@ -106,7 +106,7 @@ class Spread:
 
 @dataclass
 class Result:
-    """Results of all rounds: the n-th sample of each subject is of round n."""
+    """Results of all rounds. The n-th sample of each subject is from round n."""
 
     measurement: Measurement
     samples: dict[str, list[Sample]] = field(default_factory=dict)
@@ -134,8 +134,8 @@ class Result:
 
 def run(measurement: Measurement, rounds: int | None = None,
         show: Callable[[str], None] = lambda text: None) -> Result:
-    """Runs a measurement, by default with its own number of rounds. `show` is
-    called with each next step."""
+    """Runs a measurement, by default with its own number of rounds. Calls
+    `show` before each step."""
     subjects = list(measurement.subjects)
     result = Result(measurement, {name: [] for subject in subjects
                                   for name in subject.names})

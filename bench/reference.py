@@ -13,7 +13,7 @@ from ivshmem.server import IvshmemServer
 
 THEIRS = "QEMU's own ivshmem-flat"
 
-# As hw/arm/ivshmem-flat-testboard.c sets it.
+# As in hw/arm/ivshmem-flat-testboard.c.
 MEMORY_BYTES = 1 * MIB
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The time that ringing takes a guest, and the effect of many doorbells.
+"""How long ringing takes a guest, and what many doorbells in a row do.
 
 Boards run guest/bench/ringing.c, on a device for each number of peers, and
 guest/bench/coalescing.c.
@@ -71,8 +71,9 @@ def _turns(bed: Testbed, board: Board) -> list[Turn]:
 def cost_alone(theirs: bool) -> float:
     """In ns, on a board with one device and one peer, which is on the host.
 
-    QEMU's own device learns of a peer in the main loop, after the guest could
-    start. So the guest waits until then, and all its doorbells must arrive."""
+    QEMU's own device learns of a peer in the main loop, perhaps after the guest
+    has started. So the guest waits for that, and all its doorbells must
+    arrive."""
     with Testbed(PATIENCE_SECONDS) as bed:
         server = bed.server(size=THEIR_BYTES)
         server.memory.set_words(0, 1, 0)

@@ -5,7 +5,7 @@ RPMsg in shared memory, and over UARTs or Ethernet joined by a socket.
 The boards run guest/bench/rpmsg-call.c with guest/examples/rpmsg-echo.c,
 uart-call.c with uart-echo.c, and ethernet-call.c with ethernet-echo.c;
 guest/bench/messages.h explains them. Linux runs guest/linux/rpmsg.c, and is
-left out if scripts/build-rpmsg has not built it. The times are the host's.
+skipped if scripts/build-rpmsg has not built it. The times are the host's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def with_linux(at_once: int) -> Rates:
 
 
 def _start_echo(bed: Testbed, board: Board) -> None:
-    # The host's first rings may come before this QEMU knows the peer.
+    # The host may ring before its QEMU knows the peer.
     board.expect_error("DOORBELL rings vector 0 of peer .*: no such",
                        most=100, least=0)
     bed.wait("the board to wait", lambda: board.said("waiting for the host"))

@@ -2,8 +2,8 @@
 """Throughput of a checked stream between two boards: through a ring buffer in
 shared memory, and through UARTs joined by a socket.
 
-The boards run guest/bench/stream.c; or uart-send.c, and uart-receive.c on a
-board whose UART has a FIFO, without which it is several times slower.
+The boards run guest/bench/stream.c, or uart-send.c and uart-receive.c. The
+receiver's UART has a FIFO: without one, the stream is several times slower.
 """
 
 from __future__ import annotations
