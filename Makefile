@@ -14,7 +14,7 @@ RELEASES := bookworm trixie sid
 
 # Shell: get the directory of this QEMU from a script, and export it to later commands
 with = QEMU_BUILD=$$($(1)) && export QEMU_BUILD
-# Shell: install what draws a timeline; the option that asks for one
+# Shell: install what draws a timeline; pass the option for one
 drawing = $(if $(TIMELINE),scripts/install-packages timeline &&)
 timeline = $(if $(TIMELINE),--timeline build/timeline)
 
@@ -30,7 +30,7 @@ help: ## list the targets
 	@echo "                     device into Debian's own QEMU, which has no qtests"
 	@echo "  QEMU_SRC=DIR       use your own QEMU tree, 7.2, or 10.0 or newer; for patches it must"
 	@echo "                     be a git checkout"
-	@echo "  LINUX_KERNEL=DIR   use this arm64 kernel package, unpacked with dpkg -x, not Debian's"
+	@echo "  LINUX_KERNEL=DIR   use this unpacked arm64 kernel package (dpkg -x), not Debian's"
 	@echo "  DEBIAN_MIRROR=URL  Debian mirror to use, instead of the one in apt's configuration"
 	@echo "  PREFIX=DIR         where to install, instead of /usr/local; DESTDIR is supported"
 	@echo "  SUITE=RELEASE      Debian release for check-deb: bookworm or trixie"
@@ -88,16 +88,16 @@ zephyr: ## build Zephyr programs with the module in zephyr/: build/zephyr/
 deb: ## build Debian packages for this release of Debian: build/deb/
 	@scripts/build-deb
 
-demo: ## two boards share memory and ring each other's doorbells
+demo: ## run two boards that share memory and ring each other's doorbells
 	@$(drawing) $(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-firmware demo && scripts/demo $(timeline)
 
-demo-linux: ## the same with a board and Linux, which has the PCI device
+demo-linux: ## run the demo with a board and Linux, which has the PCI device
 	@$(drawing) $(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-firmware demo && scripts/build-linux && \
 		scripts/demo $(timeline) mps2-an385 linux
 
-demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BASE
+demo-rpmsg: ## exchange 10,000 RPMsg messages between Linux and Zephyr; needs ZEPHYR_BASE
 	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
 		scripts/build-linux && scripts/build-zephyr mps2-an385/rpmsg_echo_remote && \
 		scripts/demo-rpmsg
@@ -105,7 +105,7 @@ demo-rpmsg: ## Linux and Zephyr exchange 10,000 RPMsg messages; needs ZEPHYR_BAS
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
 
-check-style: ## check style, types, spelling, licences and mentioned file names
+check-style: ## check style, types, spelling, licenses and mentioned file names
 	@scripts/install-packages style tests
 	@scripts/qemu-source >/dev/null && /usr/bin/python3 -m pytest --quiet tests/style
 
@@ -144,7 +144,7 @@ check-all: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run check with t
 check-deb: ## build, install, test and remove packages on a fresh Debian SUITE; as root
 	@scripts/check-deb $(SUITE)
 
-bench: server firmware linux ## run the benchmark: bench/README.md
+bench: server firmware linux ## run the benchmark: see bench/README.md
 	@scripts/install-packages bench
 	@$(call with,scripts/build-qemu) && bench/build-reference && \
 		bench/run $(if $(ROUNDS),--rounds $(ROUNDS)) $(BENCH)

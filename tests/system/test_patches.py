@@ -340,7 +340,7 @@ def test_unknown_release(pristine: Pristine, tmp_path: Path) -> None:
 
 def test_two_qemus_given(pristine: Pristine, tmp_path: Path) -> None:
     refused(pristine.make_patches(tmp_path, QEMU="sid", QEMU_SRC="/tmp"),
-            "QEMU=sid and QEMU_SRC=/tmp are both given: leave one out")
+            "QEMU=sid and QEMU_SRC=/tmp are both set: set only one")
 
 
 def test_objections(pristine: Pristine, tmp_path: Path) -> None:

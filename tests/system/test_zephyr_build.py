@@ -90,7 +90,7 @@ def test_without_openamp(workspace: Workspace, there: str | None,
     assert result.returncode == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if "RPMsg" in line]
     assert notes == [
-        f"leaving out the RPMsg programs, as {workspace.path}/modules/{missing} "
+        f"skipping the RPMsg programs, because {workspace.path}/modules/{missing} "
         "is missing. Get it with 'west update open-amp libmetal'"]
     assert len(workspace.built("icmsg_echo_remote")) == 2
     assert not workspace.built("rpmsg_echo_remote")
