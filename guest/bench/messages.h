@@ -41,7 +41,7 @@ extern const struct carrier rpmsg_carrier, uart_carrier, ethernet_carrier;
 void call(const struct carrier *carrier, uint32_t short_ones,
           uint32_t long_ones);
 
-/* Sends empty messages until one arrives, then sends each one back, for ever. */
+/* Sends empty messages until one arrives, then sends each one back, forever. */
 void echo(const struct carrier *carrier) __attribute__((noreturn));
 
 #endif /* BENCH_MESSAGES_H */

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * Where the device is, and its interrupt line: free on each board.  In QEMU's
- * words:
+ * The device's addresses and interrupt line, which are free on each board.
+ * QEMU's options for them:
  *
  *   -chardev socket,path=SOCKET,id=iv
  *   -device ivshmem-flat,x-bus-qompath=/sysbus,chardev=iv,shmem-size=4M,
@@ -20,7 +20,7 @@
  *           x-bus-address-mmr=BOARD_SHM_REGISTERS,
  *           x-bus-address-shmem=BOARD_SHM_MEMORY
  *
- * On a Cortex-M 0x60000000 is Normal memory, on which any access works.
+ * On a Cortex-M, 0x60000000 is Normal memory, where any access works.
  */
 #define BOARD_SHM_MEMORY 0x60000000u
 #define BOARD_SHM_BYTES (4u * 1024 * 1024)
@@ -48,7 +48,7 @@
 /* Returns whether this is the machine with this name in QEMU. */
 bool board_is(const char *name);
 
-/* BOARD.c: the machine's name in QEMU, and its first UART, sending only. */
+/* BOARD.c: the machine's name in QEMU, and its first UART, for sending only. */
 extern const char board_name[];
 void uart_init(void);
 void uart_put(char c);
@@ -62,34 +62,34 @@ void link_put(unsigned char byte);
 
 /*
  * Returns the machine's time in ticks of BOARD_TICKS_HZ, modulo 2^32.  While the
- * machine runs, it is as fast as the host's time.  mps2-an385 only.
+ * machine runs, this time passes as fast as the host's.  mps2-an385 only.
  */
 #define BOARD_TICKS_HZ 25000000u
 uint32_t board_ticks(void);
 
 /*
- * Where the CPU starts, once it has a stack.  A program may define its own, to
- * do something before anything else, when neither static data nor the UART is
- * ready.  It must end with board_start(), which prepares both, calls main() and
- * sleeps when main() returns.
+ * Where the CPU starts, once it has a stack.  A program may define its own
+ * reset_handler() to do something before static data and the UART are ready.  It
+ * must end with board_start(), which prepares both, calls main(), and sleeps
+ * when main() returns.
  */
 void reset_handler(void);
 void board_start(void) __attribute__((noreturn));
 int main(void);
 
-/* Sleeps for ever; interrupts are still served. */
+/* Sleeps forever, but still serves interrupts. */
 void halt(void) __attribute__((noreturn));
 
-/* Sets the handler of a line (below BOARD_IRQS), which stays disabled. */
+/* Sets the handler of a line (below BOARD_IRQS).  The line stays disabled. */
 void irq_set_handler(unsigned line, void (*handler)(void));
 
-/* The same, and enables the line. */
+/* Sets the handler, and enables the line. */
 void irq_enable(unsigned line, void (*handler)(void));
 
 /*
- * Sleeps until an interrupt, unless *count, which a handler changes, is no
- * longer what the caller saw.  An interrupt between the caller's check and the
- * sleep is not missed:
+ * Sleeps until an interrupt, unless a handler has changed *count since the
+ * caller saw it.  So no interrupt between the caller's check and the sleep is
+ * missed:
  *
  *     seen = count;
  *     if (there is nothing to do) {

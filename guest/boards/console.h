@@ -7,9 +7,9 @@
 #include <stdarg.h>
 
 /*
- * As printf, with %s, %u, %x and %% and no width.  \n becomes carriage return
- * and line feed.  Returns when the UART has taken the last character.  Do not
- * call it in an interrupt handler that returns.
+ * Like printf, but only with %s, %u, %x and %%, without a width.  \n becomes
+ * carriage return and line feed.  Returns when the UART has taken the last
+ * character.  Do not call it in an interrupt handler that returns.
  */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_list(const char *format, va_list arguments)

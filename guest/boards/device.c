@@ -30,7 +30,7 @@ void find_device(void)
 {
     map_device();
     if (!ivshmem_flat_present(&shm)) {
-        print("FAILED no ivshmem-flat at 0x%x: give QEMU one there\n",
+        print("FAILED no ivshmem-flat at 0x%x: add one to QEMU\n",
               BOARD_SHM_REGISTERS);
         halt();
     }

@@ -9,19 +9,19 @@
 
 extern struct ivshmem_flat shm;
 
-/* Heard so far, modulo 2^32.  The interrupt handler changes it. */
+/* Doorbells received so far, modulo 2^32.  The interrupt handler counts them. */
 extern volatile uint32_t doorbells;
 
-/* Maps the device where board.h says. */
+/* Maps the device at the addresses in board.h. */
 void map_device(void);
 
-/* The same; if there is none, says so and halts. */
+/* Maps the device.  If there is none, prints a message and halts. */
 void find_device(void);
 
-/* Begins to count the doorbells of the device, which is mapped. */
+/* Starts counting doorbells.  The device must be mapped. */
 void count_doorbells(void);
 
-/* The same, with vector 0 on another interrupt line than board.h says. */
+/* The same, with vector 0 on this line instead of the one in board.h. */
 void count_doorbells_on(unsigned line);
 
 #endif /* DEVICE_H */

@@ -3,7 +3,7 @@
  * Two virtual machines send each other messages through ring buffers, one in each
  * direction, and sleep when there is nothing to do.  Either may start first.
  *
- * A message is a byte with its length, and the text.
+ * A message is one byte with the length of the text, and the text.
  */
 
 #include "board.h"
@@ -12,7 +12,7 @@
 #include "ivshmem-fifo.h"
 
 #define FIFO_SIZE 1024u
-#define FIFO_STRIDE 0x1000u /* from one to the other */
+#define FIFO_STRIDE 0x1000u /* from one buffer to the next */
 #define MESSAGES 500u
 #define TEXT_MAX 26u
 
@@ -25,7 +25,7 @@ static void *fifo_of(uint16_t writer)
                            IVSHMEM_FIFO_BYTES(FIFO_SIZE));
 }
 
-/* Message n is the first letters of the alphabet. */
+/* The text is the first letters of the alphabet. */
 static uint32_t length_of(uint32_t message)
 {
     return message % TEXT_MAX + 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sensor and a logger find each other by name, whatever their IDs are.  They find
- * each other again after a restart of either, and of the server.  Each time the
+ * each other again after either of them or the server restarts.  Each time, the
  * sensor sends a message, and the logger answers it.
  *
  * Either may start first.  Shared memory:
@@ -10,10 +10,10 @@
  *     0x1000  ring buffer from the sensor to the logger
  *     0x2000  ring buffer from the logger to the sensor
  *
- * Both sleep until a doorbell.  A doorbell can be too early for a peer that is not
- * back yet.  Therefore each, whenever it looks, rings a peer that it has not met.
+ * Both sleep until a doorbell arrives.  A doorbell is lost if the peer is not back
+ * yet.  So each board rings a peer that it has not met whenever it wakes up.
  *
- * For QEMU to connect to the server again, the chardev needs reconnect-ms.
+ * For QEMU to reconnect to the server, the chardev needs reconnect-ms.
  */
 
 #include "board.h"
@@ -33,12 +33,12 @@ static const char messages[][MESSAGE_BYTES] = { "21 degrees", "noted" };
 static enum role self, other;
 
 static struct ivshmem_name *table, *own;
-static uint16_t own_id; /* that the name was entered with */
+static uint16_t own_id; /* with which the name was entered */
 static uint32_t start;  /* of the peer, 0 if it is not known */
 static bool has_cleared, has_met;
 static struct ivshmem_fifo out, in;
 
-/* A board has one name.  In a project each role has its own program. */
+/* Each board has one role.  In a real project, each role has its own program. */
 static enum role find_role(void)
 {
     return board_is("mps2-an385") || board_is("leon3_generic") ? LOGGER : SENSOR;
@@ -59,7 +59,7 @@ static void clear_own_part(void)
     }
 }
 
-/* At the start, and in a new session with the server. */
+/* Enters the name, at the start and in each new session with the server. */
 static void enter(void)
 {
     const struct ivshmem_name *entry = ivshmem_names_find(table, names[self]);
@@ -85,7 +85,7 @@ static void enter(void)
 static void keep_name(void)
 {
     if (ivshmem_names_taken(table, names[self], own_id)) {
-        print("names: FAILED id %u has taken the name '%s': give it another one\n",
+        print("names: FAILED id %u has taken the name '%s': rename one of them\n",
               ivshmem_names_id(ivshmem_names_find(table, names[self])), names[self]);
         halt();
     }
@@ -111,7 +111,7 @@ static void begin_session(uint16_t peer_id)
     }
 }
 
-/* Step by step, as ivshmem-names.h describes. */
+/* Follows the steps in ivshmem-names.h. */
 static void meet(const struct ivshmem_name *peer, uint16_t peer_id)
 {
     if (start == 0 || ivshmem_names_restarted(peer, start)) {
@@ -147,7 +147,7 @@ static void receive(uint16_t peer_id)
     }
 }
 
-/* What a doorbell asks for: a look at the memory. */
+/* Checks the memory after a doorbell. */
 static void look(void)
 {
     const struct ivshmem_name *peer;

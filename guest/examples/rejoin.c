@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Virtual machines that find each other, and again after the server or one of
- * them was restarted: IDs may then be different, and the memory may be new.
+ * Virtual machines find each other, at the start and after the server or one of
+ * them restarts.  IDs may then be different, and the memory may be new.
  * ivshmem-flat.h explains the rules under "NEW SESSIONS".
  *
- * Each VM is a member with a number that no restart changes: here each board
- * has one.  Shared memory, little-endian 32-bit words:
+ * Each VM is a member with a number that no restart changes.  Here each board
+ * has its own number.  Shared memory, little-endian 32-bit words:
  *
  *     0       magic   MAGIC once the memory is set up
  *     1       epoch   how many times it was set up, never 0
- *     2...    of each member, in order:
+ *     2...    for each member, in order:
  *             key     its ID plus 1
  *             epoch   the epoch that it has joined
  *             seen    the key of each member, as it last saw it
  *
- * Each word has one writer: a member writes its own, member 0 also the first
- * two.  A member has joined if its words hold its ID and the memory's epoch.
- * A new memory has zeros there, so nobody has joined it.
+ * Each word has one writer.  Each member writes its own words, and member 0 also
+ * writes the first two.  A member has joined if its words hold its ID and the
+ * memory's epoch.  New memory is all zeros, so no member has joined it.
  *
  * A doorbell can be too early: after a restart the ringing VM's QEMU may not
- * know the peer yet.  Therefore each member, whenever it looks, rings all who
- * have not seen it.
+ * know the peer yet.  So each member rings all members that have not seen it
+ * whenever it checks the memory.
  *
- * For QEMU to connect to the server again, the chardev needs reconnect-ms.
+ * For QEMU to reconnect to the server, the chardev needs reconnect-ms.
  */
 
 #include "board.h"
@@ -99,7 +99,7 @@ static bool join(unsigned key)
     return true;
 }
 
-/* Looks for another member. own_key is this one's. */
+/* Looks for another member. own_key is this member's key. */
 static void meet(unsigned number, unsigned own_key)
 {
     const struct member *other = &memory->members[number];
@@ -108,7 +108,7 @@ static void meet(unsigned number, unsigned own_key)
     unsigned key = ivshmem_flat_load32(&other->key);
 
     if (key == 0 || key > UINT16_MAX + 1u || key == own_key) {
-        return; /* never joined, wrote nonsense, or has yet to join again */
+        return; /* it never joined, has not joined again, or its key is invalid */
     }
     if (epoch == ivshmem_flat_load32(&memory->epoch) &&
         key != ivshmem_flat_load32(seen)) {
@@ -120,7 +120,7 @@ static void meet(unsigned number, unsigned own_key)
     }
 }
 
-/* What a doorbell asks for: a look at the memory. */
+/* Checks the memory after a doorbell. */
 static void look(void)
 {
     unsigned key = ivshmem_flat_own_id(&shm) + 1u;
@@ -144,7 +144,7 @@ int main(void)
     count_doorbells();
     memory = ivshmem_flat_at(&shm, 0, sizeof(*memory));
     self = find_self();
-    /* Before its own restart this VM may have joined: it does so again. */
+    /* This VM may have joined before it restarted: it must join again. */
     ivshmem_flat_store32(&memory->members[self].epoch, 0);
 
     for (;;) {

@@ -67,7 +67,7 @@ int main(void)
     memory = ivshmem_flat_at(&dev.shm, 0, sizeof(*memory));
     if (memory == NULL) {
         printf("demo: FAILED the shared memory has %zu bytes, the demo needs "
-               "%zu: give the server -l 4M\n", dev.shm.size, sizeof(*memory));
+               "%zu: start the server with -l 4M\n", dev.shm.size, sizeof(*memory));
         return 1;
     }
     demo_run("linux", memory);

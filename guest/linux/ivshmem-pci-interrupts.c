@@ -97,7 +97,7 @@ static int bind_driver(struct ivshmem_pci *dev)
         ivshmem_pci_fail(dev, "vfio-pci did not bind to %s: load the module with "
                          "modprobe vfio-pci, and see dmesg", dev->address);
     }
-    /* Let other drivers have the device again. */
+    /* Let other drivers bind to the device again. */
     write_file(&(struct ivshmem_pci){ 0 }, override, "\n");
     return -1;
 }
@@ -128,7 +128,7 @@ static int open_group(struct ivshmem_pci *dev, const char *number)
         !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
         errno = EPERM;
         return ivshmem_pci_fail(dev, "IOMMU group %s has devices with drivers "
-                                "other than vfio-pci: unbind these, or give "
+                                "other than vfio-pci: unbind them, or give "
                                 "%s a PCI slot of its own", number,
                                 dev->address);
     }
@@ -161,7 +161,7 @@ static int open_vfio(struct ivshmem_pci *dev)
     if (number[0] == '\0') {
         errno = ENODEV;
         return ivshmem_pci_fail(dev, "%s is not behind an IOMMU, which VFIO "
-                                "needs for interrupts: give QEMU one, such as "
+                                "needs for interrupts: add one to QEMU, such as "
                                 "-M virt,gic-version=3,iommu=smmuv3",
                                 dev->address);
     }
@@ -291,7 +291,7 @@ void ivshmem_pci_disable_interrupts(struct ivshmem_pci *dev)
 }
 
 /*
- * Takes a doorbell that was rung.  Returns its vector, or -1 if there is none.
+ * Takes one pending doorbell.  Returns its vector, or -1 if there is none.
  */
 static int take_doorbell(struct ivshmem_pci *dev)
 {

@@ -94,7 +94,7 @@ static int find(struct ivshmem_pci *dev)
     if (dev->address[0] == '\0') {
         errno = ENODEV;
         return ivshmem_pci_fail(dev, "this machine has no PCI device 1af4:1110:"
-                                " give QEMU -chardev socket,path=SOCKET,id=iv"
+                                " start QEMU with -chardev socket,path=SOCKET,id=iv"
                                 " -device ivshmem-doorbell,chardev=iv");
     }
     return 0;

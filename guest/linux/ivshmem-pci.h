@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * QEMU's ivshmem-doorbell from a program in a Linux guest.  The memory and the
- * registers are accessed through sysfs, the interrupts through VFIO, so you need
- * not build a kernel module.  The registers are like those of ivshmem-flat, so
+ * registers are accessed through sysfs, the interrupts through VFIO, so you do
+ * not need to build a kernel module.  The registers are like those of ivshmem-flat, so
  * use ivshmem-flat.h for the rest:
  *
  *     struct ivshmem_pci dev;
@@ -69,10 +69,10 @@ struct ivshmem_pci {
 int ivshmem_pci_open(struct ivshmem_pci *dev, const char *address);
 
 /*
- * Starts to receive doorbells, on every vector of the device, for
- * ivshmem_pci_wait().  Earlier doorbells are lost: announce yourself to peers
- * only after this call.  Binds the device to vfio-pci and leaves it bound.  Does
- * nothing if interrupts are enabled.
+ * Starts receiving doorbells on every vector of the device.  Call
+ * ivshmem_pci_wait() to get them.  Earlier doorbells are lost: announce yourself
+ * to peers only after this call.  Binds the device to vfio-pci and leaves it
+ * bound.  Does nothing if interrupts are already enabled.
  */
 int ivshmem_pci_enable_interrupts(struct ivshmem_pci *dev);
 
@@ -80,7 +80,7 @@ int ivshmem_pci_enable_interrupts(struct ivshmem_pci *dev);
  * Waits for a doorbell, for at most timeout milliseconds, or without limit if
  * timeout is -1.  Signals do not interrupt it.  Returns the vector.  If several
  * were rung, the next calls return the others in turn.  Several doorbells of one
- * vector may become one: check the shared memory.
+ * vector may merge into one: check the shared memory.
  *
  * On failure, errno is ETIMEDOUT if no doorbell arrived in time, and EINVAL if
  * interrupts are not enabled.

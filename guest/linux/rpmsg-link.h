@@ -64,7 +64,7 @@ int rpmsg_link_send(struct rpmsg_link *link, const void *data, size_t length,
 
 /*
  * Waits for a doorbell, for at most timeout milliseconds, and calls received()
- * for each message that has arrived.  Returns 0, also if there was none, or -1.
+ * for each message that has arrived.  Returns 0, even if there was none, or -1.
  */
 int rpmsg_link_serve(struct rpmsg_link *link, int timeout);
 

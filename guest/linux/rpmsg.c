@@ -37,26 +37,26 @@ static const char usage[] =
     "\n"
     "  ping SERVICE [COUNT]  send messages of 1 to 496 bytes to a service that\n"
     "                        sends each back, and check them (default: 1000)\n"
-    "  echo SERVICE [COUNT]  send back what the service sends (default: for ever)\n"
+    "  echo SERVICE [COUNT]  send back what the service sends (default: forever)\n"
     "  console SERVICE       send each line of standard input to the service, and\n"
     "                        show what it sends\n"
     "  pty SERVICE [LINK]    the same for terminal programs: print the name of a\n"
-    "                        pseudo-terminal, which they open, and make LINK a\n"
+    "                        pseudo-terminal for them to open, and make LINK a\n"
     "                        symbolic link to it\n"
     "\n"
     "  -d, --device ADDRESS  the device's address on the PCI bus, as in\n"
     "                        0000:00:01.0 (default: the first ivshmem)\n"
     "  -m, --memory ADDRESS  where the board sees the shared memory (default:\n"
     "                        0x60000000)\n"
-    "  -s, --size BYTES      of each message of ping, 1 to 496 (default: all in turn)\n"
-    "  -w, --window COUNT    how many messages of ping are under way at a time, 1 to\n"
-    "                        32 (default: 1)\n"
+    "  -s, --size BYTES      ping: message size, 1 to 496 (default: all in turn)\n"
+    "  -w, --window COUNT    ping: the most unanswered messages at a time, 1 to 32\n"
+    "                        (default: 1)\n"
     "  -t, --timeout SECONDS how long to wait for the board, and for each answer\n"
     "                        (default: 60)\n"
     "  -h, --help            show this help\n"
     "\n"
-    "A board that restarts is found again. The exit status is 1 if something\n"
-    "fails, 2 if the command is wrong.\n";
+    "If the board restarts, the link is opened again. The exit status is 1 if\n"
+    "something fails, 2 if the command is wrong.\n";
 
 static const char *address; /* of the device, NULL for the first */
 static struct ivshmem_pci dev;

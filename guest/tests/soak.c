@@ -213,7 +213,7 @@ static void write_message(uint32_t number, const struct message *message)
 }
 
 /*
- * Waits, but not for ever, until the last message was read: what follows finds
+ * Waits, but not forever, until the last message was read: what follows finds
  * the other side awake and about to go to sleep.
  */
 static void catch_reader(void)

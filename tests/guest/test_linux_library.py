@@ -155,7 +155,7 @@ def test_no_device_at_all(call: Call, root: Root) -> None:
     (root.device / "device").write_text("0x1000\n")
 
     assert call("open")[0].startswith(
-        "open: this machine has no PCI device 1af4:1110: give QEMU -chardev")
+        "open: this machine has no PCI device 1af4:1110: start QEMU with -chardev")
 
 
 @pytest.mark.parametrize("name, text, reason", [

@@ -146,7 +146,7 @@ def test_without_an_iommu(bed: Testbed) -> None:
     assert server.memory.read(0x3ffffb, 5) == b"right"
     assert [line for line in linux.output if line.startswith("ivshmem: ")] == [
         "ivshmem: 0000:00:01.0 is not behind an IOMMU, which VFIO needs for "
-        "interrupts: give QEMU one, such as -M virt,gic-version=3,"
+        "interrupts: add one to QEMU, such as -M virt,gic-version=3,"
         "iommu=smmuv3",
         "ivshmem: 2 bytes at 4194303 do not fit into the 4194304 bytes of "
         "shared memory",

@@ -174,7 +174,7 @@ def test_name_of_a_board_that_runs(bed: Testbed, first: str, second: str,
 
     newer = start(bed, server, second)
     bed.wait_for_failure(boards[0], "names: FAILED id 2 has taken the name "
-                         "'sensor': give it another one$")
+                         "'sensor': rename one of them$")
     boards[0].check_idle()
 
     wait_for_talk(bed, newer, boards[1])
