@@ -27,7 +27,7 @@ timeline_json.py a timeline for ui.perfetto.dev and chrome://tracing
 timeline_svg.py  a timeline as a picture
 procfs.py        what /proc says about a running process
 artifacts.py     finds QEMU, the server and the firmware
-version.py       the version of all of this project
+version.py       the project's version
 """
 
 from .process import TestbedError

@@ -3,8 +3,8 @@
 
 Each build of QEMU has its own folder, build/qemu-*. If there are several, the
 environment variable QEMU_BUILD selects one. Debian's QEMU with the device, which
-`make demo` makes, is used if there is no other. More variables, such as
-QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, name a single program.
+`make demo` builds, is used only if there is no other. Other variables, such as
+QEMU_SYSTEM_ARM, IVSHMEM_SERVER and IVSHMEMD, each name a single program.
 
 If the package is installed, programs are looked up on PATH and in sbin, which
 is not on every user's PATH. `make install` installs QEMU with the device as
@@ -53,7 +53,7 @@ def is_built(target: str) -> bool:
 
 
 def qemu_system_aarch64() -> Path:
-    """The system's own QEMU, as only its PCI device is needed."""
+    """The system's own QEMU, because only its PCI device is needed."""
     name = "qemu-system-aarch64"
     return _program("QEMU_SYSTEM_AARCH64",
                     lambda: Path(shutil.which(name) or name), "run `make linux`")
@@ -107,7 +107,7 @@ def zephyr(board: str, program: str) -> Path:
 
 
 def _builds() -> list[Path]:
-    """The builds to choose from. A sanitized build must be named."""
+    """The build that QEMU_BUILD names, or all that are not sanitized."""
     if named := os.environ.get("QEMU_BUILD"):
         return [Path(named).absolute()]
     programs = [program for program in

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that sends whatever a test wants, also what no real server does.
+"""A server that sends whatever a test wants, even what no real server sends.
 
 The protocol is in QEMU's docs/specs/ivshmem-spec.rst, section
 "The ivshmem Client-Server Protocol".
@@ -69,7 +69,7 @@ class Fds:
         return self._keep(eventfd.create())
 
     def semaphore(self) -> int:
-        """An eventfd of which a read takes 1."""
+        """An eventfd from which each read takes 1."""
         return self._keep(eventfd.create(semaphore=True))
 
     def regular_file(self) -> int:
@@ -79,7 +79,7 @@ class Fds:
         return self._open("/", os.O_RDONLY | os.O_DIRECTORY)
 
     def dev_zero(self) -> int:
-        """Can be read for ever."""
+        """A file without an end."""
         return self._open("/dev/zero", os.O_RDWR)
 
     def full_pipe(self) -> int:
@@ -189,7 +189,7 @@ class FakeServer:
         self.say_bytes(_encode(number)[:3], *fds)
 
     def say_slowly(self, number: int, fds: dict[int, int]) -> None:
-        """Sends one byte at a time, each when the previous one was read.
+        """Sends one byte at a time, each after the previous one was read.
         `fds` maps the index of a byte to the fd that goes with it."""
         for index, byte in enumerate(_encode(number)):
             self.say_bytes(bytes([byte]), *(fd for i, fd in fds.items()

@@ -26,7 +26,7 @@ def doorbell_device(server_socket: Path, vectors: int = 1) -> list[str]:
 
 
 def plain_device(memory: Path, size: int = 4 * MIB) -> list[str]:
-    """QEMU options for this file as memory, without a server and doorbells.
+    """QEMU options for this file as memory, without a server or doorbells.
     The size is that of the file, in bytes."""
     return ["-object", f"memory-backend-file,id=mem,mem-path={memory},"
             f"size={size},share=on",

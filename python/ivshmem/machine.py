@@ -14,7 +14,7 @@ from . import procfs
 from .process import STOP_SECONDS, News, Process, TestbedError
 from .qmp import QmpClient
 
-# An idle machine uses almost no CPU time, a busy loop as much as it can get.
+# An idle machine uses almost no CPU time. A busy loop uses all it can get.
 IDLE_WINDOW_SECONDS = 0.25
 IDLE_SHARE = 0.1
 
@@ -30,7 +30,7 @@ def client_chardev(server_socket: Path, name: str) -> list[str]:
 
 
 class Machine(Process):
-    """A running machine. `output` is its console, `errors` is QEMU's stderr.
+    """A running machine. `output` is its console; `errors` is QEMU's stderr.
 
     `kind` is what the demo calls a machine of this kind."""
 

@@ -15,7 +15,7 @@ class SharedMemory:
     """Bytes and little-endian 32-bit words. Offsets are in bytes.
 
     Each word is read with one load and written with one store, so nobody sees
-    half of one.
+    half of a word.
     """
 
     def __init__(self, file: Path | int) -> None:

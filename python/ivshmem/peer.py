@@ -75,7 +75,7 @@ class Peer:
 
     def wait_for_doorbells(self, timeout: float = 30.0,
                            vector: int = 0) -> int:
-        """Waits until the vector is rung; returns how many times it was."""
+        """Waits until the vector is rung. Returns how many times it was."""
         poll = select.poll()
         poll.register(self.fileno(vector), select.POLLIN)
         limit = None if timeout == math.inf else timeout * 1000

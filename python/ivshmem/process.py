@@ -103,11 +103,11 @@ class Process:
         return self._popen.poll() is not None
 
     def trouble(self) -> str | None:
-        """What went wrong with this process, if anything and not excused."""
+        """What went wrong with this process, unless it was excused."""
         return None if self._is_excused else self.failure()
 
     def failure(self) -> str | None:
-        """What went wrong, if anything, even if it was expected."""
+        """What went wrong with this process, even if it was excused."""
         if not self.has_ended():
             return None
         self._read_all()
@@ -119,7 +119,7 @@ class Process:
         return self._end()
 
     def excuse(self) -> None:
-        """Its failure was expected."""
+        """Accepts a failure of this process."""
         self._is_excused = True
 
     def expect_error(self, pattern: str, most: int = 1,
@@ -204,7 +204,7 @@ class Process:
                 self._popen.kill()
                 self._popen.wait()
             with suppress(ProcessLookupError):
-                # What it leaves behind, as a script around QEMU does
+                # Processes that it leaves behind, such as QEMU in a script
                 os.killpg(self.pid, signal.SIGKILL)
         self._stdin.close()
         self._read_all()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def open_files(pid: int) -> Counter[str]:
-    """What files the fds of a process refer to, and how many fds each has. All
+    """Which files the fds of a process refer to, and how many fds each has. All
     sockets count as one file, and so do all pipes."""
     files: Counter[str] = Counter()
     for link in Path(f"/proc/{pid}/fd").iterdir():

@@ -8,17 +8,18 @@
         ivshmem_peer.ring(1)
         board.expect(r"heard (\\d+)")
 
-Everything that a test starts is stopped at its end. If the test fails, pytest
-shows what every process wrote, by time. A test also fails if a board or the
-server exits by itself or writes to stderr, where QEMU reports guest errors.
+Everything that a test starts is stopped when the test ends. If the test fails,
+pytest shows what every process wrote, in order of time. A test also fails if a
+board or the server exits by itself or writes to stderr, where QEMU reports
+guest errors.
 
-The mark ivshmem has settings for a test:
+The mark ivshmem changes the settings of a test:
 
     @pytest.mark.ivshmem(timeout=120, size=1024 * 1024, vectors=2)
 
-`timeout` is how many seconds the test may wait in total (default 60), `size`
-the size of the shared memory in bytes (4 MiB), `vectors` the number of vectors
-of each client (1).
+`timeout` is how many seconds the test may wait in total (default: 60), `size`
+is the size of the shared memory in bytes (default: 4 MiB), and `vectors` is the
+number of vectors of each client (default: 1).
 """
 
 import re
@@ -66,12 +67,12 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def _where(machine: str, registers: int | None, memory: int | None,
            irq: str | None, vectors: int) -> tuple[int, int, str | None]:
-    """Fills in from boards.py what is not given."""
+    """Takes missing values from boards.py."""
     if registers is None or memory is None or irq == "":
         try:
             usual = wiring(machine)
         except TestbedError as error:
-            raise TestbedError(f"{error}. For another board, give registers=, "
+            raise TestbedError(f"{error}. For another board, pass registers=, "
                                "memory=, irq= and qemu=") from error
         registers = usual.registers if registers is None else registers
         memory = usual.memory if memory is None else memory
@@ -90,13 +91,13 @@ class QemuBoard:
 
     @property
     def output(self) -> Sequence[str]:
-        """All lines of its console so far."""
+        """All lines on its console so far."""
         return list(self._board.output)
 
     def expect(self, pattern: str,
                timeout: float | None = None) -> re.Match[str]:
-        """Waits for a line of the console that matches this regular expression,
-        after the line that the previous call found."""
+        """Waits for a line on the console that matches this regular expression.
+        Starts after the line that the previous call found."""
         def find() -> re.Match[str] | None:
             for number, line in enumerate(self.output[self._read:],
                                           self._read + 1):
@@ -113,7 +114,7 @@ class QemuBoard:
         self._board.type(line)
 
     def expect_error(self, pattern: str, most: int = 1) -> None:
-        """Says that QEMU will write this to stderr, at most `most` times."""
+        """Expects QEMU to write this to stderr, at most `most` times."""
         self._board.expect_error(pattern, most)
 
     def stop(self) -> None:
@@ -140,11 +141,11 @@ class QemuBoards:
         `machine` is QEMU's name for the board. `registers` and `memory` are the
         addresses of the device. `irq` is the value of x-irq-qompath, such as
         A;B;C for three vectors, or None for no interrupts. The defaults are
-        those of boards.py, with a line for each vector of the mark ivshmem, as
-        far as they go; a machine that is not there needs all three, and
-        `qemu`. A line of the console that matches `failure`, a regular
-        expression, fails the test at once. `arguments` are more options for
-        QEMU. `qemu` is the program to use instead of the usual one."""
+        in boards.py, which has lines for the first four vectors. For a machine
+        that is not in boards.py, pass all three and `qemu`. A line on the
+        console that matches `failure`, a regular expression, fails the test at
+        once. `arguments` are more options for QEMU. `qemu` is the program to
+        use instead of the usual one."""
         image = Path(elf)
         if not image.is_file():
             raise TestbedError(f"there is no image {image}: build it first")
@@ -177,7 +178,7 @@ def ivshmem_server(request: pytest.FixtureRequest,
 @pytest.fixture
 def ivshmem_peer(request: pytest.FixtureRequest, ivshmem_bed: Testbed,
                  ivshmem_server: IvshmemServer) -> Peer:
-    """A peer on the host. Its ID is 0, unless a board was started before."""
+    """A peer on the host. Its ID is 0, unless a board was started first."""
     return ivshmem_bed.peer(ivshmem_server, _settings(request)["vectors"])
 
 

@@ -2,7 +2,8 @@
 """ivshmem-run: run boards that share memory and ring each other.
 
 Starts a server and a QEMU for each guest. Each board gets an ivshmem-flat at
-free addresses. Shows the consoles until all guests have ended, or until Ctrl-C.
+free addresses. Shows the consoles until all guests have ended or you press
+Ctrl-C.
 """
 
 import argparse
@@ -33,7 +34,7 @@ PROGRAM = "ivshmem-run"
 GUESTS = f"""\
 guests:
   BOARD=ELF[,id=N][,options=OPTION...]
-      A QEMU board from the list of --boards, and the image it runs.
+      A QEMU board (--boards lists them) and the image that it runs.
   linux[=COMMAND][,id=N][,options=OPTION...]
       The Linux guest that `make linux` builds, with QEMU's PCI device. COMMAND
       is a program from guest/linux with its arguments, or several separated by
@@ -41,7 +42,7 @@ guests:
 
   id=N       the guest's peer ID, from 0 to 65535. Guests without it get the
              lowest free IDs, in order
-  options=   more options for this QEMU. Must come last; quote the whole word
+  options=   more options for this QEMU. Must come last; quote the argument
 
   {PROGRAM} mps2-an385=one.elf lm3s6965evb=two.elf
   {PROGRAM} mps2-an385=one.elf,id=7 'microbit=two.elf,options=-icount shift=6'
@@ -71,8 +72,8 @@ class Misuse(Exception):
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest as given on the command line. `what` is an image, or the command
-    that Linux runs."""
+    """A guest from the command line. `what` is an image, or the command that
+    Linux runs."""
 
     board: str
     what: str
@@ -90,7 +91,7 @@ def parse_guest(word: str) -> Guest:
     if name == LINUX:
         what = what or LINUX_COMMAND
     elif not separator or not name or not what:
-        raise Misuse(f"'{word}': give BOARD=ELF, or {LINUX}")
+        raise Misuse(f"'{word}': use BOARD=ELF or {LINUX}")
     settings = _parse_settings(word, rest[0] if rest else "")
     try:
         options = shlex.split(settings.get("options", ""))
@@ -107,7 +108,7 @@ def _parse_settings(word: str, text: str) -> dict[str, str]:
     while text:
         name, _, value = text.partition("=")
         if name not in SETTINGS:
-            raise Misuse(f"'{word}': unknown setting '{name}=': give "
+            raise Misuse(f"'{word}': unknown setting '{name}=': use "
                          f"{'= or '.join(SETTINGS)}=")
         if name in settings:
             raise Misuse(f"'{word}': {name}= is given twice")
@@ -124,7 +125,7 @@ def _parse_id(word: str, value: str | None) -> int | None:
     if value is None:
         return None
     if not re.fullmatch("[0-9]+", value) or int(value) > MAX_ID:
-        raise Misuse(f"'{word}': id={value}: give a number from 0 to {MAX_ID}")
+        raise Misuse(f"'{word}': id={value}: must be from 0 to {MAX_ID}")
     return int(value)
 
 
@@ -139,7 +140,7 @@ def parse_size(text: str) -> int:
     match = re.fullmatch("([0-9]+)([KMG]?)", text, re.IGNORECASE)
     size = int(match[1]) * UNITS[match[2].upper()] if match else 0
     if size < SMALLEST or size & size - 1:
-        raise Misuse(f"--size {text}: give a power of two, at least "
+        raise Misuse(f"--size {text}: must be a power of two, at least "
                      f"{SMALLEST}, such as 64K, 4M or 1G")
     return size
 
@@ -172,11 +173,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gdb", action="store_true",
                         help="print how to attach GDB to each guest")
     parser.add_argument("--gdb-wait", action="store_true",
-                        help="like --gdb, but start no CPU until GDB does")
+                        help="like --gdb, but leave starting the CPUs to GDB")
     parser.add_argument(
-        "--timeline", type=Path, metavar="DIR", help="trace the boards, with "
-        "guest errors, to files in this directory, and draw a timeline there "
-        "at the end")
+        "--timeline", type=Path, metavar="DIR", help="write traces of the "
+        "boards, with guest errors, to this directory, and draw a timeline "
+        "there at the end")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS",
         help="stop and fail if a guest is still running after this long")
@@ -196,7 +197,7 @@ def _check(options: argparse.Namespace) -> None:
     options.gdb = options.gdb or options.gdb_wait
     ids = [guest.id for guest in options.guests if guest.id is not None]
     if not options.guests and not options.boards:
-        raise Misuse("no guests: give at least one BOARD=ELF, or see --help")
+        raise Misuse("no guests: name at least one BOARD=ELF, or see --help")
     if len(set(ids)) < len(ids):
         twice = next(each for each in ids if ids.count(each) > 1)
         raise Misuse(f"id={twice} is given twice: each guest needs its own")
@@ -206,13 +207,13 @@ def _check(options: argparse.Namespace) -> None:
             f"or start your server with --socket PATH,id={ids[0]} and run only "
             "this guest, with --server PATH")
     if not 1 <= options.vectors <= MAX_VECTORS:
-        raise Misuse(f"--vectors {options.vectors}: give a number from 1 to "
+        raise Misuse(f"--vectors {options.vectors}: must be from 1 to "
                      f"{MAX_VECTORS}")
     if (options.timeline and options.guests and
             all(guest.is_linux for guest in options.guests)):
         raise Misuse("--timeline needs a board: Linux is not traced")
     if options.timeout is not None and not options.timeout > 0:
-        raise Misuse(f"--timeout {options.timeout:g}: give a number above 0")
+        raise Misuse(f"--timeout {options.timeout:g}: must be above 0")
 
 
 def list_boards() -> str:
@@ -242,8 +243,8 @@ def find_qemu(given: Path | None, target: str) -> Path:
 
 
 def check_server(path: Path) -> None:
-    """Raises if nobody listens. Connecting uses up a peer ID, so this looks in
-    the kernel's list of sockets first."""
+    """Raises if no server is listening. Connecting uses up a peer ID, so this
+    first looks in the kernel's list of sockets."""
     advice = f"start one with `ivshmemd -S {path}`, or leave out --server"
     if not path.is_socket():
         what = "is not a socket" if path.exists() else "does not exist"
@@ -289,7 +290,7 @@ class Plan:
             raise TestbedError(
                 f"--qemu {options.qemu} is one program, but the boards need "
                 f"qemu-system-{' and qemu-system-'.join(sorted(targets))}: "
-                "give a directory with all of them")
+                "use a directory with all of them")
         if options.server:
             check_server(options.server)
 
@@ -392,7 +393,7 @@ class Run:
         return [guest.name for guest in self._guests if not guest.has_ended()]
 
     def _say(self, process: Process, text: str) -> None:
-        """First shows what guests have written so far."""
+        """Shows a line, after what the guests have written so far."""
         self._bed.show_news()
         self._screen.say(process.name, text)
 
@@ -457,7 +458,7 @@ def run(options: argparse.Namespace) -> bool:
     screen = Screen()
 
     def show(news: News) -> None:
-        """Also forgets old output: a guest may run for hours."""
+        """Forgets old output, too: a guest may run for hours."""
         screen.show(news)
         for lines in (news.process.output, news.process.errors):
             del lines[:-LINES_KEPT]
@@ -476,8 +477,8 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def draw(directory: Path, traces: Sequence[tuple[str, Path]]) -> bool:
-    """Returns False on failure. It must not raise, as an exception that ended
-    the run may be on its way up."""
+    """Returns False on failure. It must not raise, because an exception may
+    have ended the run."""
     try:
         print(f"\n{timeline.draw(directory, traces)}")
     except TestbedError as error:

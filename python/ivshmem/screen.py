@@ -12,13 +12,13 @@ from .process import News, show_line
 class Screen:
     """Labels each line with its time and writer."""
 
-    COLOURS = (36, 33, 35)  # cyan, yellow and magenta, for the guests in turn
+    COLORS = (36, 33, 35)  # cyan, yellow and magenta, for the guests in turn
     RED = 31
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self._colours: dict[str, int] = {}
-        self._colourful = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._colors: dict[str, int] = {}
+        self._colorful = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def elapsed(self) -> float:
         return time.monotonic() - self._start
@@ -32,16 +32,16 @@ class Screen:
         if news.line is None:
             return
         if news.is_error:
-            colour = self.RED
+            color = self.RED
         elif isinstance(news.process, Machine):
-            order = self._colours.setdefault(name, len(self._colours))
-            colour = self.COLOURS[order % len(self.COLOURS)]
+            order = self._colors.setdefault(name, len(self._colors))
+            color = self.COLORS[order % len(self.COLORS)]
         else:
             return
         self._print(show_line(news.time - self._start, name, news.line,
-                              news.is_error), colour)
+                              news.is_error), color)
 
-    def _print(self, line: str, colour: int = 0) -> None:
-        if colour and self._colourful:
-            line = f"\033[{colour}m{line}\033[0m"
+    def _print(self, line: str, color: int = 0) -> None:
+        if color and self._colorful:
+            line = f"\033[{color}m{line}\033[0m"
         print(line, flush=True)

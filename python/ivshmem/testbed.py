@@ -23,7 +23,7 @@ from .zephyr import ZEPHYR, ZephyrBoard
 T = TypeVar("T")
 P = TypeVar("P", bound=Process)
 
-# How often to check a condition, as not all show in the output of a process
+# How often to check a condition, which need not show in any output
 LOOK_SECONDS = 0.02
 
 
@@ -85,8 +85,8 @@ class Testbed:
         self._stack.close()
 
     def server(self, **options: Any) -> IvshmemServer:
-        """Starts a server, of the bed's kind, and waits until it listens.
-        Options as for IvshmemServer."""
+        """Starts a server of the bed's kind, and waits until it listens.
+        Options are as for IvshmemServer."""
         options.setdefault("kind", self._server_kind)
         server = self._started(
             IvshmemServer(self.directory(), self._news, **options))
@@ -101,7 +101,7 @@ class Testbed:
         """Starts a board with PROGRAM.elf of guest/, connected to the server.
 
         `device` replaces the usual QEMU options for the device; then no server
-        is needed. Further options as for Board."""
+        is needed. Other options are as for Board."""
         if device is None:
             if server is None:
                 raise TestbedError(f"{board} needs a server, or device= with "
@@ -133,7 +133,7 @@ class Testbed:
         has this many vectors and is connected to the server.
 
         `device` replaces the usual QEMU options for the device; then no server
-        is needed. Further options as for LinuxGuest."""
+        is needed. Other options are as for LinuxGuest."""
         if device is None:
             if server is None:
                 raise TestbedError("Linux needs a server, or device= with "
@@ -182,7 +182,7 @@ class Testbed:
         if seconds is not None:
             end = min(end, time.monotonic() + seconds)
         while True:
-            # Before the condition, which its last output may still satisfy.
+            # Before the condition, which a process's last output may satisfy.
             trouble = next(filter(None, (process.trouble()
                                          for process in self.processes)), None)
             value = condition()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ivshmem-timeline: draw a timeline of several virtual machines.
 
-Reads a trace of each virtual machine, and optionally output of the server or
-ivshmemctl. Writes a file for ui.perfetto.dev and chrome://tracing, with tracks
-for each ivshmem device and an arrow from each doorbell to its interrupt. Lost
-and ignored doorbells and guest errors have a track of their own. With --svg it
+Reads a trace of each virtual machine, and optionally the output of the server
+or ivshmemctl. Writes a file for ui.perfetto.dev and chrome://tracing, with
+tracks for each ivshmem device and an arrow from each doorbell to its interrupt.
+Lost and ignored doorbells and guest errors have their own track. With --svg it
 also draws a picture.
 """
 
@@ -55,7 +55,7 @@ class Timeline:
 
 
 def read(files: Sequence[tuple[str, Path]]) -> Timeline:
-    """Merges these files. Each has a name."""
+    """Merges these files. Each file has a name."""
     sources = [source for name, path in files
                for source in traces.read(path, name)]
     timeline = Timeline(
@@ -132,8 +132,8 @@ def _earliest(doorbell: Doorbell) -> int:
 
 def _holder(timeline: Timeline, own_id: int, time: int,
             memory: str | None) -> Participant | None:
-    """Who had this ID at this time, among the clients that share this memory.
-    If nobody had, one that had it earlier."""
+    """The client of this memory that had this ID at this time, or else one that
+    had it earlier."""
     holders = [(participant, session) for participant in timeline.participants
                for session in participant.sessions
                if session.own_id == own_id and session.begin <= time and
@@ -200,7 +200,7 @@ def _source(argument: str) -> tuple[str, Path]:
     if not separator:
         return Path(argument).stem, Path(argument)
     if not name or not path:
-        raise argparse.ArgumentTypeError(f"'{argument}': give FILE, or "
+        raise argparse.ArgumentTypeError(f"'{argument}': use FILE or "
                                          "NAME=FILE")
     return name, Path(path)
 

@@ -133,11 +133,11 @@ class _Writer:
                 "args": details}
 
     def _instant(self, pid: int, tid: int, name: str, time: int,
-                 colour: str | None) -> Event:
+                 color: str | None) -> Event:
         event: Event = {"ph": "i", "s": "t", "pid": pid, "tid": tid,
                         "name": name, "ts": time - self._begin}
-        if colour:
-            event["cname"] = colour
+        if color:
+            event["cname"] = color
         return event
 
 

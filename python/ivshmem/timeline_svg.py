@@ -123,12 +123,12 @@ class _Picture:
                        va="center", fontsize="x-small")
 
     def _marks(self, times: list[int], y: float, marker: str,
-               colour: str) -> None:
+               color: str) -> None:
         self._panel.plot([self._ms(time) for time in times], [y] * len(times),
-                         marker, color=colour, zorder=5,
+                         marker, color=color, zorder=5,
                          markersize=9 if marker == "|" else 8)
 
-    def _words(self, words: list[tuple[int, str]], y: float, colour: str,
+    def _words(self, words: list[tuple[int, str]], y: float, color: str,
                where: str) -> None:
         """Skips words that would overlap the one before, and shows their
         number there instead."""
@@ -142,7 +142,7 @@ class _Picture:
                 shown.append((x, text, 0))
         for x, text, more in shown:
             self._text(x, y, f"{text}, +{more}" if more else text,
-                       color=colour, va=where, fontsize="x-small")
+                       color=color, va=where, fontsize="x-small")
 
     def _text(self, x: float, y: float, text: str, **how: Any) -> None:
         """Drawn over the arrows, with a margin around its letters."""
@@ -175,12 +175,12 @@ class _Picture:
                                  linewidth=0.3, alpha=0.5, zorder=2)
 
     def _legend(self) -> None:
-        for marker, colour, label in (
+        for marker, color, label in (
                 ("|", DOORBELL, "doorbell rung"),
                 ("|", INTERRUPT, "interrupt"),
                 ("X", LOST, "doorbell lost or ignored (peer/vector)"),
                 ("D", ERROR, "guest error, or trouble with the server")):
-            self._panel.plot([], [], marker, color=colour, label=label,
+            self._panel.plot([], [], marker, color=color, label=label,
                              linestyle="none")
         self._panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0),
                            ncols=4, frameon=False, fontsize="small")

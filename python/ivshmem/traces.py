@@ -6,7 +6,7 @@ A file is one of these, and read() recognizes which:
 - QEMU's trace of one virtual machine, from -trace 'ivshmem_flat_*' with -msg
   timestamp=on. Its events are in hw/misc/trace-events.
 - the output of `ivshmemctl listen --json`: a peer on the host
-- the output of `ivshmemctl peers --watch --json`: who joined and left
+- the output of `ivshmemctl peers --watch --json`: peers that joined or left
 - the log of `ivshmemd -v` from `journalctl -o short-unix`
 
 Times are whole microseconds since 1970.
@@ -58,7 +58,7 @@ class Doorbell:
     begin: int
     end: int
     ignored: str | None = None  # why the device did nothing
-    # What came of it otherwise; timeline.py sets both.
+    # What became of it otherwise; timeline.py sets both.
     interrupt: "Interrupt | None" = None
     lost: str | None = None
 
@@ -93,8 +93,8 @@ class Participant:
     notices: list[Notice] = field(default_factory=list)
 
     def memory(self, time: int) -> str | None:
-        """The memory that it shares at this time. It keeps that of the last
-        session, as peers can still be rung after its end."""
+        """The memory that it shares at this time. It keeps the last session's
+        memory, because peers can still be rung after the session."""
         begun = [each for each in self.sessions if each.begin <= time]
         return begun[-1].memory if begun else None
 

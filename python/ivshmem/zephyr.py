@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from .board import Board
 from .process import News
 
-# The name of its programs in the demo, and the prefix that demo.start() takes:
+# The name of its programs in the demo, and the prefix for demo.start():
 # "zephyr:BOARD".
 ZEPHYR = "zephyr"
 ON_ZEPHYR = "zephyr:"

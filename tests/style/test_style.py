@@ -95,16 +95,16 @@ def test_spelling() -> None:
             "codespell", "--ignore-regex", r"\\[nrt]", *having(".", ":!LICENSES"))
 
 
-@pytest.mark.parametrize("licence, folders", [
+@pytest.mark.parametrize("license, folders", [
     ("Apache-2.0", APACHE),
     ("GPL-2.0-or-later", tuple(f":!{folder}" for folder in APACHE))])
-def test_licence_of_each_file(licence: str, folders: tuple[str, ...]) -> None:
+def test_license_of_each_file(license: str, folders: tuple[str, ...]) -> None:
     """reuse does not notice a missing line: .reuse/dep5 covers every file."""
-    assert git("grep", "--untracked", "-L", f"License-Identifier: {licence}",
+    assert git("grep", "--untracked", "-L", f"License-Identifier: {license}",
                "--", *folders, *WITHOUT_LINE) == []
 
 
-def test_licences() -> None:
+def test_licenses() -> None:
     succeed("fix what reuse reports above", "reuse",
             "lint")
 

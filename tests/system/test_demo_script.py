@@ -44,7 +44,7 @@ def test_shows_and_verifies_everything(demo: Command, guests: list[str]) -> None
     messages, mib = (peers + 1) * peers * 5, (peers + 1) * peers
     assert re.search(rf"^All verified in [\d.]+ s: {messages} messages .*,\n"
                      rf"{mib} MiB ", output, re.MULTILINE)
-    assert "\033" not in output, "colours, though not on a terminal"
+    assert "\033" not in output, "colors, though not on a terminal"
     assert " ! " not in output, "something is on stderr"
     assert demo.left_over() == []
 

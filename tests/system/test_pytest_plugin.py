@@ -49,7 +49,7 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
      ["there is no image absent.image: build it first"]),
     (f"qemu_board('mps2-an386x', '{ECHO}')",
      ["unknown board 'mps2-an386x': did you mean mps2-an386 ",
-      "For another board, give registers=, memory=, irq= and qemu="]),
+      "For another board, pass registers=, memory=, irq= and qemu="]),
     (f"{BEGIN[:-1]}, failure='listening'); board.expect('ready')",
      ["mps2-an385 says: echo: listening id=0"]),
     (f"{BEGIN[:-1]}, irq=None); board.expect('id=0')",

@@ -87,25 +87,25 @@ def test_impossible_size(text: str) -> None:
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    ([], "no guests: give at least one BOARD=ELF, or see --help"),
-    (["microbit"], "'microbit': give BOARD=ELF, or linux"),
+    ([], "no guests: name at least one BOARD=ELF, or see --help"),
+    (["microbit"], "'microbit': use BOARD=ELF or linux"),
     (["mps2-an386x=your.elf"],
      "unknown board 'mps2-an386x': did you mean mps2-an386 or .*\\? "
      "`ivshmem-run --boards` lists all boards"),
     (["raspberry=your.elf"], "unknown board 'raspberry': `ivshmem-run --b"),
-    (["microbit=your.elf,id=70000"], "id=70000: give a number from 0 to 65535"),
-    (["microbit=a,b=your.elf"], "unknown setting 'b=': give id= or options="),
+    (["microbit=your.elf,id=70000"], "id=70000: must be from 0 to 65535"),
+    (["microbit=a,b=your.elf"], "unknown setting 'b=': use id= or options="),
     (["microbit=your.elf,name=b"],
-     "unknown setting 'name=': give id= or options="),
+     "unknown setting 'name=': use id= or options="),
     (["microbit=your.elf,id=1,id=2"], "id=2': id= is given twice"),
     (["microbit=your.elf,id=1,x"], "'x' is not NAME=VALUE"),
     (["microbit=your.elf,options='"], "options: No closing quotation"),
     (["microbit=your.elf,id=5", "linux,id=5"], "id=5 is given twice"),
     (["--server", "/a.sock", "microbit=your.elf,id=5"],
      "id=5 does not work with --server: .* --socket PATH,id=5"),
-    (["--size", "5M", "linux"], "--size 5M: give a power of two"),
-    (["--vectors", "0", "linux"], "--vectors 0: give a number from 1 to 64"),
-    (["--timeout", "0", "linux"], "--timeout 0: give a number above 0"),
+    (["--size", "5M", "linux"], "--size 5M: must be a power of two"),
+    (["--vectors", "0", "linux"], "--vectors 0: must be from 1 to 64"),
+    (["--timeout", "0", "linux"], "--timeout 0: must be above 0"),
     (["--timeline", "a", "linux"], "--timeline needs a board: Linux is not"),
 ])
 def test_misuse(capsys: pytest.CaptureFixture[str], arguments: list[str],
@@ -129,7 +129,7 @@ def test_misuse(capsys: pytest.CaptureFixture[str], arguments: list[str],
     (["--qemu", "/etc", *ECHO], "/etc/qemu-system-arm is missing or not"),
     (["--qemu", "/bin/true", "sifive_e=/etc/passwd", *ECHO],
      "is one program, but the boards need qemu-system-arm and "
-     "qemu-system-riscv32: give a directory"),
+     "qemu-system-riscv32: use a directory"),
 ])
 def test_what_is_missing(run: Command, arguments: list[str],
                          complaint: str) -> None:
@@ -207,7 +207,7 @@ def test_linux_ends_by_itself(run: Command) -> None:
 
 def test_peer_ids_and_interruption(run: Command) -> None:
     """Guests get the IDs they ask for, and SIGINT ends all of them. There are
-    more guests than colours."""
+    more guests than colors."""
     run.start(f"{ECHO[0]},id=7", ECHO[1], f"{ECHO[1]},id=65535", ECHO[1])
     for name, own_id in (("lm3s6965evb", 7), ("mps2-an385", 0),
                          ("mps2-an385.2", 65535), ("mps2-an385.3", 1)):

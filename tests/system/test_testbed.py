@@ -400,7 +400,7 @@ def test_peer_with_a_high_fd(limit_of_files: tuple[int, int]) -> None:
 
 @pytest.mark.timeout(20)
 def test_server_that_never_accepts(tmp_path: Path) -> None:
-    """A peer does not wait for ever when the server's queue is full."""
+    """A peer does not wait forever when the server's queue is full."""
     path = tmp_path / "server.sock"
     with socket.socket(socket.AF_UNIX) as server, \
             socket.socket(socket.AF_UNIX) as queued:

@@ -520,7 +520,7 @@ def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
 
 @pytest.mark.parametrize("arguments, status, message", [
     ([], 2, "arguments are required"),
-    (["=a.trace"], 2, "'=a.trace': give FILE, or NAME=FILE"),
+    (["=a.trace"], 2, "'=a.trace': use FILE or NAME=FILE"),
     (["a.trace", "--between", "1", "2"], 2, "--between needs --svg"),
     (["a.trace", "--svg", "x", "--between", "2", "1"], 2,
      "--between 2 1: the first time must be before the second"),

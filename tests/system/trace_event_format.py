@@ -28,7 +28,7 @@ FIELDS: dict[str, tuple[set[str], set[str]]] = {
 METADATA = {"process_name": ("name", str), "process_sort_index":
             ("sort_index", int), "thread_name": ("name", str),
             "thread_sort_index": ("sort_index", int)}
-COLOURS = {"good", "bad", "terrible", "black", "grey", "white", "yellow"}
+COLORS = {"good", "bad", "terrible", "black", "grey", "white", "yellow"}
 
 
 def load(file: Path) -> list[Event]:
@@ -68,7 +68,7 @@ def _check_fields(event: Event) -> None:
     assert event.get("s", "t") in ("g", "p", "t"), event
     # Without "bp": "e", an arrow ends at the next slice.
     assert event.get("bp", "e") == "e", event
-    assert event.get("cname", "good") in COLOURS, event
+    assert event.get("cname", "good") in COLORS, event
 
 
 def _check_names(events: Sequence[Event]) -> None:
