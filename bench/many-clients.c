@@ -5,7 +5,7 @@
  * Each line on stdin is a command. The answer is one line with the time of each
  * repetition in seconds.
  *
- *   join N      N clients connect, one after another, and get to know each other
+ *   join N      N clients connect in turn, until all know each other
  *   newcomer N  N times: a client connects, leaves when it knows all others
  *   announce N  N times: a client connects, leaves when all others know it
  *   stall       one more client connects, and never reads
