@@ -2,8 +2,8 @@
 /*
  * QEMU's ivshmem-doorbell from a program in a Linux guest.  The memory and the
  * registers are accessed through sysfs, the interrupts through VFIO, so you do
- * not need to build a kernel module.  The registers are like those of ivshmem-flat, so
- * use ivshmem-flat.h for the rest:
+ * not need to build a kernel module.  The registers are like those of
+ * ivshmem-flat, so use ivshmem-flat.h for the rest:
  *
  *     struct ivshmem_pci dev;
  *
