@@ -222,6 +222,9 @@ static GPtrArray *find_overlaps(MemoryRegion *root, hwaddr addr, uint64_t size)
     GPtrArray *overlaps = g_ptr_array_new_with_free_func(g_free);
     hwaddr last = addr + size - 1;
 
+    if (QTAILQ_EMPTY(&root->subregions)) {
+        return overlaps; /* memory_region_find() would search a null array */
+    }
     do {
         MemoryRegionSection section =
             memory_region_find(root, addr, last - addr + 1);
