@@ -149,7 +149,7 @@ static int check_name(struct rpmsg_link *link)
 
     if (id != ivshmem_flat_own_id(&link->dev->shm)) {
         return fail(link, "peer %u also uses the name 'host', and has the link: "
-                    "end one of the two", id);
+                    "stop one of them", id);
     }
     return 0;
 }

@@ -297,7 +297,7 @@ def test_two_hosts(bed: Testbed) -> None:
 
     assert second.said("^1000 of 1000 messages came back in ")
     check_said(first, "peer 2 also uses the name 'host', and has the link: "
-               "end one of the two")
+               "stop one of them")
 
 
 # The kernel passes at most 32 words to init.

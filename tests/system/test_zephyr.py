@@ -77,7 +77,7 @@ def test_mailbox(bed: Testbed, board: str) -> None:
     wait_said(bed, running, "^PROJECT EXECUTION SUCCESSFUL$")
     assert running.said(r"SUITE PASS - 100.00% .*fail = 0, skip = 0, ")
     assert running.count("replaced-a: peer 1 also uses the name 'replaced', and has "
-                         "the link now: end one of the two guests") == 1
+                         "the link now: stop one of the two guests") == 1
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -484,4 +484,4 @@ def test_something_else_at_the_registers(bed: Testbed, board: str, byte: int,
 
     bed.wait_for_failure(running, "is not ready")
     assert running.said("no ivshmem-flat at 0x400ff000, IVPOSITION reads "
-                        f"{reads}: give QEMU '-device ivshmem-flat'")
+                        f"{reads}: start QEMU with '-device ivshmem-flat'")

@@ -255,12 +255,12 @@ def test_name_of_an_end_that_runs(bed: Testbed, kind: str, host: str,
 
     newer = start(bed, board, f"{kind}_echo_{who}", server)
     bed.wait_for_failure(older, "echo: FAILED: another guest also uses the "
-                         f"name '{who}': end one of the two$")
+                         f"name '{who}': stop one of them$")
 
     wait_said(bed, newer, f"takes the name '{who}' from peer [01], whose link "
               "ends if it still runs")
     assert older.count(f"peer 2 also uses the name '{who}', and has the link "
-                       "now: end one of the two guests, or give it another "
+                       "now: stop one of the two guests, or give it another "
                        "own-name") == 1
     wait_count(bed, newer if who == HOST else host_end, ALL_CAME_BACK,
                1 if who == HOST else 2)

@@ -149,8 +149,8 @@ static bool is_taken(const struct device *dev)
 
 	if (!data->told) {
 		data->told = true;
-		LOG_ERR("%s: peer %u also uses the name '%s', and has the link now: end one of the "
-			"two guests, or give it another own-name",
+		LOG_ERR("%s: peer %u also uses the name '%s', and has the link now: stop one of "
+			"the two guests, or give it another own-name",
 			dev->name, id, config->own_name);
 	}
 
@@ -380,7 +380,7 @@ static int ivshmem_mbox_init(const struct device *dev)
 	}
 	vectors = ivshmem_get_vectors(config->ivshmem);
 	if (vectors < config->vectors) {
-		LOG_ERR("%s: %s has %u vectors, %u are needed: give its node interrupts",
+		LOG_ERR("%s: %s has %u vectors, %u are needed: give its node more interrupts",
 			dev->name, config->ivshmem->name, vectors, config->vectors);
 		return -ENODEV;
 	}

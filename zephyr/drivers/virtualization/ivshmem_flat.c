@@ -226,7 +226,7 @@ static int ivshmem_flat_init(const struct device *dev)
 	DEVICE_MMIO_NAMED_MAP(dev, memory, K_MEM_CACHE_WB | K_MEM_PERM_USER);
 
 	if (!ivshmem_flat_is_there(dev)) {
-		LOG_ERR("%s: no ivshmem-flat at 0x%lx, IVPOSITION reads 0x%x: give QEMU "
+		LOG_ERR("%s: no ivshmem-flat at 0x%lx, IVPOSITION reads 0x%x: start QEMU with "
 			"'-device ivshmem-flat', with x-bus-address-mmr as in the devicetree",
 			dev->name, (unsigned long)ivshmem_flat_register(dev, 0),
 			sys_read32(ivshmem_flat_register(dev, IVPOSITION)));

@@ -238,7 +238,7 @@ int main(void)
 		printk("echo: the link has ended\n");
 		link_down();
 	}
-	printk("echo: FAILED: another guest also uses the name '%s': end one of the two\n",
+	printk("echo: FAILED: another guest also uses the name '%s': stop one of them\n",
 	       DT_PROP(MBOX, own_name));
 
 	return 0;
