@@ -52,26 +52,25 @@ static char *request(const char *path, const char *command, GError **error)
     return answer;
 }
 
-/* What the server returned, in @parser; NULL if it refused or its answer is invalid. */
-static JsonNode *returned(JsonParser *parser, const char *answer, GError **error)
+/* What the server returned, an object in @parser; NULL if it refused or is no ivshmemd. */
+static JsonNode *returned(const char *path, JsonParser *parser, const char *answer,
+                          GError **error)
 {
-    JsonObject *object;
-    JsonNode *root;
+    JsonNode *root = json_parser_load_from_data(parser, answer, -1, NULL) ?
+                     json_parser_get_root(parser) : NULL;
+    JsonObject *object = root && JSON_NODE_HOLDS_OBJECT(root) ?
+                         json_node_get_object(root) : NULL;
+    JsonNode *value = object ? json_object_get_member(object, "return") : NULL;
 
-    if (!json_parser_load_from_data(parser, answer, -1, error)) {
-        return NULL;
-    }
-    root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
-        fail(error, "unexpected answer from the server: %s", answer);
-        return NULL;
-    }
-    object = json_node_get_object(root);
-    if (json_object_has_member(object, "error")) {
+    if (object && json_object_has_member(object, "error")) {
         fail(error, "%s", json_object_get_string_member(object, "error"));
         return NULL;
     }
-    return json_object_get_member(object, "return");
+    if (!value || !JSON_NODE_HOLDS_OBJECT(value)) {
+        fail(error, "%s: unexpected answer: is it ivshmemd's control socket?", path);
+        return NULL;
+    }
+    return value;
 }
 
 static void print_peers(JsonArray *peers)
@@ -125,7 +124,7 @@ static JsonNode *ask_for_list(const char *path, JsonParser *parser, int *result,
         *result = EXIT_NO_SERVER;
         return NULL;
     }
-    value = returned(parser, answer, error);
+    value = returned(path, parser, answer, error);
     *result = value ? EXIT_DONE : EXIT_REFUSED;
     return value;
 }
@@ -196,7 +195,7 @@ static gint64 status(const char *path, gint64 *clients, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
     g_autofree char *answer = request(path, "status", error);
-    JsonNode *value = answer ? returned(parser, answer, error) : NULL;
+    JsonNode *value = answer ? returned(path, parser, answer, error) : NULL;
 
     if (!value) {
         return -1;
@@ -220,7 +219,7 @@ int ctl_reload(const Ctl *ctl, GError **error)
     }
     answer = ask(path, lines, "reload", error);
     if (answer) {
-        returned(parser, answer, error);
+        returned(path, parser, answer, error);
         return EXIT_REFUSED;
     }
     while (!*error) {

@@ -130,7 +130,10 @@ static int dump_range(const Ctl *ctl, const Mapping *mapping, Range *range,
                       GError **error)
 {
     (void)ctl;
-    if (!range->size && range->offset < mapping->size) {
+    if (!range_check(range, mapping->size, error)) {
+        return EXIT_REFUSED;
+    }
+    if (!range->size) {
         range->size = MIN(DUMP_BYTES, mapping->size - range->offset);
     }
     if (!range_check(range, mapping->size, error)) {

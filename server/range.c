@@ -31,8 +31,13 @@ bool range_check(const Range *range, uint64_t total, GError **error)
 {
     g_autofree char *text = size_format(total);
 
-    if (range->offset <= total && range->size <= total - range->offset) {
+    if (range->offset < total && range->size <= total - range->offset) {
         return true;
+    }
+    if (range->offset >= total) {
+        return fail(error, "offset 0x%" G_GINT64_MODIFIER "x is beyond the shared memory, "
+                    "which has %s (0x%" G_GINT64_MODIFIER "x bytes)",
+                    (guint64)range->offset, text, (guint64)total);
     }
     return fail(error, "offset 0x%" G_GINT64_MODIFIER "x and size %" G_GUINT64_FORMAT
                 " reach beyond the shared memory, which has %s (0x%" G_GINT64_MODIFIER

@@ -37,8 +37,8 @@ static void test_check(void)
         Range range;
         bool fits;
     } cases[] = {
-        { { 0, 4096 }, true }, { { 4095, 1 }, true }, { { 4096, 0 }, true },
-        { { 0, 4097 }, false }, { { 4096, 1 }, false }, { { 4097, 0 }, false },
+        { { 0, 4096 }, true }, { { 4095, 1 }, true }, { { 4095, 0 }, true },
+        { { 0, 4097 }, false }, { { 4096, 1 }, false }, { { 4096, 0 }, false },
         { { 1, UINT64_MAX }, false }, { { UINT64_MAX, 1 }, false },
     };
     unsigned i;

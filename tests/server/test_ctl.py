@@ -229,6 +229,27 @@ def test_server_hangs_up(lab: Lab, command: str) -> None:
     assert ended.stderr == f"ivshmemctl: {lab.control}: the server hung up\n"
 
 
+@pytest.mark.parametrize("answer", [
+    b"", b"\0\0\0\0\0\0\0\0", b"1", b"{}", b'{"return": 1}'])
+def test_not_the_control_socket(lab: Lab, answer: bytes) -> None:
+    """Such as the server's own socket, whose first bytes are zeros."""
+    def serve() -> None:
+        with listening.accept()[0] as connection:
+            connection.sendall(answer + b"\n")
+            connection.recv(100)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(lab.control))
+        listening.listen()
+        answers = threading.Thread(target=serve)
+        answers.start()
+        ended = lab.ctl("list")
+        answers.join()
+    assert (ended.returncode, ended.stdout) == (REFUSED, "")
+    assert ended.stderr == (f"ivshmemctl: {lab.control}: unexpected answer: "
+                            "is it ivshmemd's control socket?\n")
+
+
 def test_help_and_version(lab: Lab) -> None:
     assert re.match(r"ivshmemctl \d", lab.ctl("--version").stdout)
     text = lab.ctl("--help").stdout
