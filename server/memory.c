@@ -153,6 +153,11 @@ static uint64_t memory_page_size(int fd)
     return sysconf(_SC_PAGESIZE);
 }
 
+uint64_t memory_round_up(const Memory *memory, uint64_t size)
+{
+    return size_round_up(size, memory_page_size(memory->fd));
+}
+
 static bool memory_make_named(Memory *memory, uint64_t asked, GError **error)
 {
     struct stat st, client;

@@ -38,6 +38,9 @@ Memory *memory_new(MemoryKind kind, const char *path, uint64_t size, GError **er
 Memory *memory_restore(MemoryKind kind, const char *path, int fd, int lock,
                        GError **error);
 
+/* @size, rounded up to a size that this kind of memory can have */
+uint64_t memory_round_up(const Memory *memory, uint64_t size);
+
 /* Remove an object or file that memory_new() has just made. */
 void memory_undo(const Memory *memory);
 

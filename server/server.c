@@ -85,11 +85,11 @@ static Channel *restore_channel(Server *server, const ChannelSettings *settings,
         g_warning("channel %s keeps its %s: memory that is in use cannot be replaced. "
                   "Stop the server and start it again", settings->name, is);
     }
-    if (memory->size < settings->size) {
+    if (memory->size != memory_round_up(memory, settings->size)) {
         g_autofree char *is = size_format(memory->size);
         g_autofree char *want = size_format(settings->size);
 
-        g_warning("channel %s keeps its %s: memory in use cannot grow to %s. "
+        g_warning("channel %s keeps its %s: memory in use cannot be resized to %s. "
                   "Stop the server and start it again", settings->name, is, want);
     }
     return channel_restore(ledger, memory, handover, server->watches, server->notify);

@@ -477,15 +477,16 @@ def test_removed_channel_leaves_the_store(lab: Lab) -> None:
     process.expect_error(RELOADED, 2)
 
 
-def test_memory_keeps_its_size_at_a_reload(lab: Lab) -> None:
+@pytest.mark.parametrize("size", ["1M", "8K"])
+def test_memory_keeps_its_size_at_a_reload(lab: Lab, size: str) -> None:
     a = lab.path("a")
     file = configured(lab, f"[channel a]\nsockets={a}\nsize=64K\n")
     process = lab.ivshmemd("--config", str(file),
                            "--control", str(lab.control))
-    process.expect_error("channel a keeps its 64K: memory in use "
-                         "cannot grow to 1M. Stop the server and start it")
+    process.expect_error("channel a keeps its 64K: memory in use cannot be "
+                         f"resized to {size}. Stop the server and start it")
     process.expect_error("reloaded: ")
-    file.write_text(f"[channel a]\nsockets={a}\nsize=1M\n")
+    file.write_text(f"[channel a]\nsockets={a}\nsize={size}\n")
     reload(lab)
     client = lab.client(a)
     assert client.memory is not None
