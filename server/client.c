@@ -72,7 +72,7 @@ static ClientResult receive_piece(Client *client, gint64 deadline, GError **erro
                                                                : CLIENT_TIME_LIMIT;
     }
     if (got <= 0) {
-        fail(error, "the server hung up");
+        fail(error, "the server hung up%s", client->memory < 0 ? ": see its log" : "");
         return CLIENT_LOST;
     }
     client->length += got;

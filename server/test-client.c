@@ -217,7 +217,7 @@ static void test_hangs_up(Fixture *fixture, gconstpointer data)
     static const Step steps[] = { { 0, PLAIN }, END };
 
     (void)data;
-    assert_refused(fixture, steps, "waiting for the ID: the server hung up");
+    assert_refused(fixture, steps, "waiting for the ID: the server hung up: see its log");
 }
 
 static void test_two_fds(Fixture *fixture, gconstpointer data)
