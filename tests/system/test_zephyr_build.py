@@ -98,6 +98,23 @@ def test_without_openamp(workspace: Workspace, there: str | None,
     assert not workspace.has_built_rpmsg_for_linux()
 
 
+@pytest.mark.parametrize("given", ["ZEPHYR_BASE", "OPENAMP_DIR", ""])
+def test_rpmsg_for_linux_without_openamp(tmp_path: Path, given: str) -> None:
+    """scripts/build-rpmsg says what it needs."""
+    result = subprocess.run(
+        [artifacts.CHECKOUT / "scripts/build-rpmsg"], capture_output=True,
+        text=True, timeout=60,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path),
+             **({given: str(tmp_path)} if given else {})})
+
+    assert result.returncode == 1
+    if given == "ZEPHYR_BASE":
+        assert f"no open-amp in {tmp_path}/../modules/lib/" in result.stderr
+    else:
+        assert "set ZEPHYR_BASE to a Zephyr tree, or OPENAMP_DIR and " \
+            "LIBMETAL_DIR to copies" in result.stderr
+
+
 def test_named_programs(workspace: Workspace) -> None:
     workspace.add_module("lib/open-amp")
     workspace.add_module("hal/libmetal")
