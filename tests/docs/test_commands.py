@@ -64,7 +64,7 @@ def test_board_of_a_zephyr_program(reader: Reader) -> None:
 
     reader.start(SERVER, ZEPHYR, commands(TWO_BOARDS.text)[1])
 
-    reader.wait_for(1, r"(mps2-an385 \| hello: peer \d+ rang\s.*){3}")
+    reader.wait_for(1, r"(?s)(mps2-an385 \| hello: peer \d+ rang\n.*?){3}")
 
 
 def test_two_lines(reader: Reader) -> None:
