@@ -189,10 +189,15 @@ def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
     assert "OPENAMP_2023= is not a Zephyr module" in older.stderr
 
 
-def test_zephyr_with_pcie(workspace: Workspace) -> None:
+@pytest.mark.parametrize("chosen", ["", "gnuarmemb", "cross-compile"])
+def test_zephyr_with_pcie(workspace: Workspace, chosen: str) -> None:
     """The sample for Zephyr's PCIe board is built with a wrapper around
-    Debian's aarch64 compiler."""
-    result = workspace.build()
+    Debian's aarch64 compiler, also if the user has chosen one of Debian's
+    compilers as in zephyr/README.rst."""
+    result = workspace.build(
+        ZEPHYR_TOOLCHAIN_VARIANT=chosen, GNUARMEMB_TOOLCHAIN_PATH="/usr",
+        CROSS_COMPILE=f"{workspace.path}/ours/build/zephyr/aarch64/"
+        "aarch64-linux-gnu-")
 
     assert result.returncode == 0, result.stderr
     assert sorted(re.findall(r"^(\S+) .* -DBOARD=(\S+)", "\n".join(
