@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What holds for all tests here."""
 
+import os
 import signal
 from collections import Counter
 from typing import Any
@@ -8,6 +9,11 @@ from typing import Any
 import pytest
 
 from ivshmem import Testbed
+
+# `git rebase --exec` and git's hooks name their repository with these. The tests' own
+# repositories are others.
+for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+    os.environ.pop(name, None)
 
 # SIGTERM ends pytest as tidily as Ctrl-C.
 signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -322,6 +322,21 @@ def test_no_git_user(pristine: Pristine, tmp_path: Path) -> None:
             "git config --global user.name")
 
 
+def test_from_a_git_hook(pristine: Pristine, tmp_path: Path) -> None:
+    """Git tells its hooks where their repository is. It must not change."""
+    hooked = tmp_path / "hooked"
+    pristine.succeed("git", "init", hooked)
+    pristine.succeed("git", "-C", hooked, "commit", "--allow-empty", "-m", "mine")
+    before = pristine.succeed("git", "-C", hooked, "for-each-ref")
+
+    made = pristine.make_patches(
+        tmp_path / "series", GIT_DIR=str(hooked / ".git"),
+        GIT_INDEX_FILE=str(hooked / ".git/index"))
+
+    assert made.returncode == 0, made.stderr
+    assert pristine.succeed("git", "-C", hooked, "for-each-ref") == before
+
+
 def test_no_qemu(pristine: Pristine, tmp_path: Path) -> None:
     refused(pristine.make_patches(tmp_path, QEMU_SRC=str(tmp_path)),
             f"QEMU_SRC={tmp_path} is not a QEMU source tree")

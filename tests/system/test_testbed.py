@@ -261,6 +261,25 @@ def test_pytest_reports_failures(tmp_path: Path) -> None:
                     r" +\d+\.\d\d s          second ! two\n", transcript)
 
 
+IN_A_GIT_HOOK = """
+import subprocess
+
+def test_other_repository(tmp_path):
+    subprocess.run(["git", "init", tmp_path], check=True)
+    assert (tmp_path / ".git").is_dir()
+"""
+
+
+def test_git_in_a_git_hook(tmp_path: Path,
+                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git tells its hooks where their repository is. Tests use their own."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooked"))
+
+    run = inner_pytest(tmp_path, IN_A_GIT_HOOK)
+
+    assert re.search("= 1 passed in ", run.stdout), run.stdout
+
+
 TURNS = """
 import pathlib
 import time
