@@ -102,7 +102,9 @@ def memfd(ivshmemd: Process) -> Path:
 def is_listening(socket: Path) -> bool:
     """Whether some process accepts connections on this UNIX socket."""
     accepting = 0x10000  # __SO_ACCEPTCON
-    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+    # Other programs' sockets can have any bytes in their names.
+    sockets = os.fsdecode(Path("/proc/net/unix").read_bytes())
+    for line in sockets.split("\n")[1:]:
         columns = line.split(maxsplit=7)
         if len(columns) == 8 and columns[7] == str(socket):
             if int(columns[3], 16) & accepting:

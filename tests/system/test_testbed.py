@@ -378,6 +378,14 @@ def test_finds_memory_among_fds_that_come_and_go() -> None:
             assert memfd(program).name == "4"
 
 
+def test_other_programs_socket_with_any_bytes_in_its_name() -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(b"\0\xFF\x0C of another program")
+        other.listen()
+        with Testbed() as bed:
+            bed.server()
+
+
 @pytest.fixture
 def limit_of_files() -> Iterator[tuple[int, int]]:
     """The test may change it."""
