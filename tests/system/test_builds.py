@@ -149,6 +149,43 @@ def test_source_that_is_in_the_cache(scratch: Path) -> None:
     assert (sources / "sid").samefile(sources / "3.4+ds-1")
 
 
+# Instead of debian-apt: a meson newer than any. Two at once would remove each other's files.
+MESON = """#!/bin/sh
+set -eu
+case $* in
+*update*) mkdir "$XDG_CACHE_HOME/busy" ;;
+*download*)
+    sleep 1
+    info=root/usr/lib/python3/dist-packages/meson-99.0.dist-info
+    mkdir -p root/DEBIAN $info
+    printf '%s\\n' 'Package: meson' 'Version: 99.0' 'Architecture: all' \\
+        'Maintainer: nobody <nobody@localhost>' 'Description: for a test' >root/DEBIAN/control
+    printf '%s\\n' 'Metadata-Version: 2.1' 'Name: meson' 'Version: 99.0' >$info/METADATA
+    dpkg-deb --build root meson_99.0_all.deb
+    rmdir "$XDG_CACHE_HOME/busy"
+    ;;
+esac
+"""
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="only Debian has packages")
+def test_two_checkouts_fetch_meson_at_once(scratch: Path) -> None:
+    shutil.copytree(artifacts.CHECKOUT / "scripts", scratch / "scripts")
+    (scratch / "scripts/debian-apt").write_text(MESON)
+    cache = scratch / "cache"
+    cache.mkdir()
+
+    both = [subprocess.Popen(
+        [scratch / "scripts/fetch-meson", "99.0"], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)}) for _ in range(2)]
+
+    for fetch in both:
+        output, errors = fetch.communicate(timeout=120)
+        assert (fetch.returncode, output) == (
+            0, f"{cache}/ivshmem-flat/python/bin/python3\n"), errors
+
+
 def test_newer_tree_than_any_tried(scratch: Path) -> None:
     """The merge warns and goes on."""
     source, tree = scratch / "source", scratch / "tree"
