@@ -238,6 +238,17 @@ def test_wrong_prefix_is_refused(prefix: str) -> None:
         done.stdout)
 
 
+@pytest.mark.parametrize("build, complaint", [
+    ("/no/such/build", "is not a directory"), ("/etc", "has no qemu-system-*")])
+def test_wrong_build_is_refused(tmp_path: Path, build: str,
+                                complaint: str) -> None:
+    done = run("make", "--silent", "install", f"DESTDIR={tmp_path}",
+               QEMU_BUILD=build)
+    assert done.returncode != 0
+    assert f"QEMU_BUILD={build} {complaint}" in done.stdout
+    assert everything(tmp_path) == set()
+
+
 def test_what_is_not_built_is_left_out(tmp_path: Path) -> None:
     """In a checkout without builds, parts that are not built are left out.
     Installing again removes files that the checkout no longer has."""
