@@ -146,7 +146,8 @@ def test_qemus_own_device_can_be_measured(
         monkeypatch: pytest.MonkeyPatch) -> None:
     build = artifacts.qemu_system("arm").parent
     done = subprocess.run([artifacts.CHECKOUT / "bench/build-reference"],
-                          env={**os.environ, "QEMU_BUILD": str(build)},
+                          cwd="/", env={**os.environ, "QEMU_BUILD":
+                                        os.path.relpath(build, "/")},
                           text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     if "without QEMU's own ivshmem-flat" in done.stderr:
