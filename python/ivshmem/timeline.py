@@ -9,6 +9,7 @@ also draws a picture.
 """
 
 import argparse
+import math
 import statistics
 import sys
 from bisect import bisect_right
@@ -227,6 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.between and not options.svg:
         parser.error("--between needs --svg")
+    if options.between and not all(map(math.isfinite, options.between)):
+        parser.error("--between {:g} {:g}: both times must be finite".format(
+            *options.between))
     if options.between and options.between[0] >= options.between[1]:
         parser.error("--between {:g} {:g}: the first time must be before the "
                      "second".format(*options.between))

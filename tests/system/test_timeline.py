@@ -524,6 +524,10 @@ def test_no_trace(tmp_path: Path, content: str, message: str) -> None:
     (["a.trace", "--between", "1", "2"], 2, "--between needs --svg"),
     (["a.trace", "--svg", "x", "--between", "2", "1"], 2,
      "--between 2 1: the first time must be before the second"),
+    (["a.trace", "--svg", "x", "--between", "1", "inf"], 2,
+     "--between 1 inf: both times must be finite"),
+    (["a.trace", "--svg", "x", "--between", "nan", "1"], 2,
+     "--between nan 1: both times must be finite"),
     (["missing"], 1, "cannot read missing: No such file"),
     (["a.trace", "-o", "/missing/x"], 1, "cannot write /missing/x")])
 def test_command_refused(tmp_path: Path, arguments: list[str], status: int,
