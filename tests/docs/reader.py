@@ -76,7 +76,8 @@ class Reader:
                 script.append(f"{command.rstrip('& ')} </dev/null "
                               f">{output} 2>&1 &")
                 if "ivshmemd " in command:
-                    script.append(f"until [ -S {self.socket} ]; do sleep 0.05; done")
+                    script.append(f"until grep -qs 'is ready' {output}; "
+                                  "do sleep 0.05; done")
         script.append("wait")
         self._started.append(subprocess.Popen(
             ["sh", "-euc", self._here("\n".join(script))], cwd=self.folder,
