@@ -38,9 +38,9 @@ BEGIN = f"board = qemu_board('mps2-an385', '{ECHO}')"
 
 
 @pytest.mark.parametrize("body, reasons", [
-    (f"{BEGIN}; board.expect('^ready$', 0.5)",
+    (f"{BEGIN}; board.expect('id=0'); board.expect('^ready$', 0.5)",
      ["timed out waiting for mps2-an385 to say '\\^ready\\$' \\(limit: 0.5 s\\)",
-      "mps2-an385 | echo: listening id=0"]),
+      "mps2-an385 \\| echo: listening id=0"]),
     (f"{BEGIN}; board.expect('id=0'); board.expect('id=0', 0.5)",
      ["timed out waiting for mps2-an385 to say 'id=0'"]),
     (f"{BEGIN}; board.expect('id=0'); board.qmp.command('quit'); "
