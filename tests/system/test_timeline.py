@@ -338,7 +338,8 @@ def matched(line: Timeline) -> list[int | None]:
     # Traced only after the interrupt
     ([(10, 50)], [30], [30]),
     ([(10, 50), (60, 61)], [30, 70], [30, 70]),
-    # A peer that was not traced rang much later
+    # A peer that was not traced rang soon after, and much later
+    ([(10, 12)], [15, 25], [15]),
     ([(10, 12), (20, 22)], [24, 500_000], [24, 24]),
     # Two doorbells, one interrupt
     ([(10, 12), (20, 22)], [30], [30, 30]),
@@ -404,6 +405,41 @@ def test_ids_that_change_hands(tmp_path: Path) -> None:
         "server has gone"]
 
 
+def test_id_that_is_traced_only_later(tmp_path: Path) -> None:
+    """Who had the ID is not known, so the doorbell is not lost."""
+    line = timeline.read([
+        trace(tmp_path, "a", (0, OWN_ID.format(0)), (10, RING.format(0, 1))),
+        trace(tmp_path, "b", (2000, OWN_ID.format(1)), (3000, READ))])
+    doorbell, = line.doorbells()
+    assert (doorbell.interrupt, doorbell.lost) == (None, None)
+
+
+VECTOR = "vector iv: ID {}: ID {} has vector 0, fd 21"
+
+
+def test_server_that_returns(tmp_path: Path) -> None:
+    """The new session has other memory, so the same ID is another machine."""
+    gone = "server_error iv: server has gone"
+    line = timeline.read([
+        trace(tmp_path, "a", (0, OWN_ID.format(0)), (1, SHMEM.format(7)),
+              (2, VECTOR.format(0, 1)), (10, RING.format(0, 1)), (100, gone),
+              (200, OWN_ID.format(0)), (201, SHMEM.format(8)),
+              (202, VECTOR.format(0, 1)), (210, RING.format(0, 1)),
+              (300, OWN_ID.format(2))),
+        trace(tmp_path, "b", (0, OWN_ID.format(1)), (1, SHMEM.format(7)),
+              (12, INTERRUPT), (100, gone)),
+        trace(tmp_path, "c", (190, OWN_ID.format(1)), (191, SHMEM.format(8)),
+              (212, INTERRUPT))])
+    a = line.participants[0]
+    assert matched(line) == [12, 212]
+    assert [(session.own_id, session.end - line.begin, session.reason)
+            for session in a.sessions] == [
+                (0, 100, "server has gone"), (0, 300, None), (2, 300, None)]
+    assert [(notice.text, notice.is_error) for notice in a.notices] == [
+        ("peer 1 joined", False), ("server has gone", True),
+        ("peer 1 joined", False)]
+
+
 def test_ids_of_two_servers(tmp_path: Path) -> None:
     """A machine with a device on each server rings peer 1 of each."""
     def of(chardev: str, text: str) -> str:
@@ -442,17 +478,19 @@ def test_log_of_the_server(tmp_path: Path) -> None:
         "1700000000.000100 host ivshmemd[7]: default: peer 0 joined at /s "
         "(PID 1, UID 0, qemu)\n"
         "1700000000.000200 host ivshmemd[7]: default: peer 1 joined at /s\n"
+        "1700000000.000250 host ivshmemd[7]: default: peer 5 (PID 3) left\n"
         "1700000000.000300 host ivshmemd[7]: default: peer 0 (PID 1) left\n"
         "1700000000.000350 host ivshmemd[7]: default: peer 1 (PID 2, x) sent "
         "data, which clients must not do: disconnected\n"
         "1700000000.000400 host ivshmemd[7]: exiting on signal 15\n")
     line = timeline.read([("server", file)])
     lives = line.servers[0].lives
-    assert [(life.id, life.end - life.begin, life.left) for life in lives] == [
-        (0, 200, True), (1, 150, True)]
+    assert [(life.id, life.end - life.begin, life.joined, life.left)
+            for life in lives] == [(0, 200, True, True), (5, 150, False, True),
+                                   (1, 150, True, True)]
     assert timeline.summary(line).startswith("the server alone: ")
     assert [event["name"] for event in events(line, tmp_path, "X")] == [
-        "peer 0", "peer 1"]
+        "peer 0", "peer 5", "peer 1"]
 
 
 def without(field: str) -> Callable[[Event], object]:
