@@ -13,6 +13,7 @@ from .memory import MIB
 from .process import News
 
 LINUX = "linux"
+START_NOTE = "needs about 10 s to start"
 
 # VFIO needs an IOMMU, and the IOMMU needs a GIC whose ITS it can map.
 WITH_IOMMU = "virt,gic-version=3,iommu=smmuv3"

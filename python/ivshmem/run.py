@@ -409,6 +409,8 @@ class Run:
             machine = self._machine(guest, device, fds)
             machine.may_end = True
             self._guests.append(machine)
+            if guest.is_linux and not self._plan.options.gdb_wait:
+                self._say(machine, linux.START_NOTE)
             if fds:
                 self._tell_gdb(guest, machine, listener.getsockname()[1])
         self._wait_for_start(machine)

@@ -201,6 +201,8 @@ def test_linux_ends_by_itself(run: Command) -> None:
     status, output, errors = run.finish()
 
     assert (status, errors) == (0, "")
+    assert re.search(r"linux \| needs about \d+ s to start$", output,
+                     re.MULTILINE)
     assert re.search(r"linux \| own ID 9$", output, re.MULTILINE)
     assert re.search(r"linux \| memory 65536 bytes$", output, re.MULTILINE)
 
