@@ -24,11 +24,13 @@ number of vectors of each client (default: 1).
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from . import boards, peer, process, testbed
 from .board import Board, device_options
 from .boards import wiring
 from .memory import MIB
@@ -36,6 +38,11 @@ from .peer import Peer
 from .process import TestbedError
 from .server import IvshmemServer
 from .testbed import Testbed
+
+# For a TestbedError, pytest shows the line of the test, not of the package.
+__tracebackhide__ = methodcaller("errisinstance", TestbedError)
+for _module in boards, peer, process, testbed:
+    setattr(_module, "__tracebackhide__", __tracebackhide__)
 
 DEFAULTS: dict[str, Any] = {"timeout": 60.0, "size": 4 * MIB, "vectors": 1}
 

@@ -72,6 +72,7 @@ def test_failure_is_shown(tmp_path: Path, body: str,
     assert done.returncode == 1 and "1 failed" in done.stdout, done.stdout
     for reason in reasons:
         assert re.search(reason, done.stdout), done.stdout
+    assert "def wait" not in done.stdout, "lines of the package are shown"
 
 
 def test_mark_sets_what_the_test_is_given(tmp_path: Path) -> None:
