@@ -84,6 +84,18 @@ def test_raw_bytes_are_kept_off_a_terminal(command: Path, root: Root) -> None:
     assert on_terminal(command, root, "--raw", *read) == data
 
 
+def test_build_for_another_guest(tmp_path: Path) -> None:
+    """A checkout that the host copies into a guest has the host's results."""
+    def make(flags: str) -> str:
+        return subprocess.run(
+            ["make", "-C", GUEST / "linux", f"OUT={tmp_path}", f"LDFLAGS={flags}"],
+            check=True, text=True, capture_output=True, timeout=SECONDS).stdout
+
+    for flags in ("-static", ""):
+        assert "/ivshmem\n" in make(flags)
+        assert "BUILD" not in make(flags)
+
+
 def test_installed_library(tmp_path: Path) -> None:
     """A program finds it with pkg-config."""
     subprocess.run(["make", "-C", GUEST / "linux", f"OUT={tmp_path / 'out'}",
