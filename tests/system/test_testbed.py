@@ -90,7 +90,7 @@ def test_fails_when_stopped() -> None:
 def test_ends_what_a_script_has_started() -> None:
     """Such as a user's own script around QEMU."""
     with Testbed() as bed:
-        program = script(bed, "sleep 60 & echo $!; echo ready; wait")
+        program = script(bed, "sleep 600 & echo $!; echo ready; wait")
         child = int(program.found("^[0-9]+$")[0])
     eventually(lambda: not runs(child))
 
