@@ -18,6 +18,7 @@ fake_server.py   a server that sends whatever a test wants
 pytest_plugin.py fixtures for tests of your own firmware
 demo.py          the demo: guests that run guest/demo/member.c
 run.py           the command ivshmem-run: a server and boards
+run_options.py   its command line
 screen.py        the consoles of all machines on one terminal
 command.py       signals and exit status of commands that start a testbed
 soak.py          the soak test: boards that run guest/tests/soak.c

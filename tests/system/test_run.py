@@ -19,8 +19,9 @@ from ivshmem import Testbed, artifacts
 from ivshmem.board import BOARDS
 from ivshmem.boards import WIRINGS
 from ivshmem.memory import MIB
-from ivshmem.run import (LINUX_COMMAND, Guest, Misuse, main, parse_guest,
-                         parse_size)
+from ivshmem.run import main
+from ivshmem.run_options import (LINUX_COMMAND, Guest, Misuse, parse_guest,
+                                 parse_size)
 from ivshmem.version import VERSION
 from running import SECONDS, Command, eventually, program, runs
 
