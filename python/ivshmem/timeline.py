@@ -14,7 +14,7 @@ import statistics
 import sys
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,24 +95,51 @@ def _match_vector(doorbells: list[Doorbell],
     waiting = deque(doorbells)
     previous: Interrupt | None = None
     for interrupt in interrupts:
-        taken = []
-        while waiting and waiting[0].end <= interrupt.time:
-            taken.append(waiting.popleft())
-        if not taken and waiting and _earliest(waiting[0]) <= interrupt.time:
-            taken.append(waiting.popleft())
-        if (not taken and previous and len(previous.doorbells) > 1 and
-                interrupt.time - previous.time <= LATE_US):
-            # The previous interrupt was already on its way when the last of its
-            # doorbells was rung.
-            taken.append(previous.doorbells.pop())
+        taken = (_take_rung(waiting, interrupt) or
+                 _take_being_rung(waiting, interrupt) or
+                 _take_overtaken(previous, interrupt))
         for doorbell in taken:
             if taken[-1].begin - doorbell.end > LATE_US:
                 doorbell.lost = LATE
             else:
                 _connect(doorbell, interrupt)
         previous = interrupt
+    _match_rest(waiting, interrupts)
+
+
+def _take_rung(waiting: deque[Doorbell],
+               interrupt: Interrupt) -> list[Doorbell]:
+    """The doorbells that had been rung when the interrupt came."""
+    taken = []
+    while waiting and waiting[0].end <= interrupt.time:
+        taken.append(waiting.popleft())
+    return taken
+
+
+def _take_being_rung(waiting: deque[Doorbell],
+                     interrupt: Interrupt) -> list[Doorbell]:
+    """The next doorbell, if its ringing had begun when the interrupt came."""
+    if waiting and _earliest(waiting[0]) <= interrupt.time:
+        return [waiting.popleft()]
+    return []
+
+
+def _take_overtaken(previous: Interrupt | None,
+                    interrupt: Interrupt) -> list[Doorbell]:
+    """The last of the doorbells of the previous interrupt, if that was already
+    on its way when this one was rung."""
+    if (previous and len(previous.doorbells) > 1 and
+            interrupt.time - previous.time <= LATE_US):
+        return [previous.doorbells.pop()]
+    return []
+
+
+def _match_rest(doorbells: Iterable[Doorbell],
+                interrupts: list[Interrupt]) -> None:
+    """Doorbells without an interrupt of their own: one that came while they
+    were rung is theirs, too."""
     times = [interrupt.time for interrupt in interrupts]
-    for doorbell in waiting:
+    for doorbell in doorbells:
         last = bisect_right(times, doorbell.end) - 1
         if last >= 0 and times[last] >= _earliest(doorbell):
             _connect(doorbell, interrupts[last])
