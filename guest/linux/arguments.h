@@ -10,10 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ivshmem-flat.h"
+
 __attribute__((noreturn)) static inline void misused(const char *program)
 {
     fprintf(stderr, "Try '%s --help'.\n", program);
     exit(2);
+}
+
+static inline void print_version(const char *program)
+{
+    printf("%s %d.%d\n", program, IVSHMEM_FLAT_DRIVER_VERSION / 100,
+           IVSHMEM_FLAT_DRIVER_VERSION % 100);
 }
 
 /*

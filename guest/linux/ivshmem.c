@@ -43,6 +43,7 @@ static const char usage[] =
     "  -r, --raw              read: copy bytes unchanged even to a terminal,\n"
     "                         instead of control bytes as \\xNN\n"
     "  -h, --help             show this help\n"
+    "      --version          print the version\n"
     "\n"
     "Numbers may be hexadecimal, as in 0x100. Only listen and ping need VFIO.\n"
     "The exit status is 1 if something fails, 2 if the command is wrong.\n";
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
         { "device", required_argument, NULL, 'd' },
         { "raw", no_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
     };
     const char *address = NULL;
@@ -222,6 +224,9 @@ int main(int argc, char **argv)
             break;
         case 'h':
             fputs(usage, stdout);
+            return 0;
+        case 'V':
+            print_version("ivshmem");
             return 0;
         default:
             misused("ivshmem");

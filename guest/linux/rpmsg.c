@@ -54,6 +54,7 @@ static const char usage[] =
     "  -t, --timeout SECONDS how long to wait for the board, and for each answer\n"
     "                        (default: 60)\n"
     "  -h, --help            show this help\n"
+    "      --version         print the version\n"
     "\n"
     "If the board restarts, the link is opened again. The exit status is 1 if\n"
     "something fails, 2 if the command is wrong.\n";
@@ -364,6 +365,7 @@ static void parse_options(int argc, char **argv)
         { "window", required_argument, NULL, 'w' },
         { "timeout", required_argument, NULL, 't' },
         { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
     };
     int option;
@@ -388,6 +390,9 @@ static void parse_options(int argc, char **argv)
             break;
         case 'h':
             fputs(usage, stdout);
+            exit(0);
+        case 'V':
+            print_version("ivshmem-rpmsg");
             exit(0);
         default:
             misused("ivshmem-rpmsg");

@@ -3,6 +3,7 @@
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def test_help(command: Path, root: Root) -> None:
 
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"Usage: ivshmem [OPTION...] COMMAND")
+
+
+def test_version(command: Path, root: Root) -> None:
+    """That of the driver's header"""
+    done = run(command, root, "--version")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.fullmatch(rb"ivshmem 1\.\d+\n", done.stdout)
 
 
 @pytest.mark.parametrize("arguments, reason", [
