@@ -78,6 +78,16 @@ def test_two_checkouts_at_once(scratch: Path) -> None:
         assert re.search(rf"version=<\w+> .*: {re.escape(version)} ", told)
 
 
+def test_no_firmware_for_this_target() -> None:
+    done = subprocess.run(
+        [artifacts.CHECKOUT / "scripts/build-firmware"], text=True,
+        capture_output=True, env={**os.environ, "TARGETS": "mips"})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("build-firmware: TARGETS=mips: there is firmware "
+                           "only for arm riscv32 sparc\n")
+
+
 def test_pristine_source_stays_as_it_is(scratch: Path) -> None:
     pristine = artifacts.qemu_build() / "pristine"
     before = contents(pristine)
