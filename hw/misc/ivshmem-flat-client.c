@@ -291,8 +291,8 @@ static void handshake_timeout(void *opaque)
         return;
     }
     if (c->has_memory && c->own_vectors) {
-        error_setg(&err, "server is back, but gave %u interrupt vectors "
-                   "for %u lines", c->own_vectors, c->want_vectors);
+        error_setg(&err, "server is back, but sent only %u of %u interrupt "
+                   "vectors", c->own_vectors, c->want_vectors);
     } else {
         error_setg(&err, "server is back, but sent no %s within %d s", missing,
                    HANDSHAKE_TIMEOUT_MS / 1000);

@@ -221,9 +221,8 @@ static bool ivshmem_flat_check_vectors(IvshmemFlatState *s, Error **errp)
         warn_report("%s: server sent no interrupt vector within 5 s: "
                     "interrupts are off", name);
     } else if (vectors < lines) {
-        warn_report("%s: server sent %u interrupt vectors within 5 s: "
-                    "%u of %u lines are not used", name, vectors,
-                    lines - vectors, lines);
+        warn_report("%s: server sent only %u of %u interrupt vectors within "
+                    "5 s: the other lines are not used", name, vectors, lines);
     }
     return true;
 }

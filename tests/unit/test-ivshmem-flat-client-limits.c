@@ -162,8 +162,8 @@ static void back_with_few_vectors(void)
         { 0 }, { 3 }, { -1, SHM_FD }, { 3, EVENT_FD },
     };
 
-    back_with(messages, 4, "server is back, but gave 1 interrupt vectors "
-              "for 2 lines\n");
+    back_with(messages, 4, "server is back, but sent only 1 of 2 interrupt "
+              "vectors\n");
 }
 
 /* Memory that was refused is not missing */
