@@ -12,7 +12,9 @@ verbose=
 [ "${V:-0}" = 0 ] || verbose=1
 
 # All checkouts share compiler results. Paths below a checkout count as relative to it.
-export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$top" CCACHE_DEPEND=1
+# Python sets LC_CTYPE for what it starts, as 'make check' does.
+export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$top" CCACHE_DEPEND=1 \
+    CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:+$CCACHE_SLOPPINESS,}locale"
 
 # Print a line of progress on stderr. stdout is for results.
 say() {

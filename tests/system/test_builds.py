@@ -223,3 +223,18 @@ def test_merge_again(scratch: Path) -> None:
                           capture_output=True, text=True)
 
     assert done.stdout == ""
+
+
+@pytest.mark.skipif(not shutil.which("ccache"), reason="no ccache")
+def test_compiler_results_do_not_depend_on_the_locale(tmp_path: Path) -> None:
+    """Python sets LC_CTYPE, so `make check` has it and `make qemu` has not."""
+    (tmp_path / "empty.c").touch()
+    build = f"cd {tmp_path} && ccache cc -c empty.c -o empty.o"
+    statistics = subprocess.run(
+        ["sh", "-euc", f". ./scripts/common.sh; unset LC_ALL LC_CTYPE; {build}; "
+         f"LC_CTYPE=C.UTF-8; export LC_CTYPE; {build}; ccache --print-stats",
+         "scripts/common.sh"],
+        cwd=artifacts.CHECKOUT, env={**os.environ, "CCACHE_DIR": str(tmp_path)},
+        check=True, text=True, capture_output=True, timeout=SECONDS).stdout
+
+    assert re.search(r"^direct_cache_hit\t1$", statistics, re.MULTILINE)
