@@ -25,7 +25,7 @@ def run(name: str, main: Callable[[], bool]) -> int:
     Under nohup, SIGHUP does nothing. If stdout is closed, it stops without a
     message.
     """
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers: list[signal.Signals] = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
 

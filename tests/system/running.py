@@ -25,7 +25,7 @@ class Command:
     def __init__(self, program: str, folder: Path) -> None:
         """Its output goes to files in the folder."""
         # What SIGHUP does to it at first, even if pytest runs under nohup
-        self.hangup = signal.SIG_DFL
+        self.hangup: signal.Handlers = signal.SIG_DFL
         self._argv = [sys.executable, str(artifacts.CHECKOUT / program)]
         # Holds sockets: the paths of pytest's folders are too long for them.
         self._scratch = tempfile.TemporaryDirectory(prefix="run-")
