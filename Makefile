@@ -98,9 +98,9 @@ demo-linux: ## run the demo with a board and Linux, which has the PCI device
 		scripts/demo $(timeline) mps2-an385 linux
 
 demo-rpmsg: ## exchange 10,000 RPMsg messages between Linux and Zephyr; needs ZEPHYR_BASE
-	@$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
-		scripts/build-linux && scripts/build-zephyr mps2-an385/rpmsg_echo_remote && \
-		scripts/demo-rpmsg
+	@scripts/build-zephyr mps2-an385/rpmsg_echo_remote && \
+		$(call with,scripts/ensure-qemu) && scripts/build-server >/dev/null && \
+		scripts/build-linux && scripts/demo-rpmsg
 
 check: $(if $(ZEPHYR_BASE),zephyr) server firmware linux ## run all tests: check-style, -guest, -docs, -server, -qtest, -system, -zephyr
 	@scripts/run-tests style guest docs server $(if $(filter stock,$(QEMU)),,qtest) system zephyr
