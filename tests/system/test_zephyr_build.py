@@ -28,7 +28,7 @@ class Workspace:
         shutil.copytree(artifacts.CHECKOUT / "scripts", path / "ours/scripts")
         self.add_program("ours/scripts/install-packages", "")
         self.add_program("ours/scripts/build-rpmsg",
-                         f"echo build-rpmsg >>{self.calls}")
+                         f'echo "build-rpmsg $XDG_CACHE_HOME" >>{self.calls}')
         self.add_program("tools/arm-none-eabi-gcc", "")
         # ninja -C IMAGE
         self.add_program("tools/ninja",
@@ -58,13 +58,16 @@ class Workspace:
                        if not name.startswith(("ZEPHYR", "OPENAMP"))}
         environment |= {
             "ZEPHYR_BASE": str(self.path / "zephyr"),
-            "PATH": f"{self.path / 'tools'}:{environment['PATH']}", **settings}
+            "PATH": f"{self.path / 'tools'}:{environment['PATH']}",
+            "XDG_CACHE_HOME": str(self.path / "cache"), **settings}
         return subprocess.run(
             [self.path / "ours/scripts/build-zephyr", *programs],
             env=environment, capture_output=True, text=True, timeout=60)
 
     def has_built_rpmsg_for_linux(self) -> bool:
-        return "build-rpmsg" in self.calls.read_text().splitlines()
+        """Its downloads belong in the user's cache, not in Zephyr's."""
+        return (f"build-rpmsg {self.path / 'cache'}" in
+                self.calls.read_text().splitlines())
 
     def built(self, program: str) -> list[str]:
         """The calls of cmake for this program, one for each board."""
