@@ -29,10 +29,14 @@ static bool can_request(void)
 {
     static enum { UNKNOWN, NO, YES } answer;
 
-    if (answer == UNKNOWN) {
+    if (null_fd < 0) {
         null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        answer = null_fd >= 0 &&
-                 syscall(SYS_io_setup, MAX_ENDED_REQUESTS, &requests) == 0 ?
+        if (null_fd < 0) {
+            return false; /* no fd is left: next time there may be one */
+        }
+    }
+    if (answer == UNKNOWN) {
+        answer = syscall(SYS_io_setup, MAX_ENDED_REQUESTS, &requests) == 0 ?
                  YES : NO;
         if (answer == NO) {
             warn_report("ivshmem-flat: no asynchronous I/O (%s): a peer that "

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include "hw/misc/ivshmem-flat-eventfd.h"
 
@@ -136,6 +137,30 @@ static void test_take_race(void)
     close(fd);
 }
 
+/* At the limit of fds, signalling works; below it, it never blocks again */
+static void without_fds(void)
+{
+    struct rlimit limit, none;
+    int fd;
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 30 * G_USEC_PER_SEC, 0);
+        g_test_trap_assert_passed();
+        g_test_trap_assert_stderr_unmatched("*no asynchronous I/O*");
+        return;
+    }
+    fd = eventfd(0, 0);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    none = limit;
+    none.rlim_cur = fd + 1;
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+    g_assert_true(ivshmem_flat_is_eventfd(fd));
+    g_assert_cmpint(ivshmem_flat_signal_eventfd(fd), ==, 0);
+    g_assert_true(is_readable(fd));
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    close(fd);
+    test_signal_full(GINT_TO_POINTER(0));
+}
 
 static void without_aio(void)
 {
@@ -183,6 +208,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/ivshmem-flat/eventfd/take/blocking",
                          GINT_TO_POINTER(0), test_take);
     g_test_add_func("/ivshmem-flat/eventfd/take/race", test_take_race);
+    g_test_add_func("/ivshmem-flat/eventfd/without-fds", without_fds);
     g_test_add_func("/ivshmem-flat/eventfd/without-aio", without_aio);
     g_test_add_data_func("/ivshmem-flat/eventfd/without-preadv2",
                          GINT_TO_POINTER(ENOSYS), without_preadv2);
