@@ -9,8 +9,8 @@
         board.expect(r"heard (\\d+)")
 
 Everything that a test starts is stopped when the test ends. If the test fails,
-pytest shows what every process wrote, in order of time. A test also fails if a
-board or the server exits by itself or writes to stderr, where QEMU reports
+pytest shows what every process wrote, in chronological order. A test also fails
+if a board or the server exits by itself or writes to stderr, where QEMU reports
 guest errors.
 
 The mark ivshmem changes the settings of a test:
