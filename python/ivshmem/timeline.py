@@ -126,8 +126,8 @@ def _take_being_rung(waiting: deque[Doorbell],
 
 def _take_overtaken(previous: Interrupt | None,
                     interrupt: Interrupt) -> list[Doorbell]:
-    """The last of the doorbells of the previous interrupt, if that was already
-    on its way when this one was rung."""
+    """The last doorbell of the previous interrupt, if that interrupt was
+    already on its way when the doorbell was rung."""
     if (previous and len(previous.doorbells) > 1 and
             interrupt.time - previous.time <= LATE_US):
         return [previous.doorbells.pop()]
@@ -136,8 +136,8 @@ def _take_overtaken(previous: Interrupt | None,
 
 def _match_rest(doorbells: Iterable[Doorbell],
                 interrupts: list[Interrupt]) -> None:
-    """Doorbells without an interrupt of their own: one that came while they
-    were rung is theirs, too."""
+    """Gives each doorbell that has no interrupt of its own the last interrupt
+    that came while it was being rung."""
     times = [interrupt.time for interrupt in interrupts]
     for doorbell in doorbells:
         last = bisect_right(times, doorbell.end) - 1
