@@ -12,7 +12,7 @@ verbose=
 [ "${V:-0}" = 0 ] || verbose=1
 
 # All checkouts share compiler results. Paths below a checkout count as relative to it.
-# Python sets LC_CTYPE for what it starts, as 'make check' does.
+# 'make check' runs builds from Python, which sets LC_CTYPE for them.
 export CCACHE_DIR="${CCACHE_DIR:-$cache/ccache}" CCACHE_BASEDIR="$top" CCACHE_DEPEND=1 \
     CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:+$CCACHE_SLOPPINESS,}locale"
 
