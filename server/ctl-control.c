@@ -52,7 +52,7 @@ static char *request(const char *path, const char *command, GError **error)
     return answer;
 }
 
-/* What the server returned, an object in @parser; NULL if it refused or is no ivshmemd. */
+/* The returned object, in @parser. NULL if the server refused or is not ivshmemd */
 static JsonNode *returned(const char *path, JsonParser *parser, const char *answer,
                           GError **error)
 {
