@@ -10,8 +10,8 @@ import pytest
 
 from ivshmem import Testbed
 
-# `git rebase --exec` and git's hooks name their repository with these. The tests' own
-# repositories are others.
+# `git rebase --exec` and git's hooks name their repository with these. Tests use
+# other repositories.
 for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
     os.environ.pop(name, None)
 
