@@ -227,7 +227,7 @@ def test_merge_again(scratch: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("ccache"), reason="no ccache")
 def test_compiler_results_do_not_depend_on_the_locale(tmp_path: Path) -> None:
-    """Python sets LC_CTYPE, so `make check` has it and `make qemu` has not."""
+    """Python sets LC_CTYPE, so `make check` has it and `make qemu` does not."""
     (tmp_path / "empty.c").touch()
     build = f"cd {tmp_path} && ccache cc -c empty.c -o empty.o"
     statistics = subprocess.run(
