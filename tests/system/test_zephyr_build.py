@@ -195,7 +195,7 @@ def test_openamp_sample_elsewhere(workspace: Workspace) -> None:
 @pytest.mark.parametrize("chosen", ["", "gnuarmemb", "cross-compile"])
 def test_zephyr_with_pcie(workspace: Workspace, chosen: str) -> None:
     """The sample for Zephyr's PCIe board is built with a wrapper around
-    Debian's aarch64 compiler, also if the user has chosen one of Debian's
+    Debian's aarch64 compiler, even if the user has chosen one of Debian's
     compilers as in zephyr/README.rst."""
     result = workspace.build(
         ZEPHYR_TOOLCHAIN_VARIANT=chosen, GNUARMEMB_TOOLCHAIN_PATH="/usr",
