@@ -137,7 +137,7 @@ static void test_take_race(void)
     close(fd);
 }
 
-/* At the limit of fds, signalling works; below it, it never blocks again */
+/* Signalling works at the fd limit; once fds are free again, it never blocks */
 static void without_fds(void)
 {
     struct rlimit limit, none;
