@@ -88,7 +88,7 @@ void handover_add(Handover *handover, const char *name, int fd);
 
 /*
  * Execute @argv in place of this process and pass on what was added. Returns only on
- * failure, also if @program is found to be unsuitable. Nothing has changed then.
+ * failure, even if @program turns out to be unsuitable. Nothing has changed then.
  */
 bool handover_exec(Handover *handover, const char *program, char **argv,
                    unsigned generation, GError **error);
