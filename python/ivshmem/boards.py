@@ -27,6 +27,7 @@ class Wiring:
     lines: tuple[int, ...] = (29, 28, 27, 26)
     registers: int = 0x400FF000
     memory: int = 0x60000000
+    vector_table: int = 0
     since: tuple[int, int] = (7, 2)  # the first QEMU release with the board
     note: str = ""
 
@@ -48,6 +49,8 @@ CORTEX_M = Wiring()
 STELLARIS_LINES = (29, 27, 26, 25)
 STM32F_LINES = (31, 32, 33, 34)
 SSE_LINES = (72, 73, 74, 75)  # Arm's subsystems SSE-200 and SSE-300
+
+SECURE_FLASH = 0x10000000  # has their vector table
 
 # The splitters connect each line to both CPUs.
 MPS_SPLITTER = "mps2-irq-splitter{external}/unnamed-gpio-in[0]"
@@ -71,16 +74,19 @@ WIRINGS = {
     "mps2-an385": CORTEX_M,
     "mps2-an386": CORTEX_M,
     "mps2-an500": Wiring(memory=0x61000000, note=HAS_RAM),
-    "mps2-an505": Wiring(lines=SSE_LINES),
+    "mps2-an505": Wiring(lines=SSE_LINES, vector_table=SECURE_FLASH),
     "mps2-an511": CORTEX_M,
-    "mps2-an521": Wiring(input=MPS_SPLITTER, lines=SSE_LINES, note=BOTH_CPUS),
+    "mps2-an521": Wiring(input=MPS_SPLITTER, lines=SSE_LINES,
+                         vector_table=SECURE_FLASH, note=BOTH_CPUS),
     "mps3-an524": Wiring(input=MPS_SPLITTER, lines=SSE_LINES,
-                         memory=BELOW_DEVICES,
+                         memory=BELOW_DEVICES, vector_table=SECURE_FLASH,
                          note=f"{BOTH_CPUS}; {HAS_RAM}; 64 MiB at most"),
     "mps3-an547": Wiring(lines=SSE_LINES, memory=BELOW_DEVICES,
                          note=f"{HAS_RAM}; 64 MiB at most"),
-    "musca-a": Wiring(input=MUSCA_SPLITTER, lines=SSE_LINES, note=BOTH_CPUS),
-    "musca-b1": Wiring(input=MUSCA_SPLITTER, lines=SSE_LINES, note=BOTH_CPUS),
+    "musca-a": Wiring(input=MUSCA_SPLITTER, lines=SSE_LINES,
+                      vector_table=0x10200000, note=BOTH_CPUS),
+    "musca-b1": Wiring(input=MUSCA_SPLITTER, lines=SSE_LINES,
+                       vector_table=SECURE_FLASH, note=BOTH_CPUS),
     "netduino2": Wiring(lines=STM32F_LINES),
     "netduinoplus2": Wiring(lines=STM32F_LINES),
     "olimex-stm32-h405": Wiring(lines=STM32F_LINES, since=(8, 0)),

@@ -173,6 +173,33 @@ def start(bed: Testbed, board: str, where: Wiring, socket: Path) -> Monitor:
     return Monitor(vm, where.target)
 
 
+@pytest.mark.parametrize("board, where", rows())
+def test_no_guest_errors_at_start(bed: Testbed, board: str, where: Wiring,
+                                  tmp_path: Path) -> None:
+    """What QEMU itself causes when it starts a board is not shown as a guest
+    error. The testbed fails the test if it is."""
+    if where.target == "sparc":
+        pytest.skip("this QEMU starts only ELF images")
+    server = bed.server(size=SIZE, vectors=len(where.lines))
+    vm = bed.image(board, zeros(tmp_path), usual_device(
+        board, server.socket, len(where.lines), SIZE), paused=True)
+
+    assert vm.qmp.command("query-status")["status"] == "prelaunch"
+
+
+def test_board_that_is_not_in_the_table(bed: Testbed, tmp_path: Path) -> None:
+    vm = bed.image("raspi0", zeros(tmp_path), [], paused=True,
+                   qemu=artifacts.qemu_system("arm"))
+
+    assert vm.qmp.command("query-status")["status"] == "prelaunch"
+
+
+def zeros(directory: Path) -> Path:
+    image = directory / "zeros.bin"
+    image.write_bytes(bytes(64))
+    return image
+
+
 @cache
 def has_qtest() -> bool:
     return subprocess.run(
