@@ -85,7 +85,7 @@ class Board(Machine):
                  pass_fds: Sequence[int] = ()) -> None:
         # On some boards QEMU 7.2 resets the CPU before there is memory. A guest
         # cannot cause these errors, because then there is memory.
-        table = WIRINGS[board].vector_table if board in WIRINGS else 0
+        table = WIRINGS.get(board, CORTEX_M).vector_table
         self._noise = (*self.NOISE, *(
             f"Invalid read at addr 0x{address:X}, size 4, region '(null)', "
             "reason: rejected" for address in (table, table + 4)))
