@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -216,15 +218,27 @@ def test_server_is_stopped(lab: Lab, command: str) -> None:
         "it\n")
 
 
-@pytest.mark.parametrize("command", ["list", "reload"])
-def test_server_hangs_up(lab: Lab, command: str) -> None:
+@contextmanager
+def at_the_control_socket(
+        lab: Lab, serve: Callable[[socket.socket], None]) -> Iterator[None]:
+    """A program other than ivshmemd serves one client."""
+    def accept() -> None:
+        with listening.accept()[0] as connection:
+            serve(connection)
+
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(lab.control))
         listening.listen()
-        accepts = threading.Thread(target=lambda: listening.accept()[0].close())
-        accepts.start()
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.mark.parametrize("command", ["list", "reload"])
+def test_server_hangs_up(lab: Lab, command: str) -> None:
+    with at_the_control_socket(lab, lambda connection: None):
         ended = lab.ctl(command)
-        accepts.join()
     assert (ended.returncode, ended.stdout) == (NO_SERVER, "")
     assert ended.stderr == f"ivshmemctl: {lab.control}: the server hung up\n"
 
@@ -233,18 +247,12 @@ def test_server_hangs_up(lab: Lab, command: str) -> None:
     b"", b"\0\0\0\0\0\0\0\0", b"1", b"{}", b'{"return": 1}'])
 def test_not_the_control_socket(lab: Lab, answer: bytes) -> None:
     """Such as the server's own socket, whose first bytes are zeros."""
-    def serve() -> None:
-        with listening.accept()[0] as connection:
-            connection.sendall(answer + b"\n")
-            connection.recv(100)
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(answer + b"\n")
+        connection.recv(100)
 
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(lab.control))
-        listening.listen()
-        answers = threading.Thread(target=serve)
-        answers.start()
+    with at_the_control_socket(lab, serve):
         ended = lab.ctl("list")
-        answers.join()
     assert (ended.returncode, ended.stdout) == (REFUSED, "")
     assert ended.stderr == (f"ivshmemctl: {lab.control}: unexpected answer: "
                             "is it ivshmemd's control socket?\n")
